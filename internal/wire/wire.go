@@ -1,0 +1,85 @@
+// Package wire is HTTP/1.1 on the wire: a strict server lane and a synchronous
+// upstream client, both without allocation on the way of an ordinary request.
+//
+// Strict means a grammar of what is allowed (RFC 9112 with every "lenient
+// recipient" clause left out): what is ambiguous is answered 400 and closed,
+// never guessed. What is not plain HTTP/1.1 (Upgrade, Expect, trailers, the
+// HTTP/2 preface) is handed over, with the bytes already read, to whoever serves
+// the standard lane. The package knows bytes, lengths and time limits; it must
+// not know tenants, tokens, routes or policy, and imports nothing of ours.
+package wire
+
+import (
+	"crypto/tls"
+	"net/netip"
+	"time"
+)
+
+// Field is one header line. Name and Value point into the connection's buffer
+// and are valid until the exchange ends.
+type Field struct {
+	Name, Value []byte
+	Kind        Kind
+}
+
+// Request is a parsed request head and its body.
+type Request struct {
+	Method []byte
+	Target []byte // as on the request line; origin form, or "*" for OPTIONS
+	Host   []byte // of the Host line, or of an absolute-form target that agrees with it
+	Fields []Field
+	Body   Body
+	Close  bool // the connection ends after this exchange
+
+	Remote netip.AddrPort
+	Local  netip.AddrPort
+	TLS    *tls.ConnectionState // nil on a plain connection
+	Proto  string               // "HTTP/1.1", "HTTP/1.0" or "HTTP/2.0"
+	// Upgrade is the protocol the client asks to switch to, lower-case; nil for none.
+	// Only the standard lane ever sets it.
+	Upgrade []byte
+}
+
+// Response is what an upstream answered. Body is read from the upstream's
+// connection; Finish gives that connection back or closes it.
+type Response struct {
+	Status int
+	Reason []byte
+	Fields []Field
+	Body   Body
+
+	conn *upstreamConn
+}
+
+// Exchange is one request and the ways to answer it. Exactly one of Respond,
+// Relay and Upgrade is called. Both lanes implement it.
+type Exchange interface {
+	Request() *Request
+	// Respond sends a whole answer of the gateway's own. Framing lines
+	// (Content-Length, Connection, Date) are the lane's business.
+	Respond(status int, fields []Field, body []byte) error
+	// Relay sends r's head (hop-by-hop and framing lines left out) and copies its
+	// body; it returns the number of body bytes the client was sent.
+	Relay(r *Response) (int64, error)
+	// Upgrade sends r's 101 and copies bytes both ways until one side ends,
+	// or until stop is closed. It returns the bytes sent to the client.
+	Upgrade(r *Response, stop <-chan struct{}) (int64, error)
+}
+
+// Handler answers exchanges. It is called on the goroutine of the connection.
+type Handler interface {
+	ServeExchange(Exchange)
+}
+
+// Outbound is a request towards an upstream.
+type Outbound struct {
+	Method, Target, Host []byte
+	Fields               []Field // hop-by-hop and framing lines among them are not sent
+	Lines                []byte  // further header lines, each "Name: value\r\n", valid as they are
+	Body                 *Body   // nil for none
+	Upgrade              []byte  // protocol to switch to; nil for none
+	Deadline             time.Time
+	// Replayable says that the request may be sent again on a fresh connection
+	// when a pooled one turns out to have been closed by the upstream.
+	Replayable bool
+}
