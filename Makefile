@@ -1,0 +1,48 @@
+# Gatehouse. `make help` lists the targets.
+SHELL   := /bin/bash
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS := -s -w -X gatehouse/internal/cli.version=$(VERSION)
+FUZZTIME ?= 20s
+
+.PHONY: help run dev build check test fuzz bench conformance lint fmt
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
+
+run: ## serve ./gatehouse.yaml
+	go run ./cmd/gatehouse run --config gatehouse.yaml
+
+dev: ## everything on loopback with a demo API
+	go run ./cmd/gatehouse dev
+
+build: ## bin/gatehouse, stripped
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+
+bin/golangci-lint: tools/go.mod tools/go.sum
+	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+fmt: bin/golangci-lint ## format
+	bin/golangci-lint fmt ./...
+
+lint: bin/golangci-lint ## format check and linters
+	bin/golangci-lint fmt --diff ./...
+	bin/golangci-lint run ./...
+
+check: lint ## format, vet, lint, the rules of the house, unit tests: under two minutes
+	go vet ./...
+	go test -short ./...
+
+test: lint ## everything, with real servers: installs what the tests need
+	scripts/services
+	go vet ./...
+	GATEHOUSE_REQUIRE_SERVICES=1 go test -race -timeout 14m ./...
+	$(MAKE) conformance
+
+conformance: ## outside suites, with their figures
+	scripts/conformance
+
+fuzz: ## every fuzz target for FUZZTIME
+	scripts/fuzz $(FUZZTIME)
+
+bench: build ## the table of ratios against nginx, haproxy and Caddy
+	go run ./bench -gatehouse bin/gatehouse
