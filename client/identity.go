@@ -1,0 +1,119 @@
+package client
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"time"
+)
+
+// Status is what a server says of itself.
+type Status struct {
+	Version  string    `json:"version"`
+	Tenant   string    `json:"tenant"`
+	Revision int64     `json:"revision"` // of the ledger
+	Started  time.Time `json:"started"`
+	Nodes    []Node    `json:"nodes"`
+}
+
+// Node is one process that serves traffic.
+type Node struct {
+	Name     string `json:"name"`
+	Revision int64  `json:"revision"` // what it serves
+}
+
+// Key is one signing key, public facts only.
+type Key struct {
+	Server    string    `json:"server"`
+	ID        string    `json:"kid"`
+	Algorithm string    `json:"alg"`
+	State     string    `json:"state"`
+	Created   time.Time `json:"created"`
+	Activates time.Time `json:"activates,omitzero"`
+	Expires   time.Time `json:"expires,omitzero"`
+}
+
+// App is an OAuth client.
+type App struct {
+	ID         string   `json:"id,omitempty"`
+	Label      string   `json:"label"`
+	Status     string   `json:"status,omitempty"`
+	GrantTypes []string `json:"grant_types,omitempty"`
+	// Secret is present in the answer to CreateApp alone: it is shown once.
+	Secret string `json:"client_secret,omitempty"`
+}
+
+// TokenRequest asks for a token for trying things out.
+type TokenRequest struct {
+	Server   string   `json:"server,omitempty"` // default "default"
+	User     string   `json:"user,omitempty"`   // login; empty = the app itself
+	ClientID string   `json:"client_id,omitempty"`
+	Scopes   []string `json:"scopes,omitempty"`
+}
+
+// Token is an access token.
+type Token struct {
+	AccessToken string `json:"access_token"`
+	TokenType   string `json:"token_type"`
+	ExpiresIn   int64  `json:"expires_in"`
+	Scope       string `json:"scope"`
+}
+
+// Revocation refuses tokens from now on: one token by its jti, or all of a client, user, or session.
+type Revocation struct {
+	Kind  string `json:"kind"` // token, client, user, session, key, issuer
+	Value string `json:"value"`
+}
+
+// Status returns the server's version, revision and nodes.
+func (c *Client) Status(ctx context.Context) (Status, error) {
+	var s Status
+	err := c.call(ctx, http.MethodGet, "/status", nil, &s)
+	return s, err
+}
+
+// Keys lists the signing keys of every authorization server.
+func (c *Client) Keys(ctx context.Context) ([]Key, error) {
+	var out struct {
+		Keys []Key `json:"keys"`
+	}
+	err := c.call(ctx, http.MethodGet, "/keys", nil, &out)
+	return out.Keys, err
+}
+
+// RotateKeys makes the next key of a server sign from now on, and publishes a new next key.
+func (c *Client) RotateKeys(ctx context.Context, server string) ([]Key, error) {
+	var out struct {
+		Keys []Key `json:"keys"`
+	}
+	err := c.call(ctx, http.MethodPost, "/keys/"+url.PathEscape(server)+"/rotate", struct{}{}, &out)
+	return out.Keys, err
+}
+
+// CreateApp registers a service that may ask for tokens by client credentials.
+func (c *Client) CreateApp(ctx context.Context, app App) (App, error) {
+	var out App
+	err := c.call(ctx, http.MethodPost, "/apps", app, &out)
+	return out, err
+}
+
+// Apps lists the apps.
+func (c *Client) Apps(ctx context.Context) ([]App, error) {
+	var out struct {
+		Apps []App `json:"apps"`
+	}
+	err := c.call(ctx, http.MethodGet, "/apps", nil, &out)
+	return out.Apps, err
+}
+
+// Mint returns a short-lived token for trying things out; the system log says who asked for it.
+func (c *Client) Mint(ctx context.Context, r TokenRequest) (Token, error) {
+	var t Token
+	err := c.call(ctx, http.MethodPost, "/tokens", r, &t)
+	return t, err
+}
+
+// Revoke refuses tokens on every node before it returns.
+func (c *Client) Revoke(ctx context.Context, r Revocation) error {
+	return c.call(ctx, http.MethodPost, "/revocations", r, nil)
+}
