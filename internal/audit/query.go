@@ -1,0 +1,57 @@
+package audit
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/tenant"
+)
+
+// Limits of a page of events, as in Okta's System Log.
+const (
+	DefaultLimit = 100
+	MaxLimit     = 1000
+)
+
+// Query selects events of one tenant. Zero fields do not restrict.
+type Query struct {
+	Tenant     tenant.ID
+	Since      time.Time // inclusive
+	Until      time.Time // exclusive
+	Types      []string  // any of these event types
+	Actor      string    // id of the actor
+	Descending bool      // newest first
+	After      string    // position that an earlier page returned
+	Limit      int       // 1 to MaxLimit; 0 = DefaultLimit
+}
+
+// Log answers questions about the past.
+type Log struct{ source Source }
+
+// NewLog returns a Log that reads from source.
+func NewLog(source Source) *Log { return &Log{source: source} }
+
+// Query checks q, fills its defaults and returns one page of events and the
+// position of the next page, empty when there is none. It returns a fault
+// Invalid for a query that cannot be meant.
+func (l *Log) Query(ctx context.Context, q Query) (_ []Event, next string, err error) {
+	defer fault.Wrap(&err, "query system log")
+	if !q.Tenant.Valid() {
+		return nil, "", fault.New(fault.Invalid, "the query names no tenant")
+	}
+	if q.Limit == 0 {
+		q.Limit = DefaultLimit
+	}
+	if q.Limit < 1 || q.Limit > MaxLimit {
+		return nil, "", fault.New(fault.Invalid, "limit is %d but must be from 1 to %d", q.Limit, MaxLimit)
+	}
+	if !q.Since.IsZero() && !q.Until.IsZero() && !q.Since.Before(q.Until) {
+		return nil, "", fault.New(fault.Invalid, "since (%s) must be before until (%s)",
+			q.Since.UTC().Format(time.RFC3339), q.Until.UTC().Format(time.RFC3339))
+	}
+	if len(q.Types) > 50 {
+		return nil, "", fault.New(fault.Invalid, "a query may name at most 50 event types, this one names %d", len(q.Types))
+	}
+	return l.source.QueryEvents(ctx, q)
+}
