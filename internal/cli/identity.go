@@ -1,0 +1,154 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/client"
+)
+
+func newToken(s *session) *cobra.Command {
+	var r client.TokenRequest
+	var scopes []string
+	c := &cobra.Command{
+		Use:   "token",
+		Short: "Print an access token for trying things out",
+		Long:  "Prints a short-lived access token of a built-in authorization server. Only administrators may ask, and the system log says who did.",
+		Example: `  curl -H "Authorization: Bearer $(gatehouse token --scope vacations:read)" http://127.0.0.1:8080/hr/vacations/ana
+  gatehouse token --as ana --scope payroll:write`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			r.Scopes = split(scopes)
+			t, err := cl.Mint(cmd.Context(), r)
+			if err != nil {
+				return err
+			}
+			return s.print(t, func(w io.Writer) { _, _ = fmt.Fprintln(w, t.AccessToken) })
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&r.Server, "authorization-server", "default", "name or id of the authorization server")
+	f.StringVar(&r.User, "as", "", "for this user, by login")
+	f.StringVar(&r.ClientID, "client", "", "for this app (default: the demo app)")
+	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
+	revoke := &cobra.Command{
+		Use:     "revoke KIND VALUE",
+		Short:   "Refuse tokens from now on, on every node",
+		Long:    "Refuses one token by its jti, or every token issued until now for a client, a user or a session, or signed with a key.",
+		Example: "  gatehouse token revoke token AT.abc…\n  gatehouse token revoke user 00u1…",
+		Args:    cobra.ExactArgs(2),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			if err := cl.Revoke(cmd.Context(), client.Revocation{Kind: args[0], Value: args[1]}); err != nil {
+				return err
+			}
+			s.say("revoked on every node")
+			return nil
+		},
+	}
+	c.AddCommand(revoke)
+	return c
+}
+
+func newKeys(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "keys",
+		Short: "List signing keys; rotate them",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			keys, err := cl.Keys(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return s.print(keys, keyTable(keys))
+		},
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "rotate SERVER",
+		Short: "Sign with the next key from now on; tokens of the old one stay valid until they expire",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			keys, err := cl.RotateKeys(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.print(keys, keyTable(keys))
+		},
+	})
+	return c
+}
+
+func keyTable(keys []client.Key) func(io.Writer) {
+	return func(w io.Writer) {
+		row(w, "SERVER", "KID", "ALG", "STATE", "CREATED")
+		for _, k := range keys {
+			row(w, k.Server, k.ID, k.Algorithm, k.State, k.Created.Format("2006-01-02"))
+		}
+	}
+}
+
+func newApps(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "apps",
+		Short: "List and create the apps that may ask for tokens",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			apps, err := cl.Apps(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return s.print(apps, func(w io.Writer) {
+				row(w, "CLIENT_ID", "LABEL", "STATUS", "GRANTS")
+				for _, a := range apps {
+					row(w, a.ID, a.Label, a.Status, strings.Join(a.GrantTypes, ","))
+				}
+			})
+		},
+	}
+	c.AddCommand(&cobra.Command{
+		Use:   "create LABEL",
+		Short: "Register a service that gets tokens by client credentials; its secret is shown once",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(args[0]) == "" {
+				return exit{exitUsage, errors.New("the label is empty")}
+			}
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			app, err := cl.CreateApp(cmd.Context(), client.App{Label: args[0]})
+			if err != nil {
+				return err
+			}
+			return s.print(app, func(w io.Writer) {
+				row(w, "client_id", app.ID)
+				row(w, "client_secret", app.Secret)
+			})
+		},
+	})
+	return c
+}
