@@ -1,0 +1,117 @@
+// Package config reads the configuration file: its grammar, positions, checks
+// and JSON Schema; it turns YAML into spec objects.
+//
+// One table (grammar.go) says which keys there are, what their values look like
+// and which of them this version does not serve yet. The parser, the error
+// messages and the published JSON Schema all follow that table. What an object
+// means, and when it contradicts itself or another one, is checked by package
+// spec; this room adds where it was written. It must not know stores, listeners
+// or requests, and writes nothing.
+package config
+
+import (
+	"net/netip"
+	"time"
+
+	"gatehouse/internal/spec"
+)
+
+// Version is the version of the grammar, the value of the key "version".
+const Version = 1
+
+// Bounds of what is read. More is an error and never a slow start.
+const (
+	MaxFileBytes   = 4 << 20  // one file
+	MaxFolderBytes = 32 << 20 // all files of a folder together
+	MaxFolderFiles = 1000
+	MaxProblems    = 50 // reported in one go
+)
+
+// Options say how text becomes a configuration.
+type Options struct {
+	// Path is the file or folder that Load reads.
+	Path string
+	// Env looks up a variable for ${env:NAME}; nil means os.LookupEnv.
+	Env func(name string) (string, bool)
+	// ReadFile reads a file for ${file:/path}; nil means os.ReadFile.
+	ReadFile func(path string) ([]byte, error)
+	// Dev accepts what only a developer's machine may have, such as issuers without TLS.
+	Dev bool
+	// Scopes are the known scopes of each built-in authorization server, by its
+	// name. A server that is not in the map is not checked.
+	Scopes map[string][]string
+
+	builtAll bool // accept what is not built yet; for tests of the whole grammar
+}
+
+// File is a whole configuration: one file, or a folder of them merged.
+type File struct {
+	// Name is the path as it was given.
+	Name   string
+	Server Server
+	// Declared holds issuers, APIs, zones and policies, each by name in sorted
+	// order, and Sources. Tenant and Revision are zero.
+	Declared spec.Snapshot
+	// Tests are the lines under "tests", in file order.
+	Tests []Test
+	// Secrets maps dotted paths to the text as written, such as "${env:TOKEN}",
+	// of values that came from outside of the file. Such values are
+	// written back, shown and reported only in that form.
+	Secrets map[string]string
+	// Digest is the SHA-256 of names and contents of all files, in hex. It says nothing of
+	// what references resolve to.
+	Digest string
+	// Files are the files that were read, sorted.
+	Files []string
+}
+
+// Server is the section "server": what this process is told by the file.
+// Zero values mean that the file says nothing. Settings of listeners are in
+// effect after a restart only.
+type Server struct {
+	Store           string
+	Data            string
+	Gateway         Gateway
+	Identity        Identity
+	Console         Console
+	Log             Log
+	ShutdownTimeout time.Duration
+}
+
+// Gateway is the section "server.gateway".
+type Gateway struct {
+	Listen         string
+	TrustedProxies []netip.Prefix
+	TLS            TLS
+}
+
+// TLS names the PEM files of a listener's certificate chain and key.
+type TLS struct{ Cert, Key string }
+
+// Identity is the section "server.identity".
+type Identity struct{ Listen, URL string }
+
+// Console is the section "server.console".
+type Console struct{ Listen string }
+
+// Log is the section "server.log".
+type Log struct{ Level, Format string }
+
+// Test is one line under "tests": a request as someone, and what must come of it.
+type Test struct {
+	Text   string // as written
+	Method string // upper-case
+	Host   string // of the request, or of the API that the path belongs to; empty when that API takes any host
+	Path   string // the request's path, with a query if one was written
+	User   string // "as USER"
+	From   netip.Addr
+	Scopes []string // "with SCOPE ..."
+	Groups []string // "in GROUP ..."
+	// Allow says that the request must be allowed; otherwise it must be denied for Reason.
+	Allow  bool
+	Reason string
+	At     Position
+}
+
+// Anonymous reports whether the request carries no token: nothing was said about the caller.
+func (t Test) Anonymous() bool { return t.User == "" && len(t.Scopes) == 0 && len(t.Groups) == 0 }
