@@ -124,7 +124,7 @@ func (b *bucket) advance(i int, now, by, room int64) (int64, bool) {
 	// Further ahead than this rate could have put it: the rate has become
 	// smaller since, or the clock was set back. The key starts anew with nothing
 	// left. Twice the room, because calls may come with times that are a little out of order.
-	if at-now > 2*room {
+	if room > 0 && at-now > 2*room {
 		at = now + room
 		b.at[i] = at
 	}

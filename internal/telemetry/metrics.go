@@ -1,0 +1,172 @@
+package telemetry
+
+import (
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Lane is where a connection is served.
+type Lane uint8
+
+// The lanes.
+const (
+	Strict   Lane = iota // HTTP/1.1 by wire
+	Standard             // net/http: HTTP/2, upgrades
+	laneCount
+)
+
+var laneNames = [laneCount]string{Strict: "strict", Standard: "standard"}
+
+// MetricsConfig bounds what is recorded.
+type MetricsConfig struct {
+	// MaxRoutes bounds the routes that have series of their own; 0 = 2,000. Those
+	// beyond share the series api="other", method="other", route="other".
+	MaxRoutes int
+	// MaxTargets bounds the upstream targets likewise; 0 = 1,000.
+	MaxTargets int
+	// MaxNames bounds each of the other label sets that come from configuration
+	// (issuers, authorization servers, tenants); 0 = 200.
+	MaxNames int
+}
+
+// Metrics is the process's metrics in a registry of its own. Everything on a
+// request's way is an atomic addition into memory that was found when the
+// configuration was compiled; names and labels are put together only when
+// someone reads. All labels come from configuration or from a fixed list,
+// never from a request.
+type Metrics struct {
+	registry *prometheus.Registry
+
+	mu      sync.Mutex
+	config  MetricsConfig
+	routes  map[routeID]*RouteMetrics
+	apis    map[string]*apiMetrics
+	targets map[targetID]*UpstreamMetrics
+	other   *RouteMetrics    // shared by routes beyond the bound
+	spare   *UpstreamMetrics // shared by targets beyond the bound
+
+	connections [laneCount]atomic.Int64
+	accepted    [laneCount]atomic.Int64
+	rejects     reasonCounters
+	reloads     [2]atomic.Int64 // failed, ok
+	cache       [2]atomic.Int64 // miss, hit
+	logDrops    atomic.Int64
+	revisions   names // tenant: gauge
+	fetches     names // issuer, outcome
+	tokens      names // server, grant
+}
+
+// NewMetrics returns metrics with the Go runtime's and the process's beside them.
+func NewMetrics(c MetricsConfig) *Metrics {
+	if c.MaxRoutes <= 0 {
+		c.MaxRoutes = 2000
+	}
+	if c.MaxTargets <= 0 {
+		c.MaxTargets = 1000
+	}
+	if c.MaxNames <= 0 {
+		c.MaxNames = 200
+	}
+	m := &Metrics{
+		registry: prometheus.NewRegistry(),
+		config:   c,
+		routes:   make(map[routeID]*RouteMetrics),
+		apis:     make(map[string]*apiMetrics),
+		targets:  make(map[targetID]*UpstreamMetrics),
+	}
+	for _, n := range []*names{&m.revisions, &m.fetches, &m.tokens} {
+		n.max = c.MaxNames
+	}
+	m.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		(*collector)(m),
+	)
+	return m
+}
+
+// Handler serves the metrics in the Prometheus text format and OpenMetrics.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 10 * time.Second})
+}
+
+// ConnectionOpened counts a connection of the lane; ConnectionClosed must follow.
+func (m *Metrics) ConnectionOpened(l Lane) {
+	m.accepted[l].Add(1)
+	m.connections[l].Add(1)
+}
+
+// ConnectionClosed ends what ConnectionOpened began.
+func (m *Metrics) ConnectionClosed(l Lane) { m.connections[l].Add(-1) }
+
+// Reject counts an answer that the gateway made before any route was found, by
+// reason; reasons that are not of the fixed list are counted as "other".
+func (m *Metrics) Reject(reason string) { m.rejects.add(reason) }
+
+// Reload counts an attempt to load a configuration.
+func (m *Metrics) Reload(ok bool) { m.reloads[index(ok)].Add(1) }
+
+// Revision says which revision of the tenant this process serves.
+func (m *Metrics) Revision(tenant string, revision int64) {
+	m.revisions.get(tenant, "").Store(revision)
+}
+
+// TokenCache counts a look into the cache of verified tokens.
+func (m *Metrics) TokenCache(hit bool) { m.cache[index(hit)].Add(1) }
+
+// KeyFetch counts a fetch of an issuer's keys.
+func (m *Metrics) KeyFetch(issuer string, ok bool) {
+	m.fetches.get(issuer, [2]string{"failed", "ok"}[index(ok)]).Add(1)
+}
+
+// TokenIssued counts a token that a built-in authorization server has issued.
+// The grant is a grant type that the server supports, not what a caller sent.
+func (m *Metrics) TokenIssued(server, grant string) { m.tokens.get(server, grant).Add(1) }
+
+// LogDropped counts lines of the access log that were lost.
+func (m *Metrics) LogDropped(lines int64) { m.logDrops.Add(lines) }
+
+func index(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// names is a bounded set of counters with two labels.
+type names struct {
+	m   sync.Map // [2]string to *atomic.Int64
+	n   atomic.Int64
+	max int
+}
+
+// get returns the counter of the labels, or the one of ("other", second) when there are too many.
+func (n *names) get(first, second string) *atomic.Int64 {
+	key := [2]string{first, second}
+	if c, ok := n.m.Load(key); ok {
+		return c.(*atomic.Int64)
+	}
+	if n.n.Add(1) > int64(n.max) && first != "other" {
+		n.n.Add(-1)
+		return n.get("other", second)
+	}
+	c, loaded := n.m.LoadOrStore(key, new(atomic.Int64))
+	if loaded {
+		n.n.Add(-1)
+	}
+	return c.(*atomic.Int64)
+}
+
+func (n *names) each(f func(first, second string, v int64)) {
+	n.m.Range(func(k, v any) bool {
+		key := k.([2]string)
+		f(key[0], key[1], v.(*atomic.Int64).Load())
+		return true
+	})
+}
