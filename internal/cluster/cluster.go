@@ -1,0 +1,83 @@
+// Package cluster carries two sentences between the nodes of one Gatehouse: "this
+// token is revoked" and "revision n is out"; and it knows which nodes are alive
+// and what they run. It carries and counts; it must not know stores, snapshots,
+// tokens or requests, and nothing here is the truth: what it says can always be
+// read again from the store.
+//
+// # Why revocation waits and revision does not
+//
+// A revocation is a promise to a caller: when the call returns, the token is
+// refused everywhere. So PublishRevocation returns only when every live node has
+// applied it, or with an error, and then the caller must not be told that it is
+// done. A revision is news: a node compiles it in its own time and may keep its
+// last good snapshot. So PublishRevision returns when every live node has been
+// told, and whoever needs to know asks Await or Nodes.
+//
+// # The order that leaves no gap
+//
+// The writer commits to the store first and publishes second. A node joins first
+// and reads the store second. Then whatever a node did not read it is told, and
+// hearing it twice does no harm, because both sentences are idempotent.
+//
+// # Many nodes
+//
+// Local is the bus of one process. A bus over a network (an HTTP stream from the
+// identity nodes, or Redis) implements the same methods like this: each node
+// holds a lease that it renews every second and that lives for five. Messages
+// are numbered per publisher and a node acknowledges the highest number it has
+// applied without a gap; a gap makes it read the store again. PublishRevocation
+// waits until every node with a lease has acknowledged. A node that is silent
+// delays it at most until its lease ends. That is safe because a node whose own
+// lease has ended by its own clock (it counts from when it sent the renewal, so it
+// gives up before the publisher does) stops trusting its list of revocations
+// and answers revocation_state_unknown where an API demands the list. Nobody has
+// to agree on who is alive: either a node has applied the revocation, or it has
+// stopped serving by the time the publisher counts it out.
+package cluster
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/internal/tenant"
+)
+
+// Revocation says that tokens are not to be accepted any more. Exactly one of
+// TokenID and Grant is set.
+type Revocation struct {
+	Tenant  tenant.ID
+	Issuer  string // the issuer's URL as in the token's iss
+	TokenID string // one token, by its jti
+	Grant   string // every token of one grant
+	// Expires is when the last of these tokens would have expired by itself; the
+	// revocation can be forgotten then.
+	Expires time.Time
+}
+
+// Subscriber is a node's side of the bus. Its methods are called from the
+// publisher's goroutine, several at a time, and must not call the bus.
+type Subscriber interface {
+	// Revoked applies a revocation. When it returns nil, no request that begins
+	// later on this node is let through with such a token.
+	Revoked(ctx context.Context, r Revocation) error
+	// Revised hears that a revision is out. It makes a note and returns; an older
+	// revision than the one already heard of is no news.
+	Revised(ctx context.Context, t tenant.ID, revision int64)
+}
+
+// Publisher is what a writer needs of the bus.
+type Publisher interface {
+	// PublishRevocation returns nil only when every live node has applied r.
+	PublishRevocation(ctx context.Context, r Revocation) error
+	// PublishRevision returns when every live node has been told.
+	PublishRevision(ctx context.Context, t tenant.ID, revision int64) error
+}
+
+// Node is one live node as others see it.
+type Node struct {
+	ID     string
+	Role   string // gateway, identity, console; or "all"
+	Joined time.Time
+	// Revisions is what the node serves, by tenant.
+	Revisions map[tenant.ID]int64
+}
