@@ -42,15 +42,39 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// Revocation says that tokens are not to be accepted any more. Exactly one of
-// TokenID and Grant is set.
+// Kind says what a revocation names.
+type Kind string
+
+// The kinds, from the narrowest to the widest.
+const (
+	TokenID   Kind = "token"      // one token, by its jti
+	TokenHash Kind = "token_hash" // one token, by base64url of the SHA-256 of the whole of it
+	Session   Kind = "session"    // every token of a session, by sid
+	Client    Kind = "client"     // every token of an app
+	User      Kind = "user"       // every token of a user
+	Key       Kind = "key"        // every token signed by a key, by kid
+	Issuer    Kind = "issuer"     // every token of an issuer
+)
+
+// Valid reports whether the kind is one of the above.
+func (k Kind) Valid() bool {
+	switch k {
+	case TokenID, TokenHash, Session, Client, User, Key, Issuer:
+		return true
+	}
+	return false
+}
+
+// Revocation says that tokens are not to be accepted any more.
 type Revocation struct {
-	Tenant  tenant.ID
-	Issuer  string // the issuer's URL as in the token's iss
-	TokenID string // one token, by its jti
-	Grant   string // every token of one grant
-	// Expires is when the last of these tokens would have expired by itself; the
-	// revocation can be forgotten then.
+	Tenant tenant.ID
+	Kind   Kind
+	Issuer string // the iss claim; empty for a token hash
+	Value  string // empty for an issuer
+	// IssuedBefore limits it to tokens issued earlier; zero means all.
+	IssuedBefore time.Time
+	// Expires is when the last of these tokens would have expired by itself and
+	// the revocation can be forgotten; zero means never.
 	Expires time.Time
 }
 

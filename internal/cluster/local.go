@@ -108,8 +108,8 @@ func (m *Member) call(f func(Subscriber) error) error {
 // PublishRevocation implements Publisher. Every node is tried, also after one
 // has failed; the error then says which, and has code Unavailable.
 func (b *Local) PublishRevocation(ctx context.Context, r Revocation) error {
-	if (r.TokenID == "") == (r.Grant == "") {
-		return fault.New(fault.Invalid, "a revocation names either a token or a grant")
+	if !r.Kind.Valid() || (r.Value == "") != (r.Kind == Issuer) || (r.Issuer == "") != (r.Kind == TokenHash) {
+		return fault.New(fault.Invalid, "a revocation of kind %q needs an issuer and a value, but an issuer's has no value and a hash's no issuer", r.Kind)
 	}
 	var failed []error
 	for _, m := range b.snapshot() {
