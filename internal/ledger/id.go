@@ -1,0 +1,79 @@
+package ledger
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+
+	"gatehouse/internal/tenant"
+)
+
+const (
+	idLength = 20
+	base62   = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+)
+
+// NewID returns a new id: the kind's prefix of 3 characters and 17 random
+// characters of base62, which is 101 bits.
+func NewID(prefix string) string {
+	return fillID(prefix, func(b []byte) {
+		_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
+	})
+}
+
+// DeclaredID returns the id that a declared object gets when it is created: the
+// same for the same tenant, kind and key, so that a file's objects can refer to
+// one another before they exist.
+func DeclaredID(t tenant.ID, kind, prefix string, key Key) string {
+	seed := newHasher("gatehouse declared id v1")
+	seed.text(string(t))
+	seed.text(kind)
+	seed.text(key.Name)
+	for _, p := range key.Parts {
+		seed.text(p)
+	}
+	state := seed.sum()
+	var block uint64
+	return fillID(prefix, func(b []byte) {
+		for len(b) > 0 {
+			sum := sha256.Sum256(binary.BigEndian.AppendUint64(state[:len(state):len(state)], block))
+			block++
+			b = b[copy(b, sum[:]):]
+		}
+	})
+}
+
+// fillID appends base62 characters to prefix, drawn evenly from the source.
+func fillID(prefix string, source func([]byte)) string {
+	id := make([]byte, 0, idLength)
+	id = append(id, prefix...)
+	var buf [32]byte
+	for len(id) < idLength {
+		source(buf[:])
+		for _, b := range buf {
+			// 248 is the last multiple of 62 in a byte: what lies above would favour
+			// the first characters.
+			if b < 248 && len(id) < idLength {
+				id = append(id, base62[b%62])
+			}
+		}
+	}
+	return string(id)
+}
+
+// validID reports whether id may name an object: 1 to 64 letters, digits,
+// hyphens, underscores or dots.
+func validID(id string) bool {
+	if len(id) == 0 || len(id) > 64 {
+		return false
+	}
+	for i := 0; i < len(id); i++ {
+		c := id[i]
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9', c == '-', c == '_', c == '.':
+		default:
+			return false
+		}
+	}
+	return true
+}
