@@ -20,13 +20,20 @@ import (
 type Field struct {
 	Name, Value []byte
 	Kind        Kind
+	// Nominated says that a Connection line names this field (RFC 9110 section
+	// 7.6.1): it ends here, whatever its kind.
+	Nominated bool
 }
+
+// HopByHop reports whether the field concerns only the connection it came on
+// and is therefore never passed on: by its kind, or because Connection names it.
+func (f *Field) HopByHop() bool { return f.Nominated || f.Kind.HopByHop() }
 
 // Request is a parsed request head and its body.
 type Request struct {
 	Method []byte
 	Target []byte // as on the request line; origin form, or "*" for OPTIONS
-	Host   []byte // of the Host line, or of an absolute-form target that agrees with it
+	Host   []byte // of the Host line, or of an absolute-form target that agrees with it; as sent, with any port
 	Fields []Field
 	Body   Body
 	Close  bool // the connection ends after this exchange
@@ -74,11 +81,16 @@ type Handler interface {
 // Outbound is a request towards an upstream.
 type Outbound struct {
 	Method, Target, Host []byte
-	Fields               []Field // hop-by-hop and framing lines among them are not sent
+	Fields               []Field // hop-by-hop, Host and framing lines among them are not sent
 	Lines                []byte  // further header lines, each "Name: value\r\n", valid as they are
 	Body                 *Body   // nil for none
 	Upgrade              []byte  // protocol to switch to; nil for none
-	Deadline             time.Time
+	// Deadline is when the head of the answer must have arrived. The time from
+	// the start of RoundTrip to it is also the longest silence the upstream is
+	// allowed while it takes the request body, and begins anew when the body has
+	// been sent, so that a slow upload is not held against the upstream.
+	// Zero means no limit.
+	Deadline time.Time
 	// Replayable says that the request may be sent again on a fresh connection
 	// when a pooled one turns out to have been closed by the upstream.
 	Replayable bool
