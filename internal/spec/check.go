@@ -1,0 +1,258 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/fault"
+)
+
+// Rules are what the checks need to know of where a snapshot will run.
+type Rules struct {
+	// PlainIssuers accepts issuers over http on any host; without it on loopback only.
+	PlainIssuers bool
+}
+
+// Finding is what is wrong with one setting.
+type Finding struct {
+	// Path is the dotted path in the words of the configuration file, such as
+	// "apis.orders.limit[0]", see PathAPI and PathRoute.
+	Path string
+	// Err says what is wrong. It never repeats a value, only names and known words.
+	Err error
+	// Known are the words that would have been right where a name is unknown.
+	Known []string
+	// Word is the unknown word.
+	Word string
+}
+
+// Field returns the finding as a field error.
+func (f Finding) Field() fault.Field { return fault.Field{Path: f.Path, Message: f.Err.Error()} }
+
+// findings collects under a path.
+type findings struct{ list []Finding }
+
+func (f *findings) add(path string, err error) {
+	if err != nil {
+		f.list = append(f.list, Finding{Path: path, Err: err})
+	}
+}
+
+func (f *findings) addf(path, format string, args ...any) { f.add(path, fmt.Errorf(format, args...)) }
+
+func (f *findings) unbuilt(path, feature string) {
+	if Unbuilt(feature) {
+		f.add(path, ErrUnbuilt{Feature: feature})
+	}
+}
+
+// Check returns everything that is wrong with the snapshot, object by object and
+// between objects. Nil means that it can be served.
+func (s *Snapshot) Check(r Rules) []Finding {
+	var f findings
+	s.checkNames(&f)
+	for i := range s.Issuers {
+		s.Issuers[i].check(&f, PathIssuer(s.Issuers[i].Name), r)
+	}
+	issuers := make([]string, 0, len(s.Issuers))
+	for _, i := range s.Issuers {
+		issuers = append(issuers, i.Name)
+	}
+	zones := make([]string, 0, len(s.Zones))
+	for _, z := range s.Zones {
+		f.list = append(f.list, z.Check()...)
+		zones = append(zones, z.Name)
+	}
+	for i := range s.APIs {
+		s.APIs[i].check(&f)
+		s.APIs[i].checkReferences(&f, issuers, zones)
+	}
+	for _, p := range s.Policies {
+		f.list = append(f.list, p.Check()...)
+	}
+	checkCollisions(&f, s.APIs)
+	return f.list
+}
+
+// checkNames refuses names that are used twice within their kind.
+func (s *Snapshot) checkNames(f *findings) {
+	seen := map[string]bool{}
+	once := func(path string) {
+		if seen[path] {
+			f.addf(path, "the name is used twice")
+		}
+		seen[path] = true
+	}
+	for _, i := range s.Issuers {
+		once(PathIssuer(i.Name))
+	}
+	for _, a := range s.APIs {
+		once(PathAPI(a.Name))
+	}
+	for _, z := range s.Zones {
+		once(PathZone(z.Name))
+	}
+	for _, p := range s.Policies {
+		once(PathPolicy(p.Name))
+	}
+}
+
+// PathZone returns the Sources path of a zone.
+func PathZone(name string) string { return "zones." + name }
+
+// PathPolicy returns the Sources path of a policy.
+func PathPolicy(name string) string { return "policies." + name }
+
+// Err returns findings as one invalid-input fault, or nil. Findings that are only
+// about what is not built yet give an unsupported fault.
+func Err(findings []Finding) error {
+	if len(findings) == 0 {
+		return nil
+	}
+	code := fault.Unsupported
+	fields := make([]fault.Field, 0, len(findings))
+	for _, one := range findings {
+		var unbuilt ErrUnbuilt
+		if !errors.As(one.Err, &unbuilt) {
+			code = fault.Invalid
+		}
+		fields = append(fields, one.Field())
+	}
+	return fault.New(code, "the settings cannot be served").WithFields(fields...)
+}
+
+// Algorithms are the signature algorithms that an issuer may be narrowed to.
+// Symmetric ones and "none" are never accepted.
+func Algorithms() []string {
+	return []string{"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+}
+
+// Values of an issuer's Tokens.
+const (
+	TokensJWT    = "jwt"
+	TokensOpaque = "opaque" // asked about by introspection; not supported yet
+)
+
+// Check returns what is wrong with the issuer by itself.
+func (i *Issuer) Check(r Rules) []Finding {
+	var f findings
+	i.check(&f, PathIssuer(i.Name), r)
+	return f.list
+}
+
+func (i *Issuer) check(f *findings, path string, r Rules) {
+	f.add(path, CheckName(i.Name))
+	if slices.Contains(reservedIssuers, i.Name) {
+		f.addf(path, "%s means something else under auth: choose another name", i.Name)
+	}
+	switch {
+	case i.Builtin == "" && i.URL == "":
+		f.addf(path, "an issuer says where it is: url, or builtin for a built-in authorization server")
+	case i.Builtin != "" && i.URL != "":
+		f.addf(path+".builtin", "an issuer is either builtin or has a url, not both")
+	case i.Builtin != "":
+		f.add(path+".builtin", CheckName(i.Builtin))
+	default:
+		i.checkExternal(f, path, r)
+	}
+	checkList(f, path+".audience", i.Audience, func(s string) error { return CheckText(s, 1024) })
+	checkList(f, path+".algorithms", i.Algorithms, func(s string) error {
+		if slices.Contains(Algorithms(), s) {
+			return nil
+		}
+		return fmt.Errorf("not an algorithm that tokens may be signed with: known are %s", strings.Join(Algorithms(), ", "))
+	})
+	i.checkTokens(f, path)
+}
+
+func (i *Issuer) checkExternal(f *findings, path string, r Rules) {
+	u, err := ParseURL(i.URL)
+	switch {
+	case err != nil:
+		f.add(path+".url", err)
+	case u.Scheme != "https" && !Loopback(u) && !r.PlainIssuers:
+		f.addf(path+".url", "an issuer is reached over https: whoever can change its answers can make tokens")
+	}
+	if len(i.Audience) == 0 {
+		f.addf(path, "an issuer with a url has an audience: without one, its tokens for other services would be accepted here")
+	}
+}
+
+func (i *Issuer) checkTokens(f *findings, path string) {
+	switch i.Tokens {
+	case "", TokensJWT:
+		if i.ClientID != "" {
+			f.addf(path+".client_id", "client_id has no effect: it is for tokens: opaque")
+		}
+		if i.ClientSecret != "" {
+			f.addf(path+".client_secret", "client_secret has no effect: it is for tokens: opaque")
+		}
+	case TokensOpaque:
+		f.unbuilt(path+".tokens", "opaque tokens")
+		if i.ClientID == "" || i.ClientSecret == "" {
+			f.addf(path, "an issuer of opaque tokens has client_id and client_secret: the gateway asks it about every token")
+		}
+		if i.Builtin != "" {
+			f.addf(path+".tokens", "a built-in authorization server says itself what its tokens are: leave tokens out")
+		}
+	default:
+		f.addf(path+".tokens", "tokens are jwt or opaque")
+	}
+}
+
+// Check returns what is wrong with the zone by itself.
+func (z Zone) Check() []Finding {
+	var f findings
+	path := PathZone(z.Name)
+	f.add(path, CheckName(z.Name))
+	if len(z.Networks) == 0 {
+		f.addf(path, "a zone has at least one network")
+	}
+	checkList(&f, path, z.Networks, CheckZoneNetwork)
+	f.unbuilt(path, "zones")
+	return f.list
+}
+
+// CheckZoneNetwork reports what is wrong with an entry of a zone: a network, an
+// address, country:DE or asn:64500.
+func CheckZoneNetwork(s string) error {
+	if code, ok := strings.CutPrefix(s, "country:"); ok {
+		if len(code) != 2 || code[0] < 'A' || code[0] > 'Z' || code[1] < 'A' || code[1] > 'Z' {
+			return fmt.Errorf("a country is two upper-case letters of ISO 3166-1, such as country:DE")
+		}
+		return nil
+	}
+	if number, ok := strings.CutPrefix(s, "asn:"); ok {
+		if len(number) == 0 || len(number) > 10 || strings.TrimLeft(number, "0123456789") != "" {
+			return fmt.Errorf("a network operator is its number, such as asn:64500")
+		}
+		return nil
+	}
+	_, err := ParseNetwork(s)
+	return err
+}
+
+// Check returns what is wrong with the policy by itself.
+func (p Policy) Check() []Finding {
+	var f findings
+	f.add(PathPolicy(p.Name), CheckName(p.Name))
+	if strings.TrimSpace(p.Text) == "" {
+		f.addf(PathPolicy(p.Name), "a policy is Cedar text, not nothing")
+	}
+	f.unbuilt(PathPolicy(p.Name), "policies")
+	return f.list
+}
+
+// checkList checks each element, and that none is there twice.
+func checkList(f *findings, path string, list []string, check func(string) error) {
+	for i, s := range list {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if err := check(s); err != nil {
+			f.add(at, err)
+		} else if slices.Contains(list[:i], s) {
+			f.addf(at, "listed twice")
+		}
+	}
+}

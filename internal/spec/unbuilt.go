@@ -1,0 +1,32 @@
+package spec
+
+import "fmt"
+
+// unbuilt are the features that can be described and that this version does not
+// serve: describing one is an error, never silence. A feature is taken off here
+// when the gateway enforces it, and nowhere else.
+var unbuilt = map[string]bool{
+	"redis":         true,
+	"opaque tokens": true,
+	"zones":         true,
+	"openapi":       true,
+	"when":          true,
+	"mfa":           true,
+	"acr":           true,
+	"policies":      true,
+	"auth: api_key": true,
+	"auth: mtls":    true,
+	"balance: hash": true,
+	"step-up":       true,
+}
+
+// Unbuilt reports whether a feature is not supported yet, by its name such as "when".
+func Unbuilt(feature string) bool { return unbuilt[feature] }
+
+// ErrUnbuilt says that the feature is valid and not supported yet.
+type ErrUnbuilt struct{ Feature string }
+
+// Error names the feature.
+func (e ErrUnbuilt) Error() string {
+	return fmt.Sprintf("%s is not supported yet by this version of Gatehouse", e.Feature)
+}
