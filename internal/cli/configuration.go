@@ -1,0 +1,386 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"gatehouse/client"
+	"gatehouse/internal/app"
+	"gatehouse/internal/config"
+)
+
+const defaultFile = "gatehouse.yaml"
+
+// fileArg returns the configuration file or folder that a command works on.
+func fileArg(args []string) string {
+	if len(args) > 0 {
+		return args[0]
+	}
+	return defaultFile
+}
+
+// load reads a configuration and prints what is wrong with it.
+func (s *session) load(opts config.Options) (*config.File, error) {
+	opts.Env = s.Getenv
+	f, problems := config.Load(opts)
+	if len(problems) > 0 {
+		return nil, s.problems(problems)
+	}
+	return f, nil
+}
+
+// problems prints them and returns the error that ends the command.
+func (s *session) problems(p config.Problems) error {
+	if s.output == "json" {
+		if err := json.NewEncoder(s.Out).Encode(p); err != nil {
+			return err
+		}
+		return exit{code: exitFailed}
+	}
+	if err := p.Print(s.Err, s.color()); err != nil {
+		return err
+	}
+	return exit{code: exitFailed}
+}
+
+// color reports whether stderr is a terminal that wants colour (no-color.org).
+func (s *session) color() bool {
+	if v, ok := s.Getenv("NO_COLOR"); ok && v != "" {
+		return false
+	}
+	f, ok := s.Err.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+func newValidate(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "validate [FILE]",
+		Short: "Check a configuration, and run its tests",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := s.load(config.Options{Path: fileArg(args)})
+			if err != nil {
+				return err
+			}
+			results, err := app.CheckFile(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			if failed := s.failures(results); failed > 0 {
+				return exit{exitFailed, fmt.Errorf("%d of %d tests of %s fail", failed, len(results), f.Name)}
+			}
+			s.say("%s is valid: %d APIs, %d routes, %d tests passed", f.Name, len(f.Declared.APIs), routeCount(f), len(results))
+			return nil
+		},
+	}
+}
+
+func routeCount(f *config.File) (n int) {
+	for _, a := range f.Declared.APIs {
+		n += len(a.Routes)
+	}
+	return n
+}
+
+func newTest(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "test [FILE]",
+		Short: "Run the tests of a configuration and show each",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f, err := s.load(config.Options{Path: fileArg(args)})
+			if err != nil {
+				return err
+			}
+			results, err := app.CheckFile(cmd.Context(), f)
+			if err != nil {
+				return err
+			}
+			if err := s.print(results, func(w io.Writer) {
+				for _, r := range results {
+					mark := "ok"
+					if !r.Passed {
+						mark = "FAIL"
+					}
+					row(w, mark, r.Text, "got "+r.Got)
+				}
+			}); err != nil {
+				return err
+			}
+			failed := 0
+			for _, r := range results {
+				if !r.Passed {
+					failed++
+				}
+			}
+			s.say("%d passed, %d failed", len(results)-failed, failed)
+			if failed > 0 {
+				return exit{code: exitFailed}
+			}
+			return nil
+		},
+	}
+}
+
+// failures prints the tests that fail and returns how many there are.
+func (s *session) failures(results []app.TestResult) (n int) {
+	for _, r := range results {
+		if !r.Passed {
+			n++
+			s.say("%s: test fails: %s\n  the gateway answers: %s", r.Source, r.Text, r.Got)
+		}
+	}
+	return n
+}
+
+func newInit(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "init [FILE]",
+		Short: "Write a first configuration",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			path := fileArg(args)
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is the caller's own choice
+			if errors.Is(err, os.ErrExist) {
+				return fmt.Errorf("%s exists already; remove it, or name another file", path)
+			}
+			if err != nil {
+				return err
+			}
+			if _, err = f.Write(config.Starter()); err == nil {
+				err = f.Close()
+			}
+			if err != nil {
+				return err
+			}
+			s.say("wrote %s; next: gatehouse validate %s, then gatehouse run --config %s", path, path, path)
+			return nil
+		},
+	}
+}
+
+func newSchema(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:     "schema",
+		Short:   "Print the JSON Schema of the configuration, for editors",
+		Example: "  gatehouse schema > gatehouse.schema.json\n  # first line of gatehouse.yaml:\n  # yaml-language-server: $schema=./gatehouse.schema.json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			_, err := s.Out.Write(config.JSONSchema())
+			return err
+		},
+	}
+}
+
+// bundle reads the files of a configuration and the values of the references in
+// them, as the management API takes them. It checks the configuration first.
+func (s *session) bundle(path string) (client.Configuration, error) {
+	values := map[string]string{}
+	f, problems := config.Load(config.Options{
+		Path: path,
+		Env: func(name string) (string, bool) {
+			v, ok := s.Getenv(name)
+			if ok {
+				values["env:"+name] = v
+			}
+			return v, ok
+		},
+		ReadFile: func(name string) ([]byte, error) {
+			b, err := os.ReadFile(name) //nolint:gosec // named by the caller's own file
+			if err == nil {
+				values["file:"+name] = string(b)
+			}
+			return b, err
+		},
+	})
+	if len(problems) > 0 {
+		return client.Configuration{}, s.problems(problems)
+	}
+	conf := client.Configuration{Values: values}
+	for _, name := range f.Files {
+		b, err := os.ReadFile(name) //nolint:gosec // named by the caller
+		if err != nil {
+			return conf, err
+		}
+		conf.Files = append(conf.Files, client.File{Name: filepath.ToSlash(name), Content: string(b)})
+	}
+	return conf, nil
+}
+
+func newDiff(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:   "diff [FILE]",
+		Short: "Show how a configuration differs from what the server runs (exit code 3 when it does)",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := s.bundle(fileArg(args))
+			if err != nil {
+				return err
+			}
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Diff(cmd.Context(), conf)
+			if err != nil {
+				return err
+			}
+			if err := s.print(d, diffTable(d)); err != nil {
+				return err
+			}
+			if len(d.Changes) > 0 {
+				return exit{code: exitDifferences}
+			}
+			s.say("no differences from revision %d", d.Revision)
+			return nil
+		},
+	}
+}
+
+func newApply(s *session) *cobra.Command {
+	var dryRun bool
+	var reason string
+	c := &cobra.Command{
+		Use:   "apply [FILE]",
+		Short: "Make a configuration what the server runs",
+		Args:  cobra.MaximumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			conf, err := s.bundle(fileArg(args))
+			if err != nil {
+				return err
+			}
+			conf.Reason = reason
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Apply(cmd.Context(), conf, dryRun)
+			if err != nil {
+				return err
+			}
+			if err := s.print(d, diffTable(d)); err != nil {
+				return err
+			}
+			switch {
+			case dryRun:
+				s.say("nothing was written")
+			case len(d.Changes) == 0:
+				s.say("nothing to do: revision %d is this already", d.Revision)
+			default:
+				s.say("revision %d is live", d.Revision)
+			}
+			return nil
+		},
+	}
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "check everything, write nothing")
+	c.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	return c
+}
+
+func newRollback(s *session) *cobra.Command {
+	var reason string
+	c := &cobra.Command{
+		Use:   "rollback REVISION",
+		Short: "Bring everything back to an earlier revision, by a new one",
+		Args:  cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			n, err := strconv.ParseInt(args[0], 10, 64)
+			if err != nil || n < 1 {
+				return exit{exitUsage, fmt.Errorf("%q is no revision; \"gatehouse history\" lists them", args[0])}
+			}
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			d, err := cl.Rollback(cmd.Context(), n, reason)
+			if err != nil {
+				return err
+			}
+			if err := s.print(d, diffTable(d)); err != nil {
+				return err
+			}
+			s.say("revision %d is live; it is what revision %d was", d.Revision, n)
+			return nil
+		},
+	}
+	c.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	return c
+}
+
+func diffTable(d client.Diff) func(io.Writer) {
+	return func(w io.Writer) {
+		for _, o := range d.Changes {
+			sign := map[string]string{"create": "+", "delete": "-"}[o.Operation]
+			if sign == "" {
+				sign = "~"
+			}
+			_, _ = fmt.Fprintf(w, "%s %s %s\n", sign, o.Kind, o.Name)
+			for _, f := range o.Fields {
+				_, _ = fmt.Fprintf(w, "    %s:\t%s\t-> %s\n", f.Path, dash(f.Before), dash(f.After))
+			}
+		}
+	}
+}
+
+func newExport(s *session) *cobra.Command {
+	var revision int64
+	c := &cobra.Command{
+		Use:   "export",
+		Short: "Print what the server runs as a configuration file",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			b, err := cl.Export(cmd.Context(), revision)
+			if err != nil {
+				return err
+			}
+			_, err = s.Out.Write(b)
+			return err
+		},
+	}
+	c.Flags().Int64Var(&revision, "revision", 0, "as it was at this revision (default: the newest)")
+	return c
+}
+
+func newHistory(s *session) *cobra.Command {
+	var since int64
+	var kind string
+	c := &cobra.Command{
+		Use:   "history",
+		Short: "List who changed what, and when",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			list, err := cl.Changes(cmd.Context(), since, 1000, kind)
+			if err != nil {
+				return err
+			}
+			return s.print(list, func(w io.Writer) {
+				row(w, "REVISION", "TIME", "ACTOR", "OPERATION", "KIND", "ID", "REASON")
+				for _, ch := range list {
+					row(w, ch.Revision, ch.Time.Local().Format("2006-01-02 15:04:05"), ch.Actor, ch.Operation, ch.Kind, ch.ID, dash(ch.Reason))
+				}
+			})
+		},
+	}
+	c.Flags().Int64Var(&since, "since", 0, "only after this revision")
+	c.Flags().StringVar(&kind, "kind", "", "only of this kind, such as api or app")
+	return c
+}
