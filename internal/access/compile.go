@@ -1,0 +1,234 @@
+package access
+
+import (
+	"hash/fnv"
+	"maps"
+
+	"gatehouse/internal/ledger"
+)
+
+// appShards is how many parts the table of apps has: a change copies one of them.
+const appShards = 256
+
+// state is what a View is compiled from: the objects as they are, and which parts
+// of the last view they have outgrown.
+type state struct {
+	loaded   bool
+	fresh    bool // read whole since the last view: nothing of that is to be shared
+	revision ledger.Revision
+	servers  map[string]Server
+	scopes   map[string]Scope
+	policies map[string]Policy
+	rules    map[string]Rule
+
+	touched map[string]bool               // ids of servers to compile again
+	apps    map[uint8]map[string]*AppView // shards to replace: id to app, nil for gone
+}
+
+func (s *state) reset() {
+	*s = state{
+		servers: map[string]Server{}, scopes: map[string]Scope{},
+		policies: map[string]Policy{}, rules: map[string]Rule{},
+		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
+	}
+}
+
+// load reads everything.
+func (s *state) load(tx *ledger.Tx) error {
+	s.reset()
+	head, err := tx.Head()
+	if err != nil {
+		return err
+	}
+	for o, err := range Servers.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.servers[o.ID], s.touched[o.ID] = o.Value, true
+	}
+	for o, err := range Scopes.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.scopes[o.ID] = o.Value
+	}
+	for o, err := range Policies.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.policies[o.ID] = o.Value
+	}
+	for o, err := range Rules.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.rules[o.ID] = o.Value
+	}
+	for o, err := range Apps.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.putApp(o.ID, newAppView(o.ID, o.Value))
+	}
+	s.revision, s.loaded, s.fresh = head, true, true
+	return nil
+}
+
+// follow applies the changes behind the state's revision.
+func (s *state) follow(tx *ledger.Tx) error {
+	for {
+		changes, err := tx.ChangesSince(s.revision, 1000)
+		if err != nil || len(changes) == 0 {
+			return err
+		}
+		for i := range changes {
+			if err := s.apply(&changes[i]); err != nil {
+				return err
+			}
+		}
+		s.revision = changes[len(changes)-1].Revision
+	}
+}
+
+func (s *state) apply(c *ledger.Change) error {
+	gone := c.Op == ledger.Deleted
+	switch c.Kind {
+	case Servers.Name():
+		s.touched[c.ID] = true
+		return set(s.servers, Servers, c, gone)
+	case Scopes.Name():
+		s.touched[s.scopes[c.ID].Server] = true
+		err := set(s.scopes, Scopes, c, gone)
+		s.touched[s.scopes[c.ID].Server] = true
+		return err
+	case Policies.Name():
+		s.touched[s.policies[c.ID].Server] = true
+		err := set(s.policies, Policies, c, gone)
+		s.touched[s.policies[c.ID].Server] = true
+		return err
+	case Rules.Name():
+		s.touched[s.rules[c.ID].Server] = true
+		err := set(s.rules, Rules, c, gone)
+		s.touched[s.rules[c.ID].Server] = true
+		return err
+	case Apps.Name():
+		if gone {
+			s.putApp(c.ID, nil)
+			return nil
+		}
+		o, err := Apps.Decode(c.Record())
+		if err != nil {
+			return err
+		}
+		s.putApp(c.ID, newAppView(c.ID, o.Value))
+	}
+	return nil
+}
+
+// set puts what the change left behind into the table, or takes it out.
+func set[T any](table map[string]T, kind *ledger.Kind[T], c *ledger.Change, gone bool) error {
+	if gone {
+		delete(table, c.ID)
+		return nil
+	}
+	o, err := kind.Decode(c.Record())
+	if err != nil {
+		return err
+	}
+	table[c.ID] = o.Value
+	return nil
+}
+
+func (s *state) putApp(id string, app *AppView) {
+	shard := shardOf(id)
+	if s.apps[shard] == nil {
+		s.apps[shard] = map[string]*AppView{}
+	}
+	s.apps[shard][id] = app
+}
+
+func shardOf(clientID string) uint8 {
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(clientID))
+	return uint8(h.Sum32()) //nolint:gosec // the low byte is what is wanted
+}
+
+// compile returns the next view: what did not change is shared with the last one.
+func (s *state) compile(last *View) *View {
+	v := &View{revision: int64(s.revision)}
+	if last != nil && !s.fresh {
+		v.servers, v.shards, v.apps = maps.Clone(last.servers), last.shards, last.apps
+	} else {
+		v.servers = map[string]*ServerView{}
+	}
+	s.compileServers(v)
+	for shard, changed := range s.apps {
+		next := maps.Clone(v.shards[shard])
+		if next == nil {
+			next = map[string]*AppView{}
+		}
+		before := len(next)
+		for id, app := range changed {
+			if app == nil {
+				delete(next, id)
+				continue
+			}
+			next[id] = app
+		}
+		v.apps += len(next) - before
+		v.shards[shard] = next
+	}
+	clear(s.touched)
+	clear(s.apps)
+	s.fresh = false
+	return v
+}
+
+func (s *state) compileServers(v *View) {
+	for id := range s.touched {
+		if old := v.servers[id]; old != nil {
+			delete(v.servers, id)
+			if old.Default {
+				delete(v.servers, old.Name)
+			}
+		}
+	}
+	for id := range s.touched {
+		server, ok := s.servers[id]
+		if !ok {
+			continue
+		}
+		compiled := newServerView(id, server, s.scopesOf(id), s.policiesOf(id))
+		v.servers[id] = compiled
+		if server.Default {
+			v.servers[server.Name] = compiled
+		}
+	}
+}
+
+func (s *state) scopesOf(server string) []Scope {
+	var out []Scope
+	for _, sc := range s.scopes {
+		if sc.Server == server {
+			out = append(out, sc)
+		}
+	}
+	return out
+}
+
+func (s *state) policiesOf(server string) []policyView {
+	var out []policyView
+	for id, p := range s.policies {
+		if p.Server != server {
+			continue
+		}
+		pv := policyView{id: id, Policy: p}
+		for ruleID, r := range s.rules {
+			if r.Policy == id {
+				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r})
+			}
+		}
+		out = append(out, pv)
+	}
+	return out
+}

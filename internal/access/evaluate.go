@@ -1,0 +1,161 @@
+package access
+
+import (
+	"slices"
+	"strings"
+	"time"
+)
+
+// Request is what somebody asks a server for.
+type Request struct {
+	Client    string   // id of the app
+	GrantType string   // one of the Grant constants
+	Scopes    []string // all that are asked for
+	User      string   // id of the user it is for; empty when the client acts for itself
+	Groups    []string // ids of the user's groups
+}
+
+// Decision is what the policies of a server say to a request.
+type Decision struct {
+	Allowed  bool
+	Policy   string // id of the policy of the rule that matched; empty when none did
+	Rule     string // id of the rule that matched; empty when none did
+	RuleName string
+	// AccessTokenLifetime is the lifetime that the rule gives.
+	AccessTokenLifetime time.Duration
+}
+
+// Considered is one step of an evaluation: a policy or one of its rules, and why
+// it did or did not match.
+type Considered struct {
+	Policy     string `json:"policy"`
+	PolicyName string `json:"policyName"`
+	Rule       string `json:"rule,omitempty"` // empty: the line is about the policy itself
+	RuleName   string `json:"ruleName,omitempty"`
+	Matched    bool   `json:"matched"`
+	Reason     string `json:"reason"` // one of the Because constants, or BecauseScopes with the scopes
+	Detail     string `json:"detail,omitempty"`
+}
+
+// The reasons of a step.
+const (
+	BecauseMatched   = "all conditions hold"
+	BecauseClient    = "the client is not among the policy's clients"
+	BecauseInactive  = "not active"
+	BecauseGrantType = "the grant type is not among the rule's"
+	BecausePeople    = "the user is not among the rule's people"
+	BecauseScopes    = "not all requested scopes are among the rule's"
+)
+
+// Evaluate asks the server's policies in the order of their priority, and the
+// rules of each that is for the client in the order of theirs. The first rule
+// whose conditions all hold decides; nothing after it is looked at. Without one
+// the request is not allowed. When trace is not nil each step is appended to it.
+func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
+	for i := range s.policies {
+		p := &s.policies[i]
+		if reason := p.rejects(req); reason != "" {
+			note(trace, p, nil, false, reason, "")
+			continue
+		}
+		note(trace, p, nil, true, BecauseMatched, "")
+		for j := range p.rules {
+			r := &p.rules[j]
+			reason, detail := r.rejects(req)
+			if reason != "" {
+				note(trace, p, r, false, reason, detail)
+				continue
+			}
+			note(trace, p, r, true, BecauseMatched, "")
+			return Decision{
+				Allowed: true, Policy: p.id, Rule: r.id, RuleName: r.Name,
+				AccessTokenLifetime: time.Duration(r.Actions.Token.AccessTokenMinutes) * time.Minute,
+			}
+		}
+	}
+	return Decision{}
+}
+
+func note(trace *[]Considered, p *policyView, r *ruleView, matched bool, reason, detail string) {
+	if trace == nil {
+		return
+	}
+	c := Considered{Policy: p.id, PolicyName: p.Name, Matched: matched, Reason: reason, Detail: detail}
+	if r != nil {
+		c.Rule, c.RuleName = r.id, r.Name
+	}
+	*trace = append(*trace, c)
+}
+
+// policyView is a policy with its rules, both in the order of priority.
+type policyView struct {
+	id string
+	Policy
+	rules []ruleView
+}
+
+// ruleView is a rule with its id.
+type ruleView struct {
+	id string
+	Rule
+}
+
+func (p *policyView) rejects(req *Request) string {
+	switch {
+	case p.Status != Active:
+		return BecauseInactive
+	case !has(p.Conditions.Clients.Include, AllClients) && !has(p.Conditions.Clients.Include, req.Client):
+		return BecauseClient
+	}
+	return ""
+}
+
+func (r *ruleView) rejects(req *Request) (reason, detail string) {
+	if r.Status != Active {
+		return BecauseInactive, ""
+	}
+	if !has(r.Conditions.GrantTypes.Include, req.GrantType) {
+		return BecauseGrantType, ""
+	}
+	if req.User != "" && !r.Conditions.People.match(req) {
+		return BecausePeople, ""
+	}
+	if has(r.Conditions.Scopes.Include, AnyScope) {
+		return "", ""
+	}
+	for i, s := range req.Scopes {
+		if !has(r.Conditions.Scopes.Include, s) {
+			return BecauseScopes, strings.Join(missing(r.Conditions.Scopes.Include, req.Scopes[i:]), " ")
+		}
+	}
+	return "", ""
+}
+
+// match reports whether the request's user is meant. People without any
+// condition mean everybody; exclusion wins over inclusion.
+func (p *People) match(req *Request) bool {
+	if has(p.Users.Exclude, req.User) || anyOf(p.Groups.Exclude, req.Groups) {
+		return false
+	}
+	if len(p.Users.Include) == 0 && len(p.Groups.Include) == 0 {
+		return true
+	}
+	return has(p.Users.Include, req.User) || anyOf(p.Groups.Include, req.Groups)
+}
+
+// anyOf reports whether a user with the groups is in one of the list.
+func anyOf(list, groups []string) bool {
+	return has(list, Everyone) || slices.ContainsFunc(groups, func(g string) bool { return has(list, g) })
+}
+
+func has(list []string, s string) bool { return slices.Contains(list, s) }
+
+func missing(allowed, asked []string) []string {
+	var out []string
+	for _, s := range asked {
+		if !has(allowed, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}

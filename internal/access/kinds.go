@@ -1,0 +1,93 @@
+package access
+
+import (
+	"gatehouse/internal/ledger"
+)
+
+// The kinds of this room. A kind holds no state.
+//
+//nolint:gochecknoglobals // constant tables
+var (
+	// Servers are authorization servers, unique by name.
+	Servers = ledger.NewKind(ledger.Spec[Server]{
+		Name: "authorization_server", IDPrefix: "aus",
+		Keys:  func(s Server) []ledger.Key { return []ledger.Key{ledger.By("name", s.Name)} },
+		Check: checkServer,
+	})
+	// Scopes are unique by name within their server and go with it.
+	Scopes = ledger.NewKind(ledger.Spec[Scope]{
+		Name: "scope", IDPrefix: "scp",
+		Keys:  func(s Scope) []ledger.Key { return []ledger.Key{ledger.By("name", s.Server, s.Name)} },
+		Refs:  func(s Scope) []ledger.Ref { return []ledger.Ref{ofServer(s.Server)} },
+		Check: checkScope,
+	})
+	// Apps are OAuth clients; the id is the client_id.
+	Apps = ledger.NewKind(ledger.Spec[App]{
+		Name: "app", IDPrefix: "0oa",
+		Index: func(a App) []ledger.Key {
+			return []ledger.Key{ledger.By("label", a.Label), ledger.By("status", string(a.Status), a.Label)}
+		},
+		Check: checkApp,
+	})
+	// Policies are unique by name and by priority within their server and go with it.
+	Policies = ledger.NewKind(ledger.Spec[Policy]{
+		Name: "access_policy", IDPrefix: "00p",
+		Keys: func(p Policy) []ledger.Key {
+			return []ledger.Key{
+				ledger.By("name", p.Server, p.Name),
+				ledger.By("priority", p.Server, ledger.Sortable(int64(p.Priority))),
+			}
+		},
+		Refs: func(p Policy) []ledger.Ref {
+			refs := []ledger.Ref{ofServer(p.Server)}
+			for _, c := range p.Conditions.Clients.Include {
+				if c != AllClients {
+					refs = append(refs, ledger.Ref{Field: "conditions.clients.include", Kind: "app", ID: c})
+				}
+			}
+			return refs
+		},
+		Check: checkPolicy,
+	})
+	// Rules are unique by name and by priority within their policy and go with it.
+	Rules = ledger.NewKind(ledger.Spec[Rule]{
+		Name: "access_rule", IDPrefix: "0pr",
+		Keys: func(r Rule) []ledger.Key {
+			return []ledger.Key{
+				ledger.By("name", r.Policy, r.Name),
+				ledger.By("priority", r.Policy, ledger.Sortable(int64(r.Priority))),
+			}
+		},
+		Refs:  ruleRefs,
+		Check: checkRule,
+	})
+)
+
+// Kinds returns the kinds of this room, for a ledger's registry.
+func Kinds() []ledger.AnyKind {
+	return []ledger.AnyKind{Servers, Scopes, Apps, Policies, Rules, APITokens}
+}
+
+func ofServer(id string) ledger.Ref {
+	return ledger.Ref{Field: "server", Kind: "authorization_server", ID: id, OnDelete: ledger.Cascade}
+}
+
+func ruleRefs(r Rule) []ledger.Ref {
+	refs := []ledger.Ref{
+		ofServer(r.Server),
+		{Field: "policy", Kind: "access_policy", ID: r.Policy, OnDelete: ledger.Cascade},
+	}
+	add := func(field, kind string, ids []string) {
+		for _, id := range ids {
+			if id != Everyone {
+				refs = append(refs, ledger.Ref{Field: field, Kind: kind, ID: id})
+			}
+		}
+	}
+	people := r.Conditions.People
+	add("conditions.people.users.include", "user", people.Users.Include)
+	add("conditions.people.users.exclude", "user", people.Users.Exclude)
+	add("conditions.people.groups.include", "group", people.Groups.Include)
+	add("conditions.people.groups.exclude", "group", people.Groups.Exclude)
+	return refs
+}

@@ -1,0 +1,138 @@
+package access
+
+import (
+	"slices"
+	"strings"
+)
+
+// Words that stand for all of a kind in the conditions of a policy or rule.
+const (
+	AllClients = "ALL_CLIENTS"
+	Everyone   = "EVERYONE" // the group that every user is in
+	AnyScope   = "*"
+)
+
+// MaxPriority bounds the priorities of policies and rules.
+const MaxPriority = 999
+
+// Policy says which clients its rules are for. The policies of a server are
+// tried in the order of their priority, 1 first.
+type Policy struct {
+	Server      string         `json:"server"` // id of the authorization server
+	Name        string         `json:"name"`
+	Description string         `json:"description,omitempty"`
+	Status      Status         `json:"status"`
+	Priority    int            `json:"priority"` // unique among the policies of the server
+	System      bool           `json:"system,omitempty"`
+	Conditions  PolicyContexts `json:"conditions"`
+}
+
+// PolicyContexts are the conditions of a policy.
+type PolicyContexts struct {
+	Clients Selection `json:"clients"` // ids of apps, or AllClients
+}
+
+// Selection lists what is meant.
+type Selection struct {
+	Include []string `json:"include,omitempty"`
+	Exclude []string `json:"exclude,omitempty"`
+}
+
+// Rule decides: when all of its conditions hold, the request is granted with
+// the lifetimes of the rule, and nothing after it is looked at.
+type Rule struct {
+	Server     string         `json:"server"` // id of the authorization server of the policy
+	Policy     string         `json:"policy"` // id of the policy
+	Name       string         `json:"name"`
+	Status     Status         `json:"status"`
+	Priority   int            `json:"priority"` // unique among the rules of the policy
+	System     bool           `json:"system,omitempty"`
+	Conditions RuleConditions `json:"conditions"`
+	Actions    RuleActions    `json:"actions"`
+}
+
+// RuleConditions all have to hold.
+type RuleConditions struct {
+	People     People    `json:"people"`     // not asked when no user is involved
+	GrantTypes Selection `json:"grantTypes"` // include: any of these
+	Scopes     Selection `json:"scopes"`     // include: all requested scopes are among these, or AnyScope
+}
+
+// People selects users: those included by id or by group, less those excluded.
+type People struct {
+	Users  Selection `json:"users"`
+	Groups Selection `json:"groups"` // ids of groups, or Everyone
+}
+
+// RuleActions say what is granted.
+type RuleActions struct {
+	Token TokenActions `json:"token"`
+}
+
+// TokenActions are the lifetimes of what is issued.
+type TokenActions struct {
+	AccessTokenMinutes int `json:"accessTokenLifetimeMinutes"`
+}
+
+func (p Policy) fill() Policy {
+	if p.Status == "" {
+		p.Status = Active
+	}
+	return p
+}
+
+func (r Rule) fill() Rule {
+	if r.Status == "" {
+		r.Status = Active
+	}
+	if r.Actions.Token.AccessTokenMinutes == 0 {
+		r.Actions.Token.AccessTokenMinutes = int(DefaultAccessTokenLifetime.Minutes())
+	}
+	// Okta answers with sorted lists whatever was sent.
+	for _, s := range []*Selection{&r.Conditions.GrantTypes, &r.Conditions.Scopes, &r.Conditions.People.Users, &r.Conditions.People.Groups} {
+		s.Include, s.Exclude = sorted(s.Include), sorted(s.Exclude)
+	}
+	return r
+}
+
+func sorted(in []string) []string {
+	if len(in) == 0 {
+		return nil
+	}
+	out := slices.Clone(in)
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+func checkPolicy(p Policy) error {
+	var c checks
+	c.that(p.Server != "", "server", "is empty")
+	c.name("name", p.Name, 50)
+	c.that(len(p.Description) <= 255, "description", "is longer than 255 bytes")
+	c.oneOf("status", string(p.Status), string(Active), string(Inactive))
+	c.that(p.Priority >= 1 && p.Priority <= MaxPriority, "priority", "must be from 1 to 999")
+	c.that(len(p.Conditions.Clients.Include) > 0, "conditions.clients.include", "is empty: name the clients, or ALL_CLIENTS")
+	c.that(len(p.Conditions.Clients.Exclude) == 0, "conditions.clients.exclude", "is not supported, list the clients that are meant")
+	return c.err("access policy %s is not valid", quoted(p.Name))
+}
+
+func checkRule(r Rule) error {
+	var c checks
+	c.that(r.Server != "", "server", "is empty")
+	c.that(r.Policy != "", "policy", "is empty")
+	c.name("name", r.Name, 50)
+	c.oneOf("status", string(r.Status), string(Active), string(Inactive))
+	c.that(r.Priority >= 1 && r.Priority <= MaxPriority, "priority", "must be from 1 to 999")
+	c.that(len(r.Conditions.GrantTypes.Include) > 0, "conditions.grantTypes.include", "is empty: name the grant types that the rule allows")
+	for _, g := range r.Conditions.GrantTypes.Include {
+		c.that(KnownGrantType(g), "conditions.grantTypes.include", quoted(g)+" is not a grant type, known are "+strings.Join(GrantTypes(), ", "))
+	}
+	c.that(len(r.Conditions.Scopes.Include) > 0, "conditions.scopes.include", "is empty: name the scopes that the rule allows, or *")
+	for _, s := range r.Conditions.Scopes.Include {
+		c.that(s == AnyScope || ValidScopeName(s), "conditions.scopes.include", quoted(s)+" is not a scope name")
+	}
+	c.that(len(r.Conditions.GrantTypes.Exclude) == 0, "conditions.grantTypes.exclude", "is not supported, list the grant types that are allowed")
+	c.that(len(r.Conditions.Scopes.Exclude) == 0, "conditions.scopes.exclude", "is not supported, list the scopes that are allowed")
+	c.lifetime("actions.token.accessTokenLifetimeMinutes", r.Actions.Token.AccessTokenMinutes)
+	return c.err("access rule %s is not valid", quoted(r.Name))
+}

@@ -1,0 +1,138 @@
+package access
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/tenant"
+)
+
+// ViewsConfig is what Views needs.
+type ViewsConfig struct {
+	Ledger *ledger.Ledger
+	Now    func() time.Time // the clock
+	Log    *slog.Logger     // told when a view cannot be brought up to date; nil = discard
+}
+
+// retryAfter is how long a view that could not be brought up to date is served
+// before that is tried again.
+const retryAfter = time.Second
+
+// Views keeps the View of every tenant that has been asked for. A view follows
+// the ledger change by change; it is read again whole only the first time.
+//
+// Views is a cluster.Subscriber: it hears of a revision and makes a note, and the
+// next Get brings the view up to it. So a request that begins after the
+// revision was announced sees it, and nobody else waits.
+type Views struct {
+	cfg     ViewsConfig
+	tenants sync.Map // tenant.ID to *tenantView
+}
+
+var _ cluster.Subscriber = (*Views)(nil)
+
+type tenantView struct {
+	view   atomic.Pointer[View]
+	wanted atomic.Int64 // the newest revision heard of
+	failed atomic.Int64 // Unix nanoseconds of the last failure, 0 for none
+
+	mu    sync.Mutex // held while catching up
+	state state
+}
+
+// NewViews returns Views that has read nothing yet.
+func NewViews(cfg ViewsConfig) *Views {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	return &Views{cfg: cfg}
+}
+
+// Revoked implements cluster.Subscriber; revocations do not concern a view.
+func (v *Views) Revoked(context.Context, cluster.Revocation) error { return nil }
+
+// Revised implements cluster.Subscriber.
+func (v *Views) Revised(_ context.Context, t tenant.ID, revision int64) {
+	tv := v.of(t)
+	for {
+		old := tv.wanted.Load()
+		if revision <= old || tv.wanted.CompareAndSwap(old, revision) {
+			return
+		}
+	}
+}
+
+func (v *Views) of(t tenant.ID) *tenantView {
+	if tv, ok := v.tenants.Load(t); ok {
+		return tv.(*tenantView)
+	}
+	tv, _ := v.tenants.LoadOrStore(t, &tenantView{})
+	return tv.(*tenantView)
+}
+
+// Get returns the tenant's view, not older than the newest revision that has been
+// heard of. When the ledger cannot be read, the view that is there is returned:
+// clients that were known go on getting tokens; without one it is the error.
+func (v *Views) Get(ctx context.Context, t tenant.ID) (*View, error) {
+	tv := v.of(t)
+	view := tv.view.Load()
+	if view != nil && view.revision >= tv.wanted.Load() {
+		return view, nil
+	}
+	if view != nil && v.cfg.Now().UnixNano()-tv.failed.Load() < int64(retryAfter) {
+		return view, nil
+	}
+	tv.mu.Lock()
+	defer tv.mu.Unlock()
+	if now := tv.view.Load(); now != nil && now.revision >= tv.wanted.Load() {
+		return now, nil
+	}
+	next, err := v.catchUp(tenant.With(ctx, t), tv)
+	if err == nil {
+		tv.failed.Store(0)
+		return next, nil
+	}
+	if view == nil {
+		return nil, err
+	}
+	if ctx.Err() == nil {
+		tv.failed.Store(v.cfg.Now().UnixNano())
+	}
+	v.cfg.Log.LogAttrs(ctx, slog.LevelError, "access view is behind the ledger",
+		slog.String("tenant", string(t)), slog.Int64("revision", view.revision), slog.Any("error", err))
+	return view, nil
+}
+
+// Refresh brings the tenant's view up to the ledger's head, for a caller that has
+// just changed something and wants to see it.
+func (v *Views) Refresh(ctx context.Context, t tenant.ID) (*View, error) {
+	tv := v.of(t)
+	tv.mu.Lock()
+	defer tv.mu.Unlock()
+	return v.catchUp(tenant.With(ctx, t), tv)
+}
+
+// catchUp applies what has happened since the view's revision. tv.mu is held.
+func (v *Views) catchUp(ctx context.Context, tv *tenantView) (_ *View, err error) {
+	defer fault.Wrap(&err, "bring the access view up to date")
+	err = v.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		if !tv.state.loaded {
+			return tv.state.load(tx)
+		}
+		return tv.state.follow(tx)
+	})
+	if err != nil {
+		// The state may have been changed in part: it is read again whole.
+		tv.state = state{}
+		return nil, err
+	}
+	view := tv.state.compile(tv.view.Load())
+	tv.view.Store(view)
+	return view, nil
+}

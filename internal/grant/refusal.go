@@ -1,0 +1,154 @@
+package grant
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"strconv"
+
+	"gatehouse/internal/fault"
+)
+
+// refusal is how one reason is answered: the status, the error of RFC 6749 (or
+// of the RFC that adds it) and the text. The texts are those that Okta's
+// endpoints answer with, so that what people search for is found.
+type refusal struct {
+	status int
+	code   string
+	text   string
+}
+
+// refusals are all answers that are not a success, by the fault's reason. The
+// reasons are Okta's internal error codes where Okta has one.
+var refusals = map[string]refusal{
+	"invalid_request":                      {400, "invalid_request", "Invalid request"},
+	"request_too_large":                    {413, "invalid_request", "The request is too large."},
+	"request_not_post":                     {405, "invalid_request", "The endpoint takes POST requests only."},
+	"request_not_form":                     {400, "invalid_request", "The request must have the content type application/x-www-form-urlencoded."},
+	"request_malformed_form":               {400, "invalid_request", "The request body is not a well-formed form."},
+	"duplicate_oauth_params":               {400, "invalid_request", "The request contained multiple parameters with the same name."},
+	"client_credentials_in_query":          {400, "invalid_request", "Client credentials cannot be supplied via query parameters."},
+	"token_request_missing_grant_type":     {400, "invalid_request", "The token request must specify a 'grant_type'. Valid values: [%s]"},
+	"request_missing_token":                {400, "invalid_request", "The 'token' parameter is required."},
+	"multiple_client_credentials":          {401, "invalid_request", "Cannot supply multiple client credentials. Use one of the following: credentials in the Authorization header, credentials in the post body, or a client_assertion in the post body."},
+	"client_assertion_type_invalid":        {400, "invalid_request", "The client_assertion_type is invalid."},
+	"dpop_not_supported":                   {400, "invalid_request", "DPoP proofs are not supported by this authorization server."},
+	"resource_not_supported":               {400, "invalid_target", "The 'resource' parameter is not supported by this authorization server."},
+	"missing_client_credentials":           {401, "invalid_client", "No client credentials found."},
+	"invalid_basic_auth_creds":             {401, "invalid_client", "Found Authentication header but was not valid client credentials."},
+	"invalid_client":                       {401, "invalid_client", "Client authentication failed. Either the client or the client credentials are invalid."},
+	"client_assertion_invalid_jwt":         {401, "invalid_client", "The parsing of the client_assertion failed."},
+	"client_assertion_invalid_audience":    {401, "invalid_client", "The audience claim for client_assertion must be the endpoint invoked for the request."},
+	"client_assertion_expiration_required": {401, "invalid_client", "The client_assertion must contain the 'exp' claim as seconds since epoch."},
+	"client_assertion_expired_token":       {401, "invalid_client", "The client_assertion token is expired."},
+	"client_assertion_expires_too_far":     {401, "invalid_client", "The client_assertion token has an expiration too far into the future."},
+	"client_assertion_issued_at_in_future": {401, "invalid_client", "The client_assertion token must be issued before the current time."},
+	"client_assertion_jti_required":        {401, "invalid_client", "The client_assertion must contain a 'jti' claim."},
+	"client_assertion_already_used":        {401, "invalid_client", "The client_assertion token has already been used."},
+	"unsupported_grant_type":               {400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server."},
+	"unauthorized_client":                  {400, "unauthorized_client", "The client is not authorized to use the provided grant type. Configured grant types: [%s]."},
+	"invalid_scope":                        {400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},
+	"no_matching_scope":                    {400, "invalid_scope", "One or more scopes are not configured for the authorization server resource."},
+	"no_default_scopes":                    {400, "invalid_scope", "The authorization server resource does not have any configured default scopes, 'scope' must be provided."},
+	"openid_not_allowed_client_creds":      {400, "invalid_scope", "Cannot request 'openid' scopes using client credentials."},
+	"consent_required_client_credentials":  {400, "consent_required", "The following scopes require user consent and cannot be granted for the client credentials grant type: [%s]."},
+	"no_matching_policy":                   {401, "access_denied", "Policy evaluation failed for this request, please check the policy configurations."},
+	"temporarily_unavailable":              {503, "temporarily_unavailable", "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the server."},
+	"server_error":                         {500, "server_error", "The authorization server encountered an unexpected condition that prevented it from fulfilling the request."},
+}
+
+// Refuse returns the fault for a reason of the protocol. Details fill the text;
+// the cause is for the log.
+func Refuse(reason string, cause error, details ...any) error {
+	r, ok := refusals[reason]
+	if !ok {
+		return fault.Because(cause, fault.Internal, "no answer is known for %q", reason)
+	}
+	code := fault.Invalid
+	switch {
+	case r.status == http.StatusUnauthorized && r.code == "invalid_client":
+		code = fault.Unauthenticated
+	case r.code == "access_denied":
+		code = fault.Denied
+	case r.status == http.StatusRequestEntityTooLarge:
+		code = fault.TooLarge
+	case r.status == http.StatusServiceUnavailable:
+		code = fault.Unavailable
+	}
+	if cause == nil {
+		return fault.New(code, r.text, details...).WithReason(reason)
+	}
+	return fault.Because(cause, code, r.text, details...).WithReason(reason)
+}
+
+// ReasonOf returns the reason that err will be answered with.
+func ReasonOf(err error) string {
+	if f := fault.Of(err); f != nil {
+		if _, ok := refusals[f.Reason]; ok {
+			return f.Reason
+		}
+		switch f.Code { //nolint:exhaustive // every other code is an error of ours
+		case fault.Unavailable, fault.Timeout, fault.RateLimited:
+			return "temporarily_unavailable"
+		}
+	}
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
+		return "temporarily_unavailable"
+	}
+	return "server_error"
+}
+
+// WriteError answers a request with what err is in the protocol (RFC 6749
+// section 5.2). What is not the caller's doing goes whole to the log and not at
+// all to the caller.
+func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err error) {
+	reason := ReasonOf(err)
+	ref := refusals[reason]
+	text := ref.text
+	if f := fault.Of(err); f != nil && f.Reason == reason {
+		text = f.Message
+	}
+	if ref.status >= http.StatusInternalServerError {
+		log.LogAttrs(r.Context(), slog.LevelError, "request failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+	}
+	h := w.Header()
+	if ref.status == http.StatusUnauthorized {
+		h["Www-Authenticate"] = basicChallenge
+	}
+	switch ref.status {
+	case http.StatusMethodNotAllowed:
+		h["Allow"] = []string{http.MethodPost}
+	case http.StatusServiceUnavailable:
+		h["Retry-After"] = []string{"5"}
+	}
+	body := make([]byte, 0, 64+len(ref.code)+len(text))
+	body = append(body, `{"error":`...)
+	body = appendJSON(body, ref.code)
+	body = append(body, `,"error_description":`...)
+	body = appendJSON(body, text)
+	body = append(body, '}')
+	WriteJSON(w, ref.status, body)
+}
+
+// basicChallenge is answered with 401 (RFC 6749 section 5.2, RFC 7617).
+var basicChallenge = []string{`Basic realm="gatehouse"`}
+
+// The headers of every answer of a protocol endpoint. They are shared and never
+// changed.
+var (
+	contentJSON = []string{"application/json"}
+	noStore     = []string{"no-store"}
+	noCache     = []string{"no-cache"}
+)
+
+// WriteJSON answers with a body that no cache may keep (RFC 6749 section 5.1).
+func WriteJSON(w http.ResponseWriter, status int, body []byte) {
+	h := w.Header()
+	h["Content-Type"] = contentJSON
+	h["Cache-Control"] = noStore
+	h["Pragma"] = noCache
+	h["Content-Length"] = []string{strconv.Itoa(len(body))}
+	w.WriteHeader(status)
+	_, _ = w.Write(body) // the caller has gone, there is nobody to tell
+}
