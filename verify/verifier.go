@@ -1,8 +1,11 @@
 package verify
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"time"
 )
 
@@ -59,40 +62,261 @@ const (
 
 // Verifier verifies access tokens of a fixed list of issuers. It is safe for
 // concurrent use.
-type Verifier struct{}
+type Verifier struct {
+	issuers  map[string]*issuer
+	current  map[*issuer]struct{} // the same, to ask whether a cached token's issuer still counts
+	leeway   time.Duration
+	now      func() time.Time
+	cacheFor time.Duration
+	limit    int
+	cache    *cache // nil: none
+}
 
-var errPending = errors.New("verify: pending")
+// issuer is one compiled Issuer. Its pointer is its identity in the cache: when
+// any setting changes, so does the pointer.
+type issuer struct {
+	Issuer
+	algorithms []Algorithm
+	types      []string
+}
+
+// tokenEndpoints is what RemoteKeys knows besides keys.
+type tokenEndpoints interface{ TokenEndpoint() string }
+
+func (is *issuer) isTokenEndpoint(audience []string) bool {
+	if is.TokenEndpoint != "" && slices.Contains(audience, is.TokenEndpoint) {
+		return true
+	}
+	if s, ok := is.Keys.(tokenEndpoints); ok {
+		found := s.TokenEndpoint()
+		return found != "" && slices.Contains(audience, found)
+	}
+	return false
+}
+
+func (is *issuer) same(o *issuer) bool {
+	return is.URL == o.URL && is.Keys == o.Keys && is.TokenEndpoint == o.TokenEndpoint &&
+		slices.Equal(is.algorithms, o.algorithms) && slices.Equal(is.types, o.types) && slices.Equal(is.Audience, o.Audience)
+}
 
 // New returns a Verifier, or an error that says which setting is wrong.
-func New(cfg Config) (*Verifier, error) { _ = cfg; return nil, errPending }
+func New(cfg Config) (*Verifier, error) {
+	v := &Verifier{leeway: cfg.Leeway, now: cfg.Now, cacheFor: cfg.CacheFor, limit: cfg.MaxTokenBytes}
+	if v.leeway == 0 {
+		v.leeway = DefaultLeeway
+	}
+	v.leeway = max(v.leeway, 0)
+	if v.now == nil {
+		v.now = time.Now
+	}
+	if v.cacheFor <= 0 {
+		v.cacheFor = DefaultCacheFor
+	}
+	if v.limit <= 0 {
+		v.limit = DefaultMaxTokenBytes
+	}
+	size, bytes := cfg.CacheSize, cfg.CacheBytes
+	if size == 0 {
+		size = DefaultCacheSize
+	}
+	if bytes <= 0 {
+		bytes = DefaultCacheBytes
+	}
+	if size > 0 {
+		v.cache = newCache(size, bytes)
+	}
+	return v.With(cfg.Issuers)
+}
 
 // With returns a Verifier of other issuers that shares this one's cache, clock
 // and limits. Cached tokens of an issuer stay valid when its settings are the
 // same, its Keys being the same value; so a change of configuration does not
-// make every token cold.
-func (v *Verifier) With(issuers []Issuer) (*Verifier, error) { _ = issuers; return nil, errPending }
+// make every token cold. This Verifier goes on working.
+func (v *Verifier) With(issuers []Issuer) (*Verifier, error) {
+	w := *v
+	w.issuers = make(map[string]*issuer, len(issuers))
+	w.current = make(map[*issuer]struct{}, len(issuers))
+	for _, in := range issuers {
+		is, err := compile(in)
+		if err != nil {
+			return nil, err
+		}
+		if w.issuers[is.URL] != nil {
+			return nil, fmt.Errorf("verify: issuer %q is listed twice", is.URL)
+		}
+		if old := v.issuers[is.URL]; old != nil && old.same(is) {
+			is = old
+		}
+		w.issuers[is.URL] = is
+		w.current[is] = struct{}{}
+	}
+	return &w, nil
+}
+
+func compile(in Issuer) (*issuer, error) {
+	is := &issuer{Issuer: in, algorithms: slices.Clone(in.Algorithms), types: defaultTypes}
+	is.Audience = slices.Clone(in.Audience)
+	if in.URL == "" {
+		return nil, errors.New("verify: an issuer has no URL")
+	}
+	if in.Keys == nil {
+		return nil, fmt.Errorf("verify: issuer %q has no Keys", in.URL)
+	}
+	for _, a := range in.Algorithms {
+		if !a.Known() {
+			return nil, fmt.Errorf("verify: issuer %q: algorithm %q is not supported; use some of %v", in.URL, string(a), Algorithms())
+		}
+	}
+	if len(is.algorithms) == 0 {
+		is.algorithms = Algorithms()
+	}
+	if len(in.Types) > 0 {
+		is.types = make([]string, len(in.Types))
+		for i, t := range in.Types {
+			is.types[i] = normalType(t)
+		}
+	}
+	return is, nil
+}
 
 // VerifyCached returns the token when it has been verified before and is still
 // valid now. It neither allocates nor blocks. Not found says nothing about the
 // token: call Verify, which may have to check a signature and may wait for the
 // issuer; a limit per peer on that is the caller's.
-func (v *Verifier) VerifyCached(raw []byte) (*Token, bool) { _ = raw; return nil, false }
+func (v *Verifier) VerifyCached(raw []byte) (*Token, bool) {
+	e := v.cache.find(raw)
+	if e == nil {
+		return nil, false
+	}
+	now := v.now().UnixNano()
+	if !e.live(now) || now < e.from {
+		return nil, false
+	}
+	if _, ok := v.current[e.issuer]; !ok {
+		return nil, false
+	}
+	return e.token, true
+}
 
 // Verify returns what the token says, or an *Error. raw is the compact JWS
-// alone; it is not kept by reference. The audience is checked only for an issuer
+// alone; it is not kept. The audience is checked only for an issuer
 // that has Issuer.Audience.
 func (v *Verifier) Verify(ctx context.Context, raw []byte) (*Token, error) {
-	_, _ = ctx, raw
-	return nil, errPending
+	if t, ok := v.VerifyCached(raw); ok {
+		return t, nil
+	}
+	mark := v.cache.mark()
+	jws, err := Parse(raw, v.limit)
+	if err != nil {
+		return nil, err
+	}
+	m, err := decodeObject(string(jws.Payload))
+	if err != nil {
+		return nil, &Error{Reason: ReasonMalformed, Detail: "claims", Cause: err}
+	}
+	// The claims are not trusted yet; they choose which issuer's keys to ask, and what
+	// is too old is refused before a signature check is paid for it.
+	t, bad := readClaims(m)
+	if bad != nil {
+		return nil, bad
+	}
+	is := v.issuers[t.Issuer]
+	if is == nil {
+		return nil, fail(ReasonUnknownIssuer, "iss is not a configured issuer")
+	}
+	t.Issuer = is.URL
+	now := v.now()
+	if e := v.judge(is, jws, t, now); e != nil {
+		e.Issuer = is.URL
+		return nil, e
+	}
+	key, e := signer(ctx, is, jws)
+	if e != nil {
+		e.Issuer = is.URL
+		return nil, e
+	}
+	t.KeyID, t.Algorithm = jws.KeyID, jws.Algorithm
+	return v.remember(raw, t, key, is, now, mark), nil
+}
+
+// judge applies every rule but the signature.
+func (v *Verifier) judge(is *issuer, jws *JWS, t *Token, now time.Time) *Error {
+	if !slices.Contains(is.algorithms, jws.Algorithm) {
+		return fail(ReasonUnknownKey, "alg is not on the issuer's list")
+	}
+	t.Type = normalType(jws.Type)
+	if what := notAccess(is, t); what != "" {
+		return fail(ReasonTokenType, what)
+	}
+	if !now.Before(time.Unix(t.Expires, 0).Add(v.leeway)) {
+		return fail(ReasonExpired, "exp has passed")
+	}
+	if now.Before(time.Unix(t.NotBefore, 0).Add(-v.leeway)) {
+		return fail(ReasonNotYetValid, "nbf is in the future")
+	}
+	if now.Before(time.Unix(t.IssuedAt, 0).Add(-v.leeway)) {
+		return fail(ReasonNotYetValid, "iat is in the future")
+	}
+	if len(is.Audience) > 0 && !t.HasAudience(is.Audience...) {
+		return fail(ReasonWrongAudience, "aud names none of the accepted audiences")
+	}
+	return nil
+}
+
+// refetcher is a KeySource that can look for new material under a known kid.
+type refetcher interface {
+	refetch(ctx context.Context, old *Key, alg Algorithm) (*Key, error)
+}
+
+// signer returns the key that signed, or why there is none.
+func signer(ctx context.Context, is *issuer, jws *JWS) (*Key, *Error) {
+	key, err := is.Keys.Key(ctx, jws.KeyID, jws.Algorithm)
+	if err != nil {
+		return nil, keyError(err)
+	}
+	if jws.Verify(key) {
+		return key, nil
+	}
+	if source, ok := is.Keys.(refetcher); ok {
+		if key, err = source.refetch(ctx, key, jws.Algorithm); err == nil && key != nil && jws.Verify(key) {
+			return key, nil
+		}
+	}
+	return nil, fail(ReasonBadSignature, "the signature is not by the issuer's key")
+}
+
+func keyError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		c := *e
+		return &c
+	}
+	return &Error{Reason: ReasonIssuerUnreachable, Detail: "the keys could not be had", Cause: err}
+}
+
+// remember puts a verified token into the cache and returns the one to hand
+// out: of two requests that verify the same token at once, both get the same pointer.
+func (v *Verifier) remember(raw []byte, t *Token, key *Key, is *issuer, now time.Time, mark uint64) *Token {
+	if v.cache == nil {
+		return t
+	}
+	until := time.Unix(t.Expires, 0).Add(v.leeway)
+	if most := now.Add(v.cacheFor); most.Before(until) {
+		until = most
+	}
+	from := time.Unix(max(t.NotBefore, t.IssuedAt), 0).Add(-v.leeway)
+	e := &entry{raw: bytes.Clone(raw), token: t, key: key, issuer: is, until: until.UnixNano(), from: from.UnixNano()}
+	return v.cache.put(e, mark, now.UnixNano()).token
 }
 
 // Drop forgets the cached tokens for which match returns true and returns how
-// many they were. A verification that runs meanwhile is not cached. It is how
-// a revocation reaches the cache; match must not call the Verifier.
-func (v *Verifier) Drop(match func(*Token) bool) int { _ = match; return 0 }
+// many they were. A verification that runs meanwhile is not cached. A dropped
+// token that is presented again is verified again: who revokes must also keep a list. match must
+// not call the Verifier.
+func (v *Verifier) Drop(match func(*Token) bool) int { return v.cache.drop(match) }
 
 // Purge forgets all cached tokens.
-func (v *Verifier) Purge() {}
+func (v *Verifier) Purge() { v.cache.drop(func(*Token) bool { return true }) }
 
 // CacheStats are figures of the cache, for metrics.
 type CacheStats struct {
@@ -101,4 +325,4 @@ type CacheStats struct {
 }
 
 // CacheStats returns the figures of the cache, which verifiers made by With share.
-func (v *Verifier) CacheStats() CacheStats { return CacheStats{} }
+func (v *Verifier) CacheStats() CacheStats { return v.cache.stats() }
