@@ -76,6 +76,7 @@ func newTracer(c TracerConfig, exporter sdktrace.SpanExporter) *Tracer {
 	provider := sdktrace.NewTracerProvider(
 		sdktrace.WithBatcher(exporter),
 		sdktrace.WithSampler(sdktrace.AlwaysSample()), // Start has decided already
+		sdktrace.WithIDGenerator(ids{}),
 		sdktrace.WithResource(resource.NewSchemaless(
 			attribute.String("service.name", service),
 			attribute.String("service.version", c.Version),
@@ -91,7 +92,6 @@ func newTracer(c TracerConfig, exporter sdktrace.SpanExporter) *Tracer {
 // Span is one recorded piece of work. A nil *Span records nothing.
 type Span struct {
 	span trace.Span
-	ctx  context.Context //nolint:containedctx // carries the parent for children of this span
 }
 
 // Start begins the span of a request. known says that parent came with it. It
@@ -114,15 +114,32 @@ func (t *Tracer) Start(parent TraceParent, known bool, name string, start time.T
 		parent.Flags &^= flagSampled
 		return parent.Child(), nil
 	}
-	ctx := context.Background()
-	// A trace of our own still gets its id from the trace context, so that the
-	// log line of an unrecorded parent and the spans agree.
-	ctx = trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
-		TraceID: parent.TraceID, SpanID: parent.SpanID, TraceFlags: trace.FlagsSampled, Remote: true,
-	}))
-	ctx, span := t.tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer))
-	return TraceParent{TraceID: parent.TraceID, SpanID: span.SpanContext().SpanID(), Flags: flagSampled}, &Span{span, ctx}
+	ctx := context.WithValue(context.Background(), traceKey{}, parent.TraceID)
+	if known {
+		ctx = trace.ContextWithRemoteSpanContext(ctx, trace.NewSpanContext(trace.SpanContextConfig{
+			TraceID: parent.TraceID, SpanID: parent.SpanID, TraceFlags: trace.FlagsSampled, Remote: true,
+		}))
+	}
+	_, span := t.tracer.Start(ctx, name, trace.WithTimestamp(start), trace.WithSpanKind(trace.SpanKindServer))
+	return TraceParent{TraceID: parent.TraceID, SpanID: span.SpanContext().SpanID(), Flags: flagSampled}, &Span{span}
 }
+
+// ids gives a trace that begins here the id that its trace context has already.
+type ids struct{}
+
+type traceKey struct{}
+
+// NewIDs implements sdktrace.IDGenerator.
+func (ids) NewIDs(ctx context.Context) (trace.TraceID, trace.SpanID) {
+	id, ok := ctx.Value(traceKey{}).([16]byte)
+	if !ok {
+		id = NewTraceParent().TraceID
+	}
+	return id, newSpanID()
+}
+
+// NewSpanID implements sdktrace.IDGenerator.
+func (ids) NewSpanID(context.Context, trace.TraceID) trace.SpanID { return newSpanID() }
 
 func (t *Tracer) sample() bool {
 	//nolint:gosec // which requests are sampled need not be secret

@@ -46,8 +46,12 @@ type UpstreamMetrics struct {
 	breaker   atomic.Int32
 }
 
-// Upstream returns the counters of a target of an API's pool. Release it when the target goes.
+// Upstream returns the counters of a target of an API's pool. Release it when
+// the target goes. Nil metrics give nil counters, which count nothing.
 func (m *Metrics) Upstream(api, target string) *UpstreamMetrics {
+	if m == nil {
+		return nil
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	id := targetID{api, target}
@@ -70,6 +74,9 @@ func (m *Metrics) Upstream(api, target string) *UpstreamMetrics {
 
 // Release gives the handle back.
 func (u *UpstreamMetrics) Release() {
+	if u == nil {
+		return
+	}
 	u.m.mu.Lock()
 	defer u.m.mu.Unlock()
 	if u.uses--; u.uses <= 0 && u != u.m.spare {
@@ -79,6 +86,9 @@ func (u *UpstreamMetrics) Release() {
 
 // Attempt counts a request that is sent to the target; retry when it is not the first try.
 func (u *UpstreamMetrics) Attempt(retry bool) {
+	if u == nil {
+		return
+	}
 	u.attempts.Add(1)
 	if retry {
 		u.retries.Add(1)
@@ -86,16 +96,36 @@ func (u *UpstreamMetrics) Attempt(retry bool) {
 }
 
 // Failed counts an attempt that failed.
-func (u *UpstreamMetrics) Failed(f Failure) { u.failures[f].Add(1) }
+func (u *UpstreamMetrics) Failed(f Failure) {
+	if u != nil {
+		u.failures[f].Add(1)
+	}
+}
 
 // Ejected counts that the target was taken out because of its failures.
-func (u *UpstreamMetrics) Ejected() { u.ejections.Add(1) }
+func (u *UpstreamMetrics) Ejected() {
+	if u != nil {
+		u.ejections.Add(1)
+	}
+}
 
 // Shed counts a request that was refused because the target's connections were all in use.
-func (u *UpstreamMetrics) Shed() { u.shed.Add(1) }
+func (u *UpstreamMetrics) Shed() {
+	if u != nil {
+		u.shed.Add(1)
+	}
+}
 
 // Healthy says whether the target is given traffic.
-func (u *UpstreamMetrics) Healthy(ok bool) { u.healthy.Store(int32(index(ok))) } //nolint:gosec // 0 or 1
+func (u *UpstreamMetrics) Healthy(ok bool) {
+	if u != nil {
+		u.healthy.Store(int32(index(ok))) //nolint:gosec // 0 or 1
+	}
+}
 
 // Breaker says in which state the target's breaker is.
-func (u *UpstreamMetrics) Breaker(b Breaker) { u.breaker.Store(int32(b)) }
+func (u *UpstreamMetrics) Breaker(b Breaker) {
+	if u != nil {
+		u.breaker.Store(int32(b))
+	}
+}
