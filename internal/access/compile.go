@@ -68,7 +68,7 @@ func (s *state) load(tx *ledger.Tx) error {
 		if err != nil {
 			return err
 		}
-		s.putApp(o.ID, newAppView(o.ID, o.Value))
+		s.putApp(o.ID, NewAppView(o.ID, o.Value))
 	}
 	s.revision, s.loaded, s.fresh = head, true, true
 	return nil
@@ -120,7 +120,7 @@ func (s *state) apply(c *ledger.Change) error {
 		if err != nil {
 			return err
 		}
-		s.putApp(c.ID, newAppView(c.ID, o.Value))
+		s.putApp(c.ID, NewAppView(c.ID, o.Value))
 	}
 	return nil
 }

@@ -141,7 +141,8 @@ func (a *AppView) HasSecret(sum [32]byte) bool {
 	return found == 1
 }
 
-func newAppView(id string, a App) *AppView {
+// NewAppView returns the app ready for requests.
+func NewAppView(id string, a App) *AppView {
 	v := &AppView{ID: id, App: a}
 	for _, s := range a.Secrets {
 		h, err := hex.DecodeString(s.Hash)

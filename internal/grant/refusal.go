@@ -46,7 +46,7 @@ var refusals = map[string]refusal{
 	"client_assertion_issued_at_in_future": {401, "invalid_client", "The client_assertion token must be issued before the current time."},
 	"client_assertion_jti_required":        {401, "invalid_client", "The client_assertion must contain a 'jti' claim."},
 	"client_assertion_already_used":        {401, "invalid_client", "The client_assertion token has already been used."},
-	"unsupported_grant_type":               {400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server."},
+	"unsupported_grant_type":               {400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [%s]."},
 	"unauthorized_client":                  {400, "unauthorized_client", "The client is not authorized to use the provided grant type. Configured grant types: [%s]."},
 	"invalid_scope":                        {400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},
 	"no_matching_scope":                    {400, "invalid_scope", "One or more scopes are not configured for the authorization server resource."},

@@ -1,0 +1,203 @@
+package grant
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/keys"
+	"gatehouse/verify"
+)
+
+// assertionType is the one value of client_assertion_type (RFC 7523 section 2.2).
+const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+// Bounds of a client assertion.
+const (
+	maxAssertion     = 16 << 10         // bytes
+	maxAssertionLife = time.Hour        // from now to exp
+	assertionLeeway  = 30 * time.Second // between two clocks
+	maxTokenID       = 512              // bytes of jti
+)
+
+// assertionPurpose names the marks of used assertions.
+const assertionPurpose = "client_assertion"
+
+// byAssertion authenticates with private_key_jwt (RFC 7523, OpenID Connect Core
+// section 9). What is wrong is said only once the signature has been found good:
+// before that, everything is the same refusal after the same work.
+func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, endpoint string) (*access.AppView, string, error) {
+	jws, err := verify.Parse([]byte(cred.assertion), maxAssertion)
+	if err != nil {
+		return nil, cred.id, Refuse("client_assertion_invalid_jwt", err)
+	}
+	claims, err := readAssertion(jws.Payload)
+	if err != nil {
+		return nil, cred.id, Refuse("client_assertion_invalid_jwt", err)
+	}
+	id := claims.Subject
+	app, known := t.View.App(id)
+	if !known || app.AuthMethod != access.AuthPrivateKey || app.PublicKeys() == nil {
+		app, known = c.decoy, false
+	}
+	key, err := app.PublicKeys().Key(ctx, jws.KeyID, jws.Algorithm)
+	if err != nil {
+		known = false
+		if key, err = c.decoy.PublicKeys().Key(ctx, "", jws.Algorithm); err != nil {
+			return nil, id, Refuse("invalid_client", err)
+		}
+	}
+	genuine := jws.Verify(key)
+	sameName := claims.Issuer == id && (cred.id == "" || cred.id == id)
+	if !genuine || !known || !sameName || app.Status != access.Active || !assertionTyp(jws.Type) {
+		return nil, id, Refuse("invalid_client", nil)
+	}
+	if err := claims.check(c.now(), t, endpoint); err != nil {
+		return nil, id, err
+	}
+	// A mark outlives the assertion by the leeway, so that it is refused for as
+	// long as it would be accepted.
+	mark := keys.Hash(app.ID + "\x00" + claims.ID)
+	first, err := c.single.UseOnce(ctx, t.Tenant, assertionPurpose, mark, claims.Expires.Add(assertionLeeway))
+	if err != nil {
+		return nil, id, Refuse("temporarily_unavailable", err)
+	}
+	if !first {
+		return nil, id, Refuse("client_assertion_already_used", nil)
+	}
+	return app, id, nil
+}
+
+// assertionTyp reports whether the typ header may stand on a client assertion:
+// none, JWT, or that of RFC 7523bis. An access token is none (RFC 8725 section 3.11).
+func assertionTyp(typ string) bool {
+	switch strings.ToLower(strings.TrimPrefix(strings.ToLower(typ), "application/")) {
+	case "", "jwt", "client-authentication+jwt":
+		return true
+	}
+	return false
+}
+
+// assertion is what a client assertion says.
+type assertion struct {
+	Issuer, Subject, ID        string
+	Audience                   []string
+	Expires, NotBefore, Issued time.Time
+	hasExpires                 bool
+}
+
+// check applies the rules for the claims of a genuine assertion.
+func (a *assertion) check(now time.Time, t *Target, endpoint string) error {
+	// One audience and no other: an assertion that another server would accept
+	// too could have been taken from there.
+	if len(a.Audience) != 1 || a.Audience[0] != t.Endpoint(endpoint) && a.Audience[0] != t.Endpoint("token") && a.Audience[0] != t.Issuer() {
+		return Refuse("client_assertion_invalid_audience", nil)
+	}
+	switch {
+	case !a.hasExpires:
+		return Refuse("client_assertion_expiration_required", nil)
+	case now.Add(-assertionLeeway).After(a.Expires):
+		return Refuse("client_assertion_expired_token", nil)
+	case a.Expires.After(now.Add(maxAssertionLife + assertionLeeway)):
+		return Refuse("client_assertion_expires_too_far", nil)
+	case a.Issued.After(now.Add(assertionLeeway)), a.NotBefore.After(now.Add(assertionLeeway)):
+		return Refuse("client_assertion_issued_at_in_future", nil)
+	case a.ID == "" || len(a.ID) > maxTokenID:
+		return Refuse("client_assertion_jti_required", nil)
+	}
+	return nil
+}
+
+// readAssertion reads the claims. Names are compared as they stand, and a name
+// that occurs twice is refused.
+func readAssertion(payload []byte) (*assertion, error) {
+	members, err := readObject(payload)
+	if err != nil {
+		return nil, err
+	}
+	var a assertion
+	for name, to := range map[string]*string{"iss": &a.Issuer, "sub": &a.Subject, "jti": &a.ID} {
+		if raw, ok := members[name]; ok {
+			if err := json.Unmarshal(raw, to); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if raw, ok := members["aud"]; ok {
+		if err := readAudience(raw, &a.Audience); err != nil {
+			return nil, err
+		}
+	}
+	for name, to := range map[string]*time.Time{"exp": &a.Expires, "nbf": &a.NotBefore, "iat": &a.Issued} {
+		raw, ok := members[name]
+		if !ok {
+			continue
+		}
+		if *to, err = readTime(raw); err != nil {
+			return nil, err
+		}
+		a.hasExpires = a.hasExpires || name == "exp"
+	}
+	return &a, nil
+}
+
+func readAudience(raw json.RawMessage, to *[]string) error {
+	if len(raw) > 0 && raw[0] == '[' {
+		return json.Unmarshal(raw, to)
+	}
+	var one string
+	if err := json.Unmarshal(raw, &one); err != nil {
+		return err
+	}
+	*to = []string{one}
+	return nil
+}
+
+// readTime reads a NumericDate (RFC 7519 section 2) between 1970 and 2242: what
+// lies beyond cannot be meant and would not fit a time.
+func readTime(raw json.RawMessage) (time.Time, error) {
+	var seconds float64
+	if err := json.Unmarshal(raw, &seconds); err != nil || bytes.Equal(raw, []byte("null")) {
+		return time.Time{}, errors.New("a time claim is not a number")
+	}
+	if seconds < 0 || seconds > 1<<33 {
+		return time.Time{}, errors.New("a time claim is out of range")
+	}
+	return time.Unix(int64(seconds), 0), nil
+}
+
+// readObject reads one JSON object whose names are all different.
+func readObject(raw []byte) (map[string]json.RawMessage, error) {
+	d := json.NewDecoder(bytes.NewReader(raw))
+	if open, err := d.Token(); err != nil || open != json.Delim('{') {
+		return nil, errors.New("the claims are not a JSON object")
+	}
+	out := map[string]json.RawMessage{}
+	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return nil, err
+		}
+		name, _ := token.(string)
+		if _, twice := out[name]; twice {
+			return nil, errors.New("a claim occurs twice")
+		}
+		var value json.RawMessage
+		if err := d.Decode(&value); err != nil {
+			return nil, err
+		}
+		out[name] = value
+	}
+	if _, err := d.Token(); err != nil {
+		return nil, err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("something follows the claims")
+	}
+	return out, nil
+}

@@ -1,0 +1,164 @@
+package grant
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/tenant"
+)
+
+// Target is where a request arrived: which tenant's server, under which address.
+type Target struct {
+	Tenant tenant.ID
+	URL    string // the identity URL, without a trailing slash
+	View   *access.View
+	Server *access.ServerView
+}
+
+// Issuer returns the issuer of the target's tokens.
+func (t *Target) Issuer() string { return t.Server.Issuer(t.URL) }
+
+// Endpoint returns the address of one of the target's endpoints.
+func (t *Target) Endpoint(name string) string { return t.Server.Endpoint(t.URL, name) }
+
+// SingleUse marks things as used, durably and once.
+type SingleUse interface {
+	// UseOnce marks the key, within tenant and purpose, as used until expires, and
+	// reports whether it was unused. It is one conditional statement: of any number
+	// of callers at a time one gets true.
+	UseOnce(ctx context.Context, t tenant.ID, purpose, key string, expires time.Time) (bool, error)
+}
+
+// ClientsConfig is what Clients needs.
+type ClientsConfig struct {
+	SingleUse SingleUse        // for the jti of client assertions
+	Now       func() time.Time // the clock
+}
+
+// Clients authenticates OAuth clients, for every endpoint that asks for it.
+type Clients struct {
+	single SingleUse
+	now    func() time.Time
+	decoy  *access.AppView // stands in for a client that does not exist
+}
+
+// NewClients returns Clients.
+func NewClients(cfg ClientsConfig) (*Clients, error) {
+	d, err := newDecoy()
+	if err != nil {
+		return nil, err
+	}
+	return &Clients{single: cfg.SingleUse, now: cfg.Now, decoy: d}, nil
+}
+
+// method is a way to prove who one is.
+type method uint8
+
+const (
+	byNothing method = iota // a public client says its id
+	byBasic
+	byPost
+	byAssertion
+)
+
+// credentials are what a request brings.
+type credentials struct {
+	method    method
+	id        string
+	secret    string
+	assertion string
+}
+
+// Authenticate returns the app that sends the request, or a fault whose answer
+// does not tell an unknown client from a wrong secret, neither by its text nor by
+// its time. id is what the client calls itself, for the log, even on failure.
+func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, id string, err error) {
+	cred, err := readCredentials(r, f)
+	if err != nil {
+		return nil, cred.id, err
+	}
+	if cred.method == byAssertion {
+		return c.byAssertion(r.Context(), cred, t, endpoint)
+	}
+	found, known := t.View.App(cred.id)
+	if !known {
+		found = c.decoy
+	}
+	ok := false
+	switch found.AuthMethod {
+	case access.AuthSecretBasic, access.AuthSecretPost:
+		ok = found.HasSecret(sha256.Sum256([]byte(cred.secret))) && cred.method != byNothing
+	case access.AuthNone:
+		ok = cred.method == byNothing
+	}
+	if !ok || !known || found.Status != access.Active {
+		return nil, cred.id, Refuse("invalid_client", nil)
+	}
+	return found, cred.id, nil
+}
+
+// readCredentials finds the one way in which the request authenticates (RFC 6749
+// section 2.3: a client must not use more than one).
+func readCredentials(r *http.Request, f *Form) (credentials, error) {
+	cred := credentials{id: f.Get("client_id")}
+	ways := 0
+	headers := r.Header["Authorization"]
+	if len(headers) > 1 {
+		return cred, Refuse("multiple_client_credentials", nil)
+	}
+	if len(headers) == 1 {
+		ways++
+		id, secret, hasSecret, ok := parseBasic(headers[0])
+		if !ok || cred.id != "" && cred.id != id {
+			return cred, Refuse("invalid_basic_auth_creds", nil)
+		}
+		cred.id, cred.secret = id, secret
+		if hasSecret {
+			cred.method = byBasic
+		}
+	}
+	if secret := f.Get("client_secret"); secret != "" {
+		ways++
+		cred.method, cred.secret = byPost, secret
+	}
+	if assertion := f.Get("client_assertion"); assertion != "" || f.Has("client_assertion_type") {
+		ways++
+		if f.Get("client_assertion_type") != assertionType {
+			return cred, Refuse("client_assertion_type_invalid", nil)
+		}
+		cred.method, cred.assertion = byAssertion, assertion
+	}
+	switch {
+	case ways > 1:
+		return cred, Refuse("multiple_client_credentials", nil)
+	case cred.id == "" && cred.method != byAssertion:
+		return cred, Refuse("missing_client_credentials", nil)
+	}
+	return cred, nil
+}
+
+// parseBasic reads HTTP Basic credentials as RFC 6749 section 2.3.1 has them:
+// both parts are form-encoded before they are joined. A value without a colon is
+// a public client's id: that is what Okta's browser library sends.
+func parseBasic(header string) (id, secret string, hasSecret, ok bool) {
+	scheme, encoded, found := strings.Cut(header, " ")
+	if !found || !strings.EqualFold(scheme, "Basic") {
+		return "", "", false, false
+	}
+	raw, err := base64.StdEncoding.Strict().DecodeString(strings.Trim(encoded, " "))
+	if err != nil {
+		return "", "", false, false
+	}
+	rawID, rawSecret, hasColon := strings.Cut(string(raw), ":")
+	id, err1 := decode(rawID)
+	secret, err2 := decode(rawSecret)
+	if err1 != nil || err2 != nil || id == "" {
+		return "", "", false, false
+	}
+	return id, secret, hasColon && secret != "", true
+}

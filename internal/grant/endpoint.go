@@ -1,0 +1,200 @@
+// Package grant is the token endpoint (RFC 6749 section 3.2): who may have which
+// token. The phases that nobody may forget are one table here, in order; a grant
+// type is one file that supplies only its own part. The room also authenticates
+// clients for the other protocol endpoints, keeps the signing rings of the
+// servers, and mints.
+//
+// It must not know SQL, the gateway, or how a person signs in.
+package grant
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+)
+
+// Config is what an Endpoint needs.
+type Config struct {
+	Clients *Clients
+	Minter  *Minter
+	Audit   audit.Recorder
+	Log     *slog.Logger
+}
+
+// Endpoint is the token endpoint of every authorization server.
+type Endpoint struct {
+	cfg    Config
+	grants map[string]grantType
+	names  string // of the grant types, for messages
+}
+
+// grantType is what one way to get a token adds to the phases.
+type grantType interface {
+	name() string
+	// prove finds out whom the token is for, and sets the exchange's subject.
+	prove(x *exchange) error
+	// admit says whether a scope can be had in this way at all.
+	admit(s *access.Scope) error
+}
+
+// New returns the token endpoint.
+func New(cfg Config) *Endpoint {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	e := &Endpoint{cfg: cfg, grants: map[string]grantType{}}
+	for _, g := range []grantType{clientCredentials{}} {
+		e.grants[g.name()] = g
+	}
+	e.names = strings.Join(e.GrantTypes(), ", ")
+	return e
+}
+
+// GrantTypes returns the grant types that the endpoint serves, in the order in
+// which the metadata shows them.
+func (e *Endpoint) GrantTypes() []string { return []string{access.GrantClientCredentials} }
+
+// exchange is one request on its way through the phases.
+type exchange struct {
+	w      http.ResponseWriter
+	r      *http.Request
+	target *Target
+
+	form     Form
+	clientID string          // what the client calls itself, proved or not
+	app      *access.AppView // set when the client is authenticated
+	grant    grantType
+	subject  subject
+	scopes   []string
+	decision access.Decision
+	minted   minted
+}
+
+func (x *exchange) ctx() context.Context { return x.r.Context() }
+
+// phase is one step of every token request.
+type phase struct {
+	name string
+	why  string
+	do   func(*Endpoint, *exchange) error
+}
+
+// phases are run in this order; the first error ends the request.
+//
+//nolint:gochecknoglobals // a constant table
+var phases = [...]phase{
+	{"parse", "one reading of the body that everything after it uses: bounded, no parameter twice, no credentials in the address", (*Endpoint).parse},
+	{"authenticate client", "before anything of the grant is looked at, so that strangers cannot probe codes and tokens", (*Endpoint).authenticate},
+	{"bind sender", "a proof that is not understood must not be ignored: the client would believe its token is bound", (*Endpoint).bindSender},
+	{"prove identity", "the grant type says whom the token is for", (*Endpoint).prove},
+	{"narrow scopes", "only scopes that exist on this server and that the grant type can give", (*Endpoint).narrowScopes},
+	{"evaluate access rules", "first match wins and fixes the lifetime; no match is no token", (*Endpoint).evaluate},
+	{"mint", "signed by the server's own key", (*Endpoint).mint},
+	{"persist", "what must be known later is stored before the client has the token", (*Endpoint).persist},
+	{"respond", "never cached", (*Endpoint).respond},
+}
+
+// ServeToken answers one request to the token endpoint of the target.
+func (e *Endpoint) ServeToken(w http.ResponseWriter, r *http.Request, t *Target) {
+	x := &exchange{w: w, r: r, target: t}
+	for i := range phases {
+		if err := phases[i].do(e, x); err != nil {
+			e.recordRefusal(x, err)
+			WriteError(w, r, e.cfg.Log, err)
+			return
+		}
+	}
+}
+
+func (e *Endpoint) parse(x *exchange) error {
+	var err error
+	if x.form, err = ReadForm(x.w, x.r); err != nil {
+		return err
+	}
+	name := x.form.Get("grant_type")
+	if name == "" {
+		return Refuse("token_request_missing_grant_type", nil, e.names)
+	}
+	g, ok := e.grants[name]
+	if !ok {
+		return Refuse("unsupported_grant_type", nil, e.names)
+	}
+	x.grant = g
+	return nil
+}
+
+func (e *Endpoint) authenticate(x *exchange) error {
+	var err error
+	if x.app, x.clientID, err = e.cfg.Clients.Authenticate(x.r, &x.form, x.target, "token"); err != nil {
+		return err
+	}
+	if !x.app.MayUse(x.grant.name()) {
+		return Refuse("unauthorized_client", nil, strings.Join(x.app.GrantTypes, ", "))
+	}
+	return nil
+}
+
+func (e *Endpoint) bindSender(x *exchange) error {
+	if len(x.r.Header["Dpop"]) > 0 {
+		return Refuse("dpop_not_supported", nil)
+	}
+	if x.form.Has("resource") || x.form.Has("audience") {
+		// RFC 8707: a target that is not understood must not be ignored either.
+		return Refuse("resource_not_supported", nil)
+	}
+	return nil
+}
+
+func (e *Endpoint) prove(x *exchange) error { return x.grant.prove(x) }
+
+func (e *Endpoint) narrowScopes(x *exchange) error { return narrow(x) }
+
+func (e *Endpoint) evaluate(x *exchange) error {
+	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes}
+	x.decision = x.target.Server.Evaluate(&req, nil)
+	if !x.decision.Allowed {
+		return Refuse("no_matching_policy", nil)
+	}
+	return nil
+}
+
+func (e *Endpoint) mint(x *exchange) error {
+	var err error
+	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, x.app.ID, &x.subject, x.scopes, x.decision.AccessTokenLifetime)
+	return err
+}
+
+// persist stores nothing for a token of client credentials: it is
+// self-contained, and only its revocation is ever looked up. The event is
+// recorded here, so that a token that a client has is in the system log.
+func (e *Endpoint) persist(x *exchange) error {
+	e.cfg.Audit.Record(granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, requestClient(x.r)))
+	return nil
+}
+
+func (e *Endpoint) respond(x *exchange) error {
+	scope := strings.Join(x.scopes, " ")
+	b := make([]byte, 0, 128+len(scope)+len(x.minted.token))
+	b = append(b, '{')
+	b = memberString(b, "token_type", "Bearer")
+	b = memberInt(b, "expires_in", int64(x.minted.lifetime/time.Second))
+	b = memberString(b, "access_token", x.minted.token)
+	b = memberString(b, "scope", scope)
+	WriteJSON(x.w, http.StatusOK, append(b, '}'))
+	return nil
+}
+
+// requestClient says where a request came from, for the system log.
+func requestClient(r *http.Request) audit.Client {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return audit.Client{IP: host, UserAgent: r.UserAgent()}
+}

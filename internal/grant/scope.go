@@ -1,0 +1,73 @@
+package grant
+
+import (
+	"slices"
+	"strings"
+
+	"gatehouse/internal/access"
+)
+
+// narrow is phase 5: it turns the scope parameter into the list of scopes that
+// the request is about, all of which exist on the server and may be had with the
+// grant type. Which of them are granted is decided by the access rules.
+func narrow(x *exchange) error {
+	asked := x.form.Get("scope")
+	if len(asked) > maxScope {
+		return Refuse("invalid_scope", nil)
+	}
+	names, err := splitScopes(asked)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		if names = x.target.Server.DefaultScopes(); len(names) == 0 {
+			return Refuse("no_default_scopes", nil)
+		}
+	}
+	if err := admitAll(x.grant, x.target.Server, names); err != nil {
+		return err
+	}
+	x.scopes = names
+	return nil
+}
+
+// admitAll asks the grant type for every scope.
+func admitAll(g grantType, server *access.ServerView, names []string) error {
+	for _, n := range names {
+		scope, ok := server.Scope(n)
+		if !ok {
+			return Refuse("no_matching_scope", nil)
+		}
+		if err := g.admit(scope); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// splitScopes reads a space-separated list (RFC 6749 section 3.3), each name once
+// and in the order in which they were asked for.
+func splitScopes(list string) ([]string, error) {
+	if list == "" {
+		return nil, nil
+	}
+	names := make([]string, 0, 1+strings.Count(list, " "))
+	for list != "" {
+		var n string
+		n, list, _ = strings.Cut(list, " ")
+		if n == "" || slices.Contains(names, n) {
+			continue
+		}
+		if !access.ValidScopeName(n) {
+			return nil, Refuse("invalid_scope", nil)
+		}
+		names = append(names, n)
+		if len(names) > maxScopes {
+			return nil, Refuse("invalid_scope", nil)
+		}
+	}
+	return names, nil
+}
+
+// maxScopes bounds the scopes of one request.
+const maxScopes = 200
