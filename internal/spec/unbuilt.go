@@ -18,6 +18,8 @@ var unbuilt = map[string]bool{
 	"auth: mtls":    true,
 	"balance: hash": true,
 	"step-up":       true,
+	"plans":         true,
+	"sender proofs": true,
 }
 
 // Unbuilt reports whether a feature is not supported yet, by its name such as "when".
@@ -28,5 +30,5 @@ type ErrUnbuilt struct{ Feature string }
 
 // Error names the feature.
 func (e ErrUnbuilt) Error() string {
-	return fmt.Sprintf("%s is not supported yet by this version of Gatehouse", e.Feature)
+	return fmt.Sprintf("not supported yet: %s; this version of Gatehouse cannot enforce it", e.Feature)
 }

@@ -1,0 +1,250 @@
+package config
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/spec"
+)
+
+// builder reads a tree whose shapes have been checked. What is wrong has been
+// reported and reads as nothing.
+type builder struct{ w *walker }
+
+func (b builder) server(n *node) Server {
+	s := Server{
+		Store: n.get("store").str(),
+		Data:  n.get("data").str(),
+		Gateway: Gateway{
+			Listen: n.get("gateway").get("listen").str(),
+			TLS:    TLS{Cert: n.get("gateway").get("tls").get("cert").str(), Key: n.get("gateway").get("tls").get("key").str()},
+		},
+		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str()},
+		Console:         Console{Listen: n.get("console").get("listen").str()},
+		Log:             Log{Level: n.get("log").get("level").str(), Format: n.get("log").get("format").str()},
+		ShutdownTimeout: b.duration(n.get("shutdown_timeout")),
+	}
+	for _, text := range n.get("gateway").get("trusted_proxies").strs() {
+		if p, err := spec.ParseNetwork(text); err == nil {
+			s.Gateway.TrustedProxies = append(s.Gateway.TrustedProxies, p)
+		}
+	}
+	return s
+}
+
+func (b builder) duration(n *node) time.Duration {
+	d, err := time.ParseDuration(n.str())
+	if err != nil {
+		return 0
+	}
+	return d
+}
+
+// eachNamed calls f for each usable entry of a group of names.
+func eachNamed(n *node, f func(name string, value *node)) {
+	if n == nil || n.kind != mapping {
+		return
+	}
+	for _, e := range n.entries {
+		if !e.value.bad {
+			f(normalName(e.key.text), e.value)
+		}
+	}
+}
+
+func (b builder) issuers(n *node) []spec.Issuer {
+	var out []spec.Issuer
+	eachNamed(n, func(name string, v *node) {
+		out = append(out, spec.Issuer{
+			Name: name, Builtin: v.get("builtin").str(), URL: v.get("url").str(),
+			Audience: v.get("audience").strs(), Algorithms: v.get("algorithms").strs(),
+			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),
+		})
+	})
+	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
+	for i := range out {
+		if out[i].Tokens == spec.TokensJWT {
+			out[i].Tokens = ""
+		}
+	}
+	return out
+}
+
+// reference returns a secret as it is kept: the reference and never its value.
+func reference(n *node) string {
+	if !n.usable() {
+		return ""
+	}
+	return n.raw
+}
+
+func (b builder) zones(n *node) []spec.Zone {
+	var out []spec.Zone
+	eachNamed(n, func(name string, v *node) { out = append(out, spec.Zone{Name: name, Networks: v.strs()}) })
+	slices.SortFunc(out, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (b builder) policies(n *node) []spec.Policy {
+	var out []spec.Policy
+	eachNamed(n, func(name string, v *node) { out = append(out, spec.Policy{Name: name, Text: v.str()}) })
+	slices.SortFunc(out, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (b builder) apis(n *node) []spec.API {
+	var out []spec.API
+	eachNamed(n, func(name string, v *node) { out = append(out, b.api(name, v)) })
+	slices.SortFunc(out, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+func (b builder) api(name string, n *node) spec.API {
+	a := spec.API{
+		Name: name, Host: n.get("host").str(), BasePath: n.get("base_path").str(),
+		KeepBasePath: n.get("keep_base_path").isTrue(),
+		Upstream:     b.upstream(n.get("upstream")),
+		Auth:         n.get("auth").strs(),
+		Limits:       b.limits(n.get("limit")),
+		Headers: spec.Headers{
+			Forward: n.get("headers").get("forward").strs(),
+		},
+		ForwardAuthorization: n.get("forward_authorization").isTrue(),
+		EncodedSlashes:       n.get("encoded_slashes").isTrue(),
+		MaxBody:              b.size(n.get("max_body")),
+	}
+	eachNamed(n.get("headers").get("claims"), func(header string, v *node) {
+		if a.Headers.Claims == nil {
+			a.Headers.Claims = map[string]string{}
+		}
+		a.Headers.Claims[header] = v.str()
+	})
+	if f := a.Headers.Forward; len(f) == len(spec.ForwardHeaders()) && !slices.ContainsFunc(spec.ForwardHeaders(), func(h string) bool { return !slices.Contains(f, h) }) {
+		a.Headers.Forward = nil // all of them is what nothing means
+	}
+	if routes := n.get("routes"); routes != nil && routes.kind == mapping {
+		for _, e := range routes.entries {
+			if !e.value.bad {
+				a.Routes = append(a.Routes, b.route(name, normalName(e.key.text), e.value))
+			}
+		}
+	}
+	return a
+}
+
+func (b builder) upstream(n *node) spec.Upstream {
+	if n.usable() && n.kind != mapping {
+		return spec.Upstream{Targets: []string{trimTarget(n.str())}}
+	}
+	u := spec.Upstream{
+		Balance:        n.get("balance").str(),
+		Timeout:        spec.Duration(b.duration(n.get("timeout"))),
+		Retries:        n.get("retries").whole(),
+		MaxConnections: n.get("max_connections").whole(),
+	}
+	for _, t := range n.get("targets").strs() {
+		u.Targets = append(u.Targets, trimTarget(t))
+	}
+	if u.Balance == spec.BalanceRoundRobin {
+		u.Balance = ""
+	}
+	if h := n.get("health"); h.usable() {
+		u.Health = &spec.Health{Path: h.get("path").str(), Interval: spec.Duration(b.duration(h.get("interval")))}
+	}
+	return u
+}
+
+// trimTarget leaves out the one slash that means nothing at the end of a target.
+func trimTarget(s string) string { return strings.TrimSuffix(s, "/") }
+
+func (b builder) limits(n *node) []spec.Limit {
+	var out []spec.Limit
+	for _, text := range n.strs() {
+		if l, err := spec.ParseLimit(text); err == nil {
+			out = append(out, l)
+		}
+	}
+	return out
+}
+
+func (b builder) size(n *node) int64 {
+	if !n.usable() {
+		return 0
+	}
+	v, err := spec.ParseSize(n.str())
+	if err != nil {
+		return 0
+	}
+	return v
+}
+
+func (b builder) route(api, name string, n *node) spec.Route {
+	method, path, _ := strings.Cut(name, " ")
+	r := spec.Route{Method: method, Path: path}
+	at := spec.PathRoute(api, method, path)
+	if n.kind != mapping {
+		if n.str() == spec.Public {
+			r.Public = true
+			return r
+		}
+		if set := strings.Fields(n.str()); len(set) > 0 {
+			r.Scopes = [][]string{set}
+			b.w.at[at+".scopes"] = n
+		} else {
+			b.w.problem(n, at, fmt.Errorf("%s says nothing: write public, the scopes it needs, or {} for any caller with a token", name))
+		}
+		return r
+	}
+	r.Public = n.get("public").isTrue()
+	r.Scopes = b.scopes(n.get("scopes"), at+".scopes")
+	r.Groups = n.get("groups").strs()
+	r.Limits = b.limits(n.get("limit"))
+	r.MaxBody = b.size(n.get("max_body"))
+	r.When = n.get("when").str()
+	r.MFA = spec.Duration(b.duration(n.get("mfa")))
+	r.ACR = n.get("acr").str()
+	r.Zones = n.get("zones").strs()
+	return r
+}
+
+// scopes reads one scope or several in one text, a list of them (all are needed),
+// or a list of such lists (any of these sets).
+func (b builder) scopes(n *node, path string) [][]string {
+	if !n.usable() {
+		return nil
+	}
+	if n.kind != list {
+		b.w.at[path] = n
+		return [][]string{strings.Fields(n.str())}
+	}
+	nested := slices.ContainsFunc(n.items, func(i *node) bool { return i.kind == list })
+	if !nested {
+		for i, item := range n.items {
+			b.w.at[fmt.Sprintf("%s[0][%d]", path, i)] = item
+		}
+		delete(b.w.at, path+"[0]")
+		return [][]string{n.strs()}
+	}
+	var out [][]string
+	for _, item := range n.items {
+		if item.kind != list {
+			b.w.problem(item, path, fmt.Errorf("either all elements of scopes are lists (any of these sets) or none is (all of these scopes)"))
+			continue
+		}
+		out = append(out, item.strs())
+	}
+	return out
+}
+
+// parseFrom reads the address of a test.
+func parseFrom(s string) (netip.Addr, error) {
+	a, err := netip.ParseAddr(s)
+	if err != nil || a.Zone() != "" {
+		return netip.Addr{}, fmt.Errorf("from takes an address such as 203.0.113.7")
+	}
+	return a.Unmap(), nil
+}

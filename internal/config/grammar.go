@@ -1,0 +1,171 @@
+package config
+
+import (
+	"fmt"
+
+	"gatehouse/internal/spec"
+)
+
+// The grammar. Every key of the file is one line of these tables: its name, what
+// it is for, what its value looks like, and the feature that it needs when that is
+// not served yet. The parser, the messages and the JSON Schema are made from
+// them, so they cannot drift apart.
+
+// Shapes of scalars that are used more than once.
+var (
+	anyText    = &shape{what: "text", scalar: &scalar{kinds: []kind{text}}}
+	yesOrNo    = &shape{what: "true or false", scalar: &scalar{kinds: []kind{flag}}}
+	duration   = &shape{what: "a duration with its unit, such as 500ms, 5s or 2m", scalar: &scalar{kinds: []kind{text}, check: checkDuration, pattern: `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`, example: "5s"}}
+	size       = &shape{what: "a size such as 10MB, 64KiB or unlimited", scalar: &scalar{kinds: []kind{text, number}, check: checkSize, pattern: `^([0-9]+ ?([KMG]i?B|kB|B)?|unlimited)$`, example: "10MB"}}
+	address    = &shape{what: `an address to listen on, such as ":8080" or "127.0.0.1:8080"`, scalar: &scalar{kinds: []kind{text}, check: CheckAddress, pattern: `^.*:[0-9]+$`, example: ":8080"}}
+	webAddress = &shape{what: "a URL such as https://host:8443/path", scalar: &scalar{kinds: []kind{text}, pattern: `^https?://[^ ]+$`, example: "https://host:8443"}}
+	limitText  = &shape{what: "a limit such as 100/min per client", scalar: &scalar{kinds: []kind{text}, check: checkLimit, pattern: `^[0-9]+ ?/ ?[0-9]* ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?) per (client|user|ip|api)$`, example: "100/min per client"}}
+	limits     = oneOrMore(limitText, "a limit such as 100/min per client, or a list of them")
+)
+
+// oneOrMore is a scalar or a list of such scalars.
+func oneOrMore(item *shape, what string) *shape {
+	return &shape{what: what, scalar: item.scalar, list: item}
+}
+
+func words(list ...string) *shape {
+	return &shape{what: wordsOf(list), scalar: &scalar{kinds: []kind{text}, words: list}}
+}
+
+// wordsOf writes a list for people: a, b or c.
+func wordsOf(list []string) string {
+	out := ""
+	for i, w := range list {
+		switch {
+		case i == 0:
+		case i == len(list)-1:
+			out += " or "
+		default:
+			out += ", "
+		}
+		out += w
+	}
+	return out
+}
+
+func group(what string, keys []key) *shape { return &shape{what: what, keys: keys} }
+
+func named(what, pattern string, name func(string) error, value *shape) *shape {
+	return &shape{what: what, dict: &dict{name: name, pattern: pattern, value: value}}
+}
+
+const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
+
+// root is the whole file.
+var root = group("a Gatehouse configuration", []key{
+	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "version: 1 is the only one there is", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, log, shutdown_timeout", serverKeys)},
+	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
+	{name: "zones", unbuilt: "zones", doc: "Named sets of networks.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
+	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
+	{name: "policies", unbuilt: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
+	{name: "tests", doc: "Requests and what must come of them. Run by validate, and before every apply.", shape: &shape{what: "a list of tests", list: testLine}},
+})
+
+var testLine = &shape{
+	what:   "a test such as GET /orders/1 with orders:read -> allow",
+	scalar: &scalar{kinds: []kind{text}, pattern: `^[A-Z]+ [^ ]+.* -> *(allow|deny [a-z_]+)$`, example: "GET /orders/1 with orders:read -> allow"},
+}
+
+var serverKeys = []key{
+	{name: "store", doc: "Where state is kept: sqlite:PATH, or postgres://user@host/db. A password comes from a reference.", shape: &shape{what: "sqlite:PATH or postgres://user@host/db", scalar: &scalar{kinds: []kind{text}, check: CheckStore, written: checkPassword, pattern: `^(sqlite:|postgres(ql)?://|\$\{)`, example: "sqlite:./gatehouse.db"}}},
+	{name: "data", doc: "The folder for what this node keeps: the SQLite store unless store says otherwise, keys, the last good snapshot.", shape: &shape{what: "a folder", scalar: &scalar{kinds: []kind{text}, check: checkPath, example: "./data"}}},
+	{name: "redis", unbuilt: "redis", doc: "Shared counters for several gateway nodes.", shape: &shape{what: "redis://host:6379", empty: true, scalar: &scalar{kinds: []kind{text}, check: checkRedis, written: checkPassword, example: "${env:REDIS_URL:-}"}}},
+	{name: "gateway", doc: "The listener of the APIs.", shape: group("a group with listen, trusted_proxies and tls", []key{
+		{name: "listen", doc: "Address of the gateway listener. Default :8080.", shape: address},
+		{name: "trusted_proxies", doc: "Networks of proxies in front of the gateway whose X-Forwarded-For is believed. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
+		{name: "tls", doc: "Serve TLS (HTTP/1.1 and HTTP/2) with this certificate.", shape: group("a group with cert and key", []key{
+			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
+			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
+		})},
+	})},
+	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen and url", []key{
+		{name: "listen", doc: "Address of the identity listener. Default :8081.", shape: address},
+		{name: "url", doc: "How others reach the identity listener: it is the beginning of the issuers' names.", shape: &shape{what: "a URL such as https://id.example.com", scalar: &scalar{kinds: []kind{text}, check: CheckIdentityURL, pattern: webAddress.scalar.pattern, example: "https://id.example.com"}}},
+	})},
+	{name: "console", doc: "The listener of the administrators' pages, metrics and health: always on loopback.", shape: group("a group with listen", []key{
+		{name: "listen", doc: "Loopback address of the console listener. Default 127.0.0.1:8082.", shape: &shape{what: `a loopback address such as "127.0.0.1:8082"`, scalar: &scalar{kinds: []kind{text}, check: CheckConsoleAddress, pattern: address.scalar.pattern, example: "127.0.0.1:8082"}}},
+	})},
+	{name: "log", doc: "What is logged and how.", shape: group("a group with level and format", []key{
+		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
+		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
+	})},
+	{name: "shutdown_timeout", doc: "How long running requests may take to finish after SIGTERM. Default 30s.", shape: duration},
+}
+
+var (
+	proxyNetwork = &shape{what: "a network such as 10.0.0.0/8", scalar: &scalar{kinds: []kind{text}, check: CheckTrustedProxy, example: "10.0.0.0/8"}}
+	filePath     = &shape{what: "the path of a file", scalar: &scalar{kinds: []kind{text}, check: checkPath}}
+	zoneNetworks = oneOrMore(&shape{what: "a network, country:DE or asn:64500", scalar: &scalar{kinds: []kind{text}, example: "203.0.113.0/24"}}, "networks such as 203.0.113.0/24, country:DE or asn:64500")
+)
+
+var issuerKeys = []key{
+	{name: "builtin", doc: "Name of a built-in authorization server. Instead of url.", shape: &shape{what: "the name of a built-in authorization server", scalar: &scalar{kinds: []kind{text}, example: "default"}}},
+	{name: "url", doc: "The issuer's name as its tokens have it in iss. Discovery below it finds the keys. https, or http on loopback.", shape: webAddress},
+	{name: "audience", doc: "Accepted audiences (aud). For a built-in server: its own unless narrowed here.", shape: oneOrMore(&shape{what: "an audience", scalar: &scalar{kinds: []kind{text}, example: "api://orders"}}, "an audience such as api://orders, or a list of them")},
+	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "a list of algorithms such as ES256")},
+	{name: "tokens", doc: "Whether tokens are jwt (default) or opaque.", shape: words(spec.TokensJWT, spec.TokensOpaque)},
+	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens.", shape: anyText},
+	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
+}
+
+var apiKeys = []key{
+	{name: "host", doc: "Host name that the API is reached at. Default: any.", shape: &shape{what: "a host name", scalar: &scalar{kinds: []kind{text}, example: "api.example.com"}}},
+	{name: "base_path", doc: "Where the API begins. Stripped towards the upstream unless keep_base_path is true.", shape: &shape{what: "a path such as /hr", scalar: &scalar{kinds: []kind{text}, pattern: `^/.*[^/]$`, example: "/hr"}}},
+	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
+	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
+	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "the name of an issuer, a list of them, or public")},
+	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
+	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},
+	{name: "headers", doc: "What the upstream is told about the caller.", shape: group("a group with forward and claims", []key{
+		{name: "forward", doc: "Which of X-User-ID, X-Client-ID and X-Granted-Scopes are set. Default: all.", shape: oneOrMore(&shape{what: wordsOf(spec.ForwardHeaders()), scalar: &scalar{kinds: []kind{text}, words: spec.ForwardHeaders()}}, "header names, of "+wordsOf(spec.ForwardHeaders()))},
+		{name: "claims", doc: "Further headers, by name, and the claim that each carries.", shape: named("a group of header names and claims, such as X-User-Email: email", `^[A-Za-z0-9-]+$`, spec.CheckClaimHeader, &shape{what: "the name of a claim", scalar: &scalar{kinds: []kind{text}, example: "email"}})},
+	})},
+	{name: "forward_authorization", doc: "Pass the Authorization header on to the upstream. Default false.", shape: yesOrNo},
+	{name: "encoded_slashes", doc: "Accept %2F in path parameters and pass it on as it is. Default false: such requests are refused.", shape: yesOrNo},
+	{name: "max_body", doc: "The largest request body. Default 10MiB; unlimited for none.", shape: size},
+	{name: "routes", required: true, doc: "The operations: METHOD PATH and what it asks of the caller. What is not listed is denied.", shape: named("a group of routes such as GET /orders/*: orders:read", `^([A-Z][A-Z0-9_-]*|\*) +/`, checkRouteName, routeShape)},
+}
+
+var upstreamKeys = []key{
+	{name: "targets", required: true, doc: "URLs of the servers.", shape: oneOrMore(webAddress, "URLs of the servers, such as http://10.0.0.1:9000")},
+	{name: "balance", doc: "How requests are spread: round_robin (default), least_requests, random, or hash(ip), hash(header:NAME), hash(claim:NAME).", shape: &shape{what: wordsOf(spec.Balances()) + ", or hash(...)", scalar: &scalar{kinds: []kind{text}, words: spec.Balances(), open: true, pattern: `^(round_robin|least_requests|random|hash\(.+\))$`}}},
+	{name: "health", doc: "How the servers are probed. Without it, only failing requests tell.", shape: group("a group with path and interval", []key{
+		{name: "path", required: true, doc: "Path that answers 2xx or 3xx when the server is well.", shape: &shape{what: "a path such as /health", scalar: &scalar{kinds: []kind{text}, pattern: "^/", example: "/health"}}},
+		{name: "interval", doc: "Time between probes. Default 5s.", shape: duration},
+	})},
+	{name: "timeout", doc: "How long the head of the answer may take. Default 30s.", shape: duration},
+	{name: "retries", doc: "Further attempts after a failure, for idempotent methods, within a budget. Default 0.", shape: &shape{what: "a whole number", scalar: &scalar{kinds: []kind{number}, check: checkWhole, example: "1"}}},
+	{name: "max_connections", doc: "Most connections to each server. Default 1024.", shape: &shape{what: "a whole number", scalar: &scalar{kinds: []kind{number}, check: checkWhole, example: "1024"}}},
+}
+
+var scopeText = &shape{what: "a scope", scalar: &scalar{kinds: []kind{text}, example: "orders:read"}}
+
+// routeShape is public, scopes, or a group.
+var routeShape = &shape{
+	what:   "public, the scopes it needs, or a group",
+	scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public}, open: true, example: "orders:read"},
+	keys: []key{
+		{name: "public", doc: "No token is asked for.", shape: yesOrNo},
+		{name: "scopes", doc: "Scopes that the token must have: all of them. A list of lists is any of these sets.", shape: &shape{what: "scopes, or a list of sets of scopes", scalar: scopeText.scalar, list: &shape{what: "a scope, or a set of scopes", scalar: scopeText.scalar, list: scopeText}}},
+		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "the name of a group, or a list of them")},
+		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
+		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
+		{name: "when", unbuilt: "when", doc: "A Cedar expression that must hold.", shape: anyText},
+		{name: "mfa", unbuilt: "mfa", doc: "A second factor is needed, at most this old.", shape: duration},
+		{name: "acr", unbuilt: "acr", doc: "The authentication context class that is needed.", shape: anyText},
+		{name: "zones", unbuilt: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "the name of a zone, or a list of them")},
+	},
+}
+
+func checkVersion(s string) error {
+	if s != fmt.Sprint(Version) {
+		return fmt.Errorf("this version of Gatehouse reads version: %d", Version)
+	}
+	return nil
+}
