@@ -1,0 +1,414 @@
+package storetest_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/tenant"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCreateGetPutDelete(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		made := b.add(t, ctx, team{Name: "Red <&> Ω", Rank: 7})
+		if made.Revision != 1 || len(made.ID) != 20 || !strings.HasPrefix(made.ID, "tea") {
+			t.Fatalf("created %+v", made.Meta)
+		}
+		var got ledger.Object[team]
+		read := func() error {
+			return b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { got, err = b.team.Get(tx, made.ID); return err })
+		}
+		if err := read(); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(made, got); d != "" {
+			t.Error(d)
+		}
+
+		got.Value.Rank = 8
+		b.update(t, ctx, func(tx *ledger.Tx) (err error) { _, err = b.team.Put(tx, got); return err })
+		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) (err error) { _, err = b.team.Put(tx, got); return err })
+		if err != nil {
+			// The same document again changes nothing, but the revision is old.
+			if !fault.Is(err, fault.Stale) || !strings.Contains(err.Error(), "you have revision 1, it is at 2") {
+				t.Fatal(err)
+			}
+		} else {
+			t.Error("a stale put was accepted")
+		}
+		head, err := b.ledger.Head(ctx)
+		if err != nil || head != 2 {
+			t.Errorf("head %d, %v", head, err)
+		}
+
+		b.update(t, ctx, func(tx *ledger.Tx) error { return b.team.Delete(tx, made.ID, 2) })
+		if err := read(); !fault.Is(err, fault.NotFound) {
+			t.Errorf("read after delete: %v", err)
+		}
+		b.verify(t, ctx)
+	})
+}
+
+func TestAnUpdateThatChangesNothingIsNoRevision(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		made := b.add(t, ctx, team{Name: "Red"})
+		r := b.update(t, ctx, func(tx *ledger.Tx) (err error) { made, err = b.team.Put(tx, made); return err })
+		if r != 1 || made.Revision != 1 {
+			t.Errorf("revision %d, object at %d", r, made.Revision)
+		}
+	})
+}
+
+func TestUniqueKeys(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		red := b.add(t, ctx, team{Name: "Red"})
+		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error {
+			_, err := b.team.Create(tx, team{Name: "RED"})
+			if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), `the name "red" exists already: `+red.ID) {
+				t.Errorf("a taken key: %v", err)
+			}
+			// What failed has left no trace, and the transaction goes on.
+			_, err = b.team.Create(tx, team{Name: "Blue"})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]string{"Blue", "Red"}, b.names(t, ctx)); d != "" {
+			t.Error(d)
+		}
+		// A key that is given up is free, in the same transaction.
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			o, err := b.team.Find(tx, ledger.By("name", "red"))
+			if err != nil {
+				return err
+			}
+			o.Value.Name = "Crimson"
+			if _, err := b.team.Put(tx, o); err != nil {
+				return err
+			}
+			_, err = b.team.Create(tx, team{Name: "Red"})
+			return err
+		})
+		b.verify(t, ctx)
+	})
+}
+
+func TestReferences(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		a := b.add(t, ctx, team{Name: "a"})
+		child := b.add(t, ctx, team{Name: "child", Parent: a.ID})
+		grandchild := b.add(t, ctx, team{Name: "grandchild", Parent: child.ID})
+		friend := b.add(t, ctx, team{Name: "friend", Friends: []string{grandchild.ID}})
+
+		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error {
+			_, err := b.team.Create(tx, team{Name: "lost", Parent: "teaNowhere"})
+			return err
+		})
+		if f := fault.Of(err); f == nil || f.Code != fault.Invalid || len(f.Fields) != 1 || f.Fields[0].Path != "parent" {
+			t.Errorf("a dangling reference: %v", err)
+		}
+
+		// Deleting a would delete its grandchild, which a friend holds.
+		_, err = b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error { return b.team.Delete(tx, a.ID, 0) })
+		f := fault.Of(err)
+		if f == nil || f.Code != fault.Conflict || f.Reason != "in_use" {
+			t.Fatalf("delete of something in use: %v", err)
+		}
+		if want := []fault.Field{{Path: "team." + friend.ID, Message: "refers to it in friends.0"}}; !cmp.Equal(want, f.Fields) {
+			t.Errorf("fields %v", f.Fields)
+		}
+		var by []ledger.Referrer
+		if err := b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { by, err = b.team.Referrers(tx, a.ID, 0); return err }); err != nil {
+			t.Fatal(err)
+		}
+		if len(by) != 1 || by[0].ID != child.ID || by[0].Field != "parent" {
+			t.Errorf("referrers %v", by)
+		}
+
+		// Without the friend all three go, each with its change.
+		r := b.update(t, ctx, func(tx *ledger.Tx) error {
+			if err := b.team.Delete(tx, a.ID, 0); err != nil {
+				return err
+			}
+			return b.team.Delete(tx, friend.ID, 0)
+		})
+		changes, err := b.ledger.ChangesSince(ctx, r-1, 0)
+		if err != nil || len(changes) != 4 {
+			t.Fatalf("%d changes, %v", len(changes), err)
+		}
+		if got := b.names(t, ctx); len(got) != 0 {
+			t.Errorf("left: %v", got)
+		}
+		b.verify(t, ctx)
+	})
+}
+
+func TestObjectsMayReferToOneAnother(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		var ids [2]string
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			ids = [2]string{b.team.NewID(tx), b.team.NewID(tx)}
+			for i, id := range ids {
+				o := ledger.Object[team]{Value: team{Name: id, Friends: []string{ids[1-i]}}}
+				o.ID = id
+				if _, err := b.team.Insert(tx, o); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error { return b.team.Delete(tx, ids[0], 0) })
+		if !fault.Is(err, fault.Conflict) {
+			t.Errorf("one of a pair: %v", err)
+		}
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			return errors.Join(b.team.Delete(tx, ids[0], 0), b.team.Delete(tx, ids[1], 0))
+		})
+	})
+}
+
+func TestListPages(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		// Names whose order differs between bytes and English, with parts of one
+		// another and bytes that the encoding escapes.
+		names := []string{"a", "ab", "a b", "a-b", "a_b", "B", "Zed", "zoo", "é", "\x01", "\x02", "a\x01", "a\x02b", "日本", "100%"}
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			for i, n := range names {
+				if _, err := b.team.Create(tx, team{Name: n, Rank: int64(i%4) - 2}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for _, tc := range []struct {
+			name string
+			q    ledger.Query
+			want func(team) bool
+			key  func(team) string
+		}{
+			{"by id", ledger.Query{}, func(team) bool { return true }, nil},
+			{"by name", ledger.Query{By: "name"}, func(team) bool { return true }, func(v team) string { return strings.ToLower(v.Name) }},
+			{"prefix", ledger.Query{By: "name", Prefix: "a"}, func(v team) bool { return strings.HasPrefix(v.Name, "a") }, func(v team) string { return v.Name }},
+			{"range", ledger.Query{By: "name", From: "a_b", Below: "zoo"}, func(v team) bool {
+				n := strings.ToLower(v.Name)
+				return n >= "a_b" && n < "zoo"
+			}, func(v team) string { return strings.ToLower(v.Name) }},
+			{"equal", ledger.Query{By: "rank", Equal: []string{ledger.Sortable(-2)}}, func(v team) bool { return v.Rank == -2 }, func(team) string { return "" }},
+			{"by rank", ledger.Query{By: "rank"}, func(team) bool { return true }, func(v team) string { return ledger.Sortable(v.Rank) }},
+			{"nothing", ledger.Query{By: "name", Equal: []string{"nobody"}}, func(team) bool { return false }, nil},
+		} {
+			for _, down := range []bool{false, true} {
+				for _, limit := range []int{1, 2, 4, 100} {
+					t.Run(fmt.Sprintf("%s/down=%t/%d", tc.name, down, limit), func(t *testing.T) {
+						q := tc.q
+						q.Descending, q.Limit = down, limit
+						got := b.list(t, ctx, q)
+						var want []string
+						for _, n := range names {
+							if i := slices.Index(names, n); tc.want(team{Name: n, Rank: int64(i%4) - 2}) {
+								want = append(want, n)
+							}
+						}
+						var seen, keys []string
+						for _, o := range got {
+							seen = append(seen, o.Value.Name)
+							if tc.key != nil {
+								keys = append(keys, tc.key(o.Value))
+							} else {
+								keys = append(keys, o.ID)
+							}
+						}
+						if down {
+							slices.Reverse(keys)
+						}
+						if !slices.IsSorted(keys) {
+							t.Errorf("not sorted: %q", keys)
+						}
+						slices.Sort(seen)
+						slices.Sort(want)
+						if d := cmp.Diff(want, seen); d != "" {
+							t.Error(d)
+						}
+					})
+				}
+			}
+		}
+	})
+}
+
+func (b bench) list(t *testing.T, ctx context.Context, q ledger.Query) (out []ledger.Object[team]) {
+	t.Helper()
+	err := b.ledger.View(ctx, func(tx *ledger.Tx) error {
+		for o, err := range b.team.All(tx, q) {
+			if err != nil {
+				return err
+			}
+			out = append(out, o)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func TestUnknownFieldsSurvive(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		var o ledger.Object[team]
+		b.update(t, ctx, func(tx *ledger.Tx) (err error) {
+			o, err = b.team.Insert(tx, ledger.Object[team]{
+				Value:      team{Name: "Red", Style: style{Colour: "red"}},
+				Extensions: map[string]json.RawMessage{"x_note": json.RawMessage(`{"b": 1.50, "a": [1e3]}`), "x_gone": json.RawMessage(`1`), "NAME": json.RawMessage(`"no"`)},
+			})
+			return err
+		})
+		// A newer version adds a field inside a struct; this one does not know it.
+		record := b.get(t, ctx, o.ID)
+		if got, want := string(record.Data), `{"name":"Red","style":{"colour":"red"},"x_gone":1,"x_note":{"a":[1e3],"b":1.50}}`; got != want {
+			t.Errorf("stored %s, want %s", got, want)
+		}
+		newer := `{"name":"Red","rank":3,"style":{"colour":"red","font":"mono"},"x_gone":1,"x_note":{"a":[1e3],"b":1.50}}`
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			_, err := tx.Apply("file", []ledger.Desired{{Kind: "team", ID: o.ID, Value: json.RawMessage(newer)}})
+			return err
+		})
+
+		// A client that knows none of it puts what it knows; null takes one away.
+		b.update(t, ctx, func(tx *ledger.Tx) error {
+			tx.ActAs("file")
+			put := ledger.Object[team]{Value: team{Name: "Scarlet", Style: style{Colour: "scarlet"}}, Extensions: map[string]json.RawMessage{"x_gone": json.RawMessage(`null`)}}
+			put.ID = o.ID
+			_, err := b.team.Put(tx, put)
+			return err
+		})
+		record = b.get(t, ctx, o.ID)
+		if got, want := string(record.Data), `{"name":"Scarlet","style":{"colour":"scarlet","font":"mono"},"x_note":{"a":[1e3],"b":1.50}}`; got != want {
+			t.Errorf("stored %s, want %s", got, want)
+		}
+	})
+}
+
+func (b bench) get(t *testing.T, ctx context.Context, id string) (r ledger.Record) {
+	t.Helper()
+	if err := b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { r, err = tx.Get("team", id); return err }); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestSecretsMustBeSealed(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error {
+			_, err := b.team.Create(tx, team{Name: "Red", Secret: "hunter2"})
+			return err
+		})
+		if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "hunter2") {
+			t.Errorf("a plain secret: %v", err)
+		}
+		b.add(t, ctx, team{Name: "Red", Secret: "sealed:v1:k1:" + strings.Repeat("A", 40)})
+	})
+}
+
+func TestInvalidInput(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		for name, f := range map[string]func(*ledger.Tx) error{
+			"check": func(tx *ledger.Tx) error { _, err := b.team.Create(tx, team{}); return err },
+			"long key": func(tx *ledger.Tx) error {
+				_, err := b.team.Create(tx, team{Name: strings.Repeat("x", 1100)})
+				return err
+			},
+			"no document": func(tx *ledger.Tx) error {
+				_, err := tx.Apply("f", []ledger.Desired{{Kind: "team", ID: "x", Value: 3}})
+				return err
+			},
+			"id": func(tx *ledger.Tx) error {
+				o := ledger.Object[team]{Value: team{Name: "x"}}
+				o.ID = "a/b"
+				_, err := b.team.Insert(tx, o)
+				return err
+			},
+			"cursor": func(tx *ledger.Tx) error { _, err := b.team.List(tx, ledger.Query{After: "!"}); return err },
+			"query text": func(tx *ledger.Tx) error {
+				_, err := b.team.List(tx, ledger.Query{By: "name", Prefix: "\xff"})
+				return err
+			},
+			"query no key": func(tx *ledger.Tx) error { _, err := b.team.List(tx, ledger.Query{Prefix: "a"}); return err },
+		} {
+			if _, err := b.ledger.Update(ctx, ada, "", f); !fault.Is(err, fault.Invalid) {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if _, err := b.ledger.Update(ctx, ledger.Actor{}, "", func(*ledger.Tx) error { return nil }); !fault.Is(err, fault.Invalid) {
+			t.Errorf("nobody: %v", err)
+		}
+		if _, err := b.ledger.Update(t.Context(), ada, "", func(*ledger.Tx) error { return nil }); err == nil {
+			t.Error("an update without a tenant was accepted")
+		}
+		if err := b.ledger.View(tenant.With(t.Context(), "Not Valid"), func(*ledger.Tx) error { return nil }); !fault.Is(err, fault.Invalid) {
+			t.Errorf("a malformed tenant: %v", err)
+		}
+		if head, err := b.ledger.Head(ctx); head != 0 || err != nil {
+			t.Errorf("head %d, %v", head, err)
+		}
+	})
+}
+
+func TestGuardsAndPreview(t *testing.T) {
+	guard := func(_ context.Context, tx *ledger.Tx) error {
+		k := newKinds()
+		p, err := k.team.List(tx, ledger.Query{})
+		if err == nil && len(p.Items) > 1 {
+			err = fault.New(fault.Invalid, "does not compile")
+		}
+		return err
+	}
+	run := func(t *testing.T, url string) {
+		b := open(t, url, guard)
+		ctx := in(t, "acme")
+		create := func(name string) func(*ledger.Tx) error {
+			return func(tx *ledger.Tx) error { _, err := b.team.Create(tx, team{Name: name}); return err }
+		}
+		changes, err := b.ledger.Preview(ctx, ada, "look", create("Red"))
+		if err != nil || len(changes) != 1 || changes[0].Op != ledger.Created {
+			t.Fatalf("preview: %v, %v", changes, err)
+		}
+		if head, _ := b.ledger.Head(ctx); head != 0 {
+			t.Errorf("a preview made revision %d", head)
+		}
+		b.update(t, ctx, create("Red"))
+		for what, err := range map[string]error{
+			"update":  second(b.ledger.Update(ctx, ada, "", create("Blue"))),
+			"preview": second(b.ledger.Preview(ctx, ada, "", create("Blue"))),
+		} {
+			if !fault.Is(err, fault.Invalid) || !strings.Contains(err.Error(), "does not compile") {
+				t.Errorf("%s: %v", what, err)
+			}
+		}
+		if head, _ := b.ledger.Head(ctx); head != 1 {
+			t.Errorf("head %d", head)
+		}
+	}
+	t.Run("sqlite", func(t *testing.T) { run(t, "sqlite:"+t.TempDir()+"/x.db") })
+	t.Run("postgres", func(t *testing.T) { run(t, postgres.Database(t)) })
+}
+
+func second[T any](_ T, err error) error { return err }
