@@ -64,7 +64,7 @@ func NewTracer(ctx context.Context, c TracerConfig) (*Tracer, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make trace exporter for %s: %w", u.Redacted(), err)
 	}
-	return newTracer(c, loggingExporter{exporter, c.Logger, new(atomic.Bool)}), nil
+	return newTracer(c, newLoggingExporter(exporter, c.Logger)), nil
 }
 
 // newTracer builds the tracer over any exporter.
@@ -195,6 +195,10 @@ type loggingExporter struct {
 	sdktrace.SpanExporter
 	log  *slog.Logger
 	down *atomic.Bool
+}
+
+func newLoggingExporter(e sdktrace.SpanExporter, log *slog.Logger) loggingExporter {
+	return loggingExporter{e, log, new(atomic.Bool)}
 }
 
 // ExportSpans implements sdktrace.SpanExporter.
