@@ -73,7 +73,7 @@ const (
 type Server struct {
 	Name        string     `json:"name"`
 	Description string     `json:"description,omitempty"`
-	Audiences   []string   `json:"audiences"` // at least one; the first is the one that tokens carry
+	Audiences   []string   `json:"audiences"` // at least one; the first is the one that tokens carry. None for the org server
 	IssuerMode  string     `json:"issuerMode"`
 	Status      Status     `json:"status"`
 	Default     bool       `json:"default,omitempty"` // made with the tenant; cannot be deleted
@@ -117,11 +117,15 @@ func (s Server) fill() Server {
 	return s
 }
 
+// org reports whether this is the tenant's own server, whose issuer and audience
+// are the identity URL.
+func (s *Server) org() bool { return s.Default && s.Name == OrgServer }
+
 func checkServer(s Server) error {
 	var c checks
 	c.name("name", s.Name, 100)
 	c.that(len(s.Description) <= 1024, "description", "is longer than 1024 bytes")
-	c.that(len(s.Audiences) >= 1, "audiences", "needs at least one audience")
+	c.that(len(s.Audiences) >= 1 || s.org(), "audiences", "needs at least one audience")
 	c.that(len(s.Audiences) <= 20, "audiences", "has more than 20 audiences")
 	for _, a := range s.Audiences {
 		c.that(a != "" && len(a) <= 255 && !strings.ContainsFunc(a, notPrintable), "audiences", "an audience is 1 to 255 printable characters without spaces")

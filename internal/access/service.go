@@ -58,11 +58,11 @@ func (s *Service) record(ctx context.Context, actor ledger.Actor, eventType, mes
 }
 
 // EnsureTenant makes what every tenant has, where it is missing: the server
-// "default" for the tenant's APIs (audience api://default, or what is given), the
-// server "org" for Gatehouse's own API (audience: the identity URL), the system
+// "default" for the tenant's APIs (audience api://default), the server "org" for
+// Gatehouse's own API (its audience is its issuer, the identity URL), the system
 // scopes of both, and for "default" one policy for all clients with one rule that
 // allows every grant type and scope for an hour, as in a new Okta organization.
-func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor, identityURL string) (err error) {
+func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err error) {
 	defer fault.Wrap(&err, "make the tenant's authorization servers")
 	return s.update(ctx, actor, "what every tenant has", func(tx *ledger.Tx) error {
 		id, made, err := ensureServer(tx, Server{
@@ -78,7 +78,7 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor, identity
 			}
 		}
 		_, _, err = ensureServer(tx, Server{
-			Name: OrgServer, Default: true, Audiences: []string{identityURL},
+			Name: OrgServer, Default: true,
 			Description: "Issues tokens for Gatehouse's own management API.",
 		})
 		return err

@@ -83,14 +83,20 @@ func (s *ServerView) PublishedScopes() []string {
 	return out
 }
 
-// Audience returns the audience that the server's tokens carry.
-func (s *ServerView) Audience() string { return s.Audiences[0] }
+// Audience returns the audience that the server's tokens carry below an identity
+// URL.
+func (s *ServerView) Audience(identityURL string) string {
+	if s.org() {
+		return identityURL
+	}
+	return s.Audiences[0]
+}
 
 // Path returns the last segment of the server's address: its name for the
 // default server, its id for all others. The org server has none.
 func (s *ServerView) Path() string {
 	switch {
-	case s.Default && s.Name == OrgServer:
+	case s.org():
 		return ""
 	case s.Default:
 		return s.Name

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/tenant"
 	"gatehouse/verify"
 )
 
@@ -63,7 +64,7 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 	// A mark outlives the assertion by the leeway, so that it is refused for as
 	// long as it would be accepted.
 	mark := keys.Hash(app.ID + "\x00" + claims.ID)
-	first, err := c.single.UseOnce(ctx, t.Tenant, assertionPurpose, mark, claims.Expires.Add(assertionLeeway))
+	first, err := c.single.Use(tenant.With(ctx, t.Tenant), assertionPurpose, mark, claims.Expires.Add(assertionLeeway))
 	if err != nil {
 		return nil, id, Refuse("temporarily_unavailable", err)
 	}

@@ -28,10 +28,10 @@ func (t *Target) Endpoint(name string) string { return t.Server.Endpoint(t.URL, 
 
 // SingleUse marks things as used, durably and once.
 type SingleUse interface {
-	// UseOnce marks the key, within tenant and purpose, as used until expires, and
-	// reports whether it was unused. It is one conditional statement: of any number
-	// of callers at a time one gets true.
-	UseOnce(ctx context.Context, t tenant.ID, purpose, key string, expires time.Time) (bool, error)
+	// Use marks the hash, within the context's tenant and the purpose, as used until
+	// expires, and reports whether it was unused. It is one conditional statement:
+	// of any number of callers at a time one gets true.
+	Use(ctx context.Context, purpose, hash string, expires time.Time) (bool, error)
 }
 
 // ClientsConfig is what Clients needs.

@@ -1,0 +1,153 @@
+// Package authserver serves the protocol endpoints of the built-in authorization
+// servers: metadata, keys, introspection, revocation, and, through grant, tokens.
+// All routes are one table. It must not know SQL, the gateway, or how a token
+// comes to be granted.
+package authserver
+
+import (
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/tenant"
+	"gatehouse/verify"
+)
+
+// Site is the tenant that a request is for, and the address of its identity
+// listener: scheme and host, no trailing slash.
+type Site struct {
+	Tenant tenant.ID
+	URL    string
+}
+
+// Config is what the handler needs.
+type Config struct {
+	// Site finds the tenant of a request, by its host; false when there is none.
+	Site        func(*http.Request) (Site, bool)
+	Views       *access.Views
+	Rings       *grant.Rings
+	Clients     *grant.Clients
+	Tokens      *grant.Endpoint
+	Revocations RevocationStore
+	Bus         cluster.Publisher
+	Revoked     *RevokedSet
+	Audit       audit.Recorder
+	Now         func() time.Time // the clock
+	Log         *slog.Logger     // nil = discard
+	// CacheSize bounds the verified tokens that introspection remembers; 0 means
+	// verify.DefaultCacheSize.
+	CacheSize int
+}
+
+// Server answers the protocol endpoints of every authorization server.
+type Server struct {
+	cfg       Config
+	verifiers sync.Map         // verifierName to *serverVerifier
+	base      *verify.Verifier // of no issuer: the cache that all share
+}
+
+// New returns the handler for paths below /oauth2/ and /.well-known/. What is
+// not in the table of routes is answered 404.
+func New(cfg Config) (*Server, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	base, err := verify.New(verify.Config{Now: cfg.Now, CacheSize: cfg.CacheSize, Leeway: -1})
+	if err != nil {
+		return nil, err
+	}
+	return &Server{cfg: cfg, base: base}, nil
+}
+
+// route is one address of an authorization server. The pattern's {server} is an
+// id or the name default; a pattern without it is the org server's.
+type route struct {
+	method  string // GET stands for HEAD as well
+	pattern string
+	serve   func(*Server, http.ResponseWriter, *http.Request, *grant.Target)
+}
+
+// routes are all addresses that exist.
+//
+//nolint:gochecknoglobals // a constant table
+var routes = []route{
+	{http.MethodPost, "/oauth2/{server}/v1/token", (*Server).token},
+	{http.MethodPost, "/oauth2/{server}/v1/introspect", (*Server).introspect},
+	{http.MethodPost, "/oauth2/{server}/v1/revoke", (*Server).revoke},
+	{http.MethodGet, "/oauth2/{server}/v1/keys", (*Server).keys},
+	{http.MethodGet, "/oauth2/{server}/.well-known/openid-configuration", (*Server).openidMetadata},
+	{http.MethodGet, "/oauth2/{server}/.well-known/oauth-authorization-server", (*Server).oauthMetadata},
+	{http.MethodGet, "/.well-known/oauth-authorization-server/oauth2/{server}", (*Server).oauthMetadata}, // RFC 8414 section 3
+	{http.MethodGet, "/.well-known/openid-configuration/oauth2/{server}", (*Server).openidMetadata},      // RFC 8414 section 5
+	{http.MethodPost, "/oauth2/v1/token", (*Server).token},
+	{http.MethodPost, "/oauth2/v1/introspect", (*Server).introspect},
+	{http.MethodPost, "/oauth2/v1/revoke", (*Server).revoke},
+	{http.MethodGet, "/oauth2/v1/keys", (*Server).keys},
+	{http.MethodGet, "/.well-known/openid-configuration", (*Server).openidMetadata},
+	{http.MethodGet, "/.well-known/oauth-authorization-server", (*Server).oauthMetadata},
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	site, ok := s.cfg.Site(r)
+	if !ok {
+		notFound(w, r.Host, "Organization")
+		return
+	}
+	secure(w.Header(), site.URL)
+	rt, name := find(r.URL.EscapedPath())
+	if rt == nil {
+		notFound(w, r.URL.Path, "Path")
+		return
+	}
+	if r.Method != rt.method && (r.Method != http.MethodHead || rt.method != http.MethodGet) {
+		methodNotAllowed(w, rt.method)
+		return
+	}
+	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	server, ok := view.Server(name)
+	if !ok {
+		notFound(w, name, "AuthorizationServer")
+		return
+	}
+	rt.serve(s, w, r, &grant.Target{Tenant: site.Tenant, URL: site.URL, View: view, Server: server})
+}
+
+func (s *Server) token(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	s.cfg.Tokens.ServeToken(w, r, t)
+}
+
+// find returns the route of a path, byte for byte as it was sent, and the server
+// that the path names. Nothing is cleaned: what is not exactly a route is none.
+func find(path string) (*route, string) {
+	for i := range routes {
+		if name, ok := match(routes[i].pattern, path); ok {
+			return &routes[i], name
+		}
+	}
+	return nil, ""
+}
+
+const serverWord = "{server}"
+
+func match(pattern, path string) (server string, ok bool) {
+	before, after, named := strings.Cut(pattern, serverWord)
+	if !named {
+		return access.OrgServer, pattern == path
+	}
+	if len(path) <= len(before)+len(after) || !strings.HasPrefix(path, before) || !strings.HasSuffix(path, after) {
+		return "", false
+	}
+	server = path[len(before) : len(path)-len(after)]
+	return server, !strings.ContainsAny(server, "/%") && server != access.OrgServer
+}

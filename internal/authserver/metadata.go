@@ -1,0 +1,127 @@
+package authserver
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"strings"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/grant"
+	"gatehouse/verify"
+)
+
+// metadata is what a server says of itself (RFC 8414, OpenID Connect Discovery
+// 1.0). It holds nothing that does not exist.
+type metadata struct {
+	Issuer                string   `json:"issuer"`
+	TokenEndpoint         string   `json:"token_endpoint"`
+	JWKS                  string   `json:"jwks_uri"`
+	Scopes                []string `json:"scopes_supported"`
+	ResponseTypes         []string `json:"response_types_supported"` // required, and empty: there is no authorization endpoint
+	GrantTypes            []string `json:"grant_types_supported"`
+	SubjectTypes          []string `json:"subject_types_supported"`
+	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported,omitempty"` // required by OpenID Connect Discovery
+	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
+	TokenAuthAlgorithms   []string `json:"token_endpoint_auth_signing_alg_values_supported"`
+	Introspection         string   `json:"introspection_endpoint"`
+	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
+	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	Revocation            string   `json:"revocation_endpoint"`
+	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
+	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
+}
+
+func (s *Server) metadata(t *grant.Target) metadata {
+	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthPrivateKey}
+	algs := assertionAlgorithms()
+	return metadata{
+		Issuer:        t.Issuer(),
+		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
+		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
+		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{}, GrantTypes: s.cfg.Tokens.GrantTypes(),
+		SubjectTypes: []string{"public"},
+		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
+		TokenAuthAlgorithms: algs, IntrospectionAuthAlgs: algs, RevocationAuthAlgs: algs,
+	}
+}
+
+// assertionAlgorithms are the algorithms of client assertions: all that verify knows.
+func assertionAlgorithms() []string {
+	known := verify.Algorithms()
+	out := make([]string, len(known))
+	for i, a := range known {
+		out[i] = string(a)
+	}
+	return out
+}
+
+func (s *Server) oauthMetadata(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	s.writeMetadata(w, r, s.metadata(t))
+}
+
+func (s *Server) openidMetadata(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	m := s.metadata(t)
+	m.IDTokenAlgorithms = []string{t.Server.Algorithm}
+	s.writeMetadata(w, r, m)
+}
+
+func (s *Server) writeMetadata(w http.ResponseWriter, r *http.Request, m metadata) {
+	body, err := json.Marshal(m)
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	sum := sha256.Sum256(body)
+	writeCacheable(w, r, body, `"`+base64.RawURLEncoding.EncodeToString(sum[:16])+`"`)
+}
+
+// keys answers with the published keys of the server (RFC 7517): those that sign,
+// those that will sign next, and those whose tokens have not expired yet.
+func (s *Server) keys(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	ring, err := s.cfg.Rings.Ring(r.Context(), t.Tenant, t.Server)
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	body, etag := ring.JWKS()
+	writeCacheable(w, r, body, etag)
+}
+
+// cacheFor is how long metadata and keys may be kept. A key is published a day
+// before it signs, so nobody misses it; a key that was taken out because it
+// leaked is believed no longer than this.
+const cacheFor = "max-age=600, must-revalidate"
+
+//nolint:gochecknoglobals // constants that a header map can hold
+var (
+	cacheControl = []string{cacheFor}
+	contentJSON  = []string{"application/json"}
+)
+
+func writeCacheable(w http.ResponseWriter, r *http.Request, body []byte, etag string) {
+	h := w.Header()
+	h["Cache-Control"] = cacheControl
+	h["Etag"] = []string{etag}
+	if matches(r.Header["If-None-Match"], etag) {
+		w.WriteHeader(http.StatusNotModified)
+		return
+	}
+	h["Content-Type"] = contentJSON
+	w.WriteHeader(http.StatusOK)
+	_, _ = w.Write(body) // the caller has gone, there is nobody to tell
+}
+
+// matches applies If-None-Match (RFC 9110 section 13.1.2, weak comparison).
+func matches(values []string, etag string) bool {
+	for _, v := range values {
+		for tag := range strings.SplitSeq(v, ",") {
+			tag = strings.TrimPrefix(strings.TrimSpace(tag), "W/")
+			if tag == "*" || tag == etag {
+				return true
+			}
+		}
+	}
+	return false
+}

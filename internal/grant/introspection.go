@@ -1,0 +1,47 @@
+package grant
+
+import (
+	"strings"
+	"time"
+
+	"gatehouse/verify"
+)
+
+// AppendIntrospection appends what introspection says of a valid access token
+// (RFC 7662 section 2.2), with the fields that Okta has: username and uid only
+// when the token is about a user.
+func AppendIntrospection(b []byte, tok *verify.Token) []byte {
+	if b == nil {
+		b = make([]byte, 0, 512)
+	}
+	b = append(b, `{"active":true,"token_type":"Bearer"`...)
+	b = memberString(b, "scope", strings.Join(tok.Scopes, " "))
+	b = memberString(b, "client_id", tok.ClientID)
+	uid, _ := tok.Claim("uid")
+	id, isUser := uid.(string)
+	if isUser {
+		b = memberString(b, "username", tok.Subject)
+	}
+	b = memberInt(b, "exp", tok.Expires)
+	b = memberInt(b, "iat", tok.IssuedAt)
+	b = memberString(b, "sub", tok.Subject)
+	if len(tok.Audience) == 1 {
+		b = memberString(b, "aud", tok.Audience[0])
+	} else {
+		b = memberStrings(b, "aud", tok.Audience)
+	}
+	b = memberString(b, "iss", tok.Issuer)
+	b = memberString(b, "jti", tok.ID)
+	if isUser {
+		b = memberString(b, "uid", id)
+	}
+	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
+	return append(b, '}')
+}
+
+func authTime(tok *verify.Token) time.Time {
+	if tok.AuthTime == 0 {
+		return time.Time{}
+	}
+	return time.Unix(tok.AuthTime, 0)
+}
