@@ -85,9 +85,11 @@ func refused(ip netip.Addr, allowPrivate bool) string {
 		return ""
 	}
 	if inner, ok := embedded(ip); ok {
-		return refused(inner, allowPrivate)
+		if what := refused(inner, allowPrivate); what != "" {
+			return what
+		}
 	}
-	if !global.Contains(ip) {
+	if !global.Contains(ip) && !translated.Contains(ip) {
 		return "a reserved address"
 	}
 	return ""
