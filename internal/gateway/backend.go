@@ -13,8 +13,9 @@ import "gatehouse/internal/spec"
 // over its limit makes wire's limit error come back from writing it: return that
 // error wrapped, the gateway answers body_too_large.
 //
-// A backend that also implements io.Closer is closed once no snapshot uses it
-// any more; exchanges that are still under way must go on to their end.
+// A backend that also implements io.Closer is closed once the snapshot that is
+// served does not have it any more; exchanges that are still under way must go on
+// to their end, and another backend that shares pools with it must not be harmed.
 type Backend interface {
 	Serve(ex *Exchange) error
 }

@@ -2,23 +2,91 @@ package gateway
 
 import (
 	"context"
+	"net/http"
 	"net/netip"
 	"time"
 
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
+	"gatehouse/verify"
 )
+
+// maxLimits bounds the limits of an API and one of its routes together.
+const maxLimits = 8
 
 // Exchange is one request and its response on their way through the gateway.
 // It is pooled: nothing of it may be kept after the step or backend that was
 // given it has returned. It is used by one goroutine at a time.
 type Exchange struct {
-	// Out is the request for the upstream. The transform step fills it, target
-	// path below the base path included; a backend sets Host, Deadline and
-	// Replayable, and may put a target's path prefix before Target.
+	// Out is the request for the upstream. The transform step fills it, the path
+	// below the base path included; a backend sets Host, Deadline and Replayable,
+	// and may put a target's path prefix before Target.
 	Out wire.Outbound
 
 	lane wire.Exchange
 	req  *wire.Request
+	gw   *Gateway
+	snap *compiled
+
+	facts
+	lookup
+
+	// dry says that nothing may be consumed, sent or recorded: the exchange only
+	// answers what would happen. assumed is then the caller, when one was described.
+	dry     bool
+	assumed *verify.Token
+
+	host      []byte // canonical, without port
+	query     []byte // as sent, without "?"
+	hasQuery  bool
+	slash     bool // the path holds an encoded slash
+	rewritten bool // the canonical path is not the bytes of the request's target
+
+	trusted  bool // the peer is a trusted proxy
+	auth     int  // index of the Authorization line, -1 for none
+	auths    int  // how many there are
+	idLine   int  // index of the X-Request-ID line, -1 for none
+	parent   int  // index of the traceparent line, -1 for none; -2 for several
+	memo     *tokenMemo
+	span     *telemetry.Span
+	trace    telemetry.TraceParent
+	answered bool
+
+	retryAfter   time.Duration
+	target       string
+	attempts     int
+	upstreamTook time.Duration
+	sent         int64
+	status       int
+
+	idBuf     [64]byte
+	idLen     int
+	hostBuf   [64]byte
+	portBuf   [5]byte
+	pathBuf   []byte
+	targetBuf []byte
+	fields    []wire.Field // towards the upstream
+	lines     []byte       // towards the upstream
+	answer    []wire.Field // towards the client
+	answerBuf []byte
+	body      []byte
+	stamp     timeStamp
+	claims    [maxLimits]ratelimit.Claim
+}
+
+// facts are what a decision is explained from. They outlive the exchange.
+type facts struct {
+	started time.Time
+	route   *route        // nil until one is matched
+	token   *verify.Token // nil until one is accepted
+	client  netip.Addr
+	stopped stepID  // the step that refused, or the last one
+	reason  *Reason // nil when nothing refused
+	cause   error   // why, for the trace and the log
+	limits  [maxLimits]limitState
+	counted int  // how many of limits were looked at
+	exact   bool // the caller was described, not proven
 }
 
 // Request returns the request as the lane parsed it. It is read-only.
@@ -26,48 +94,126 @@ func (ex *Exchange) Request() *wire.Request { return ex.req }
 
 // Context is cancelled when the client of an HTTP/2 stream is gone or the gateway
 // is closed. On the strict lane a vanished client is noticed when it is written to.
-func (ex *Exchange) Context() context.Context { panic("x") }
+func (ex *Exchange) Context() context.Context {
+	if l, ok := ex.lane.(interface{ Context() context.Context }); ok {
+		return l.Context()
+	}
+	return ex.gw.base
+}
 
 // Now returns the time by the gateway's clock.
-func (ex *Exchange) Now() time.Time { panic("x") }
+func (ex *Exchange) Now() time.Time { return ex.gw.config.Now() }
 
 // Started returns when the exchange began, by the gateway's clock.
-func (ex *Exchange) Started() time.Time { panic("x") }
+func (ex *Exchange) Started() time.Time { return ex.started }
 
 // ID returns the request id. The bytes are valid until the exchange ends.
-func (ex *Exchange) ID() []byte { panic("x") }
+func (ex *Exchange) ID() []byte { return ex.idBuf[:ex.idLen] }
 
 // ClientIP returns the address of the client: the peer's, or the one that
 // trusted proxies vouch for.
-func (ex *Exchange) ClientIP() netip.Addr { panic("x") }
+func (ex *Exchange) ClientIP() netip.Addr { return ex.facts.client }
 
 // Header returns the value of the first request header of the name, nil when
-// there is none. The name is matched without regard to case.
-func (ex *Exchange) Header(name string) []byte { panic("x") }
+// there is none. The name must be given in lower case.
+func (ex *Exchange) Header(name string) []byte {
+	for i := range ex.req.Fields {
+		if f := &ex.req.Fields[i]; wire.EqualFold(f.Name, name) {
+			return f.Value
+		}
+	}
+	return nil
+}
 
 // Claim returns a string claim of the caller's token, "" when there is none.
-func (ex *Exchange) Claim(name string) string { panic("x") }
+func (ex *Exchange) Claim(name string) string {
+	if ex.token == nil {
+		return ""
+	}
+	v, _ := ex.token.Claim(name)
+	s, _ := v.(string)
+	return s
+}
 
 // Idempotent reports whether the method may be sent twice with the effect of
 // once (RFC 9110 section 9.2.2).
-func (ex *Exchange) Idempotent() bool { panic("x") }
+func (ex *Exchange) Idempotent() bool {
+	switch ex.kind {
+	case methodGet, methodHead, methodPut, methodDelete, methodOptions:
+		return true
+	default:
+		return false
+	}
+}
 
 // SetRetryAfter makes the gateway's own answer to this exchange carry a
 // Retry-After of d, rounded up to whole seconds. Call it before returning an error.
-func (ex *Exchange) SetRetryAfter(d time.Duration) { panic("x") }
+func (ex *Exchange) SetRetryAfter(d time.Duration) { ex.retryAfter = d }
 
 // SetUpstream notes for the record which target answered last, after how many
 // attempts, and how long it took until the response head.
-func (ex *Exchange) SetUpstream(target string, attempts int, took time.Duration) { panic("x") }
+func (ex *Exchange) SetUpstream(target string, attempts int, took time.Duration) {
+	ex.target, ex.attempts, ex.upstreamTook = target, attempts, took
+}
 
 // Relay filters the head of an upstream's response, adds what the gateway adds
 // to every response, and sends it to the client with its body. The error says
 // which side failed; by then the client has been answered or is gone.
-func (ex *Exchange) Relay(r *wire.Response) error { panic("x") }
+func (ex *Exchange) Relay(r *wire.Response) error {
+	ex.filterResponse(r)
+	ex.answered, ex.status = true, r.Status
+	n, err := ex.lane.Relay(r)
+	ex.sent = n
+	return err
+}
 
 // Upgrade is Relay for a 101: it switches both connections and copies until one
 // side ends or the gateway drains.
-func (ex *Exchange) Upgrade(r *wire.Response) error { panic("x") }
+func (ex *Exchange) Upgrade(r *wire.Response) error {
+	ex.filterResponse(r)
+	ex.answered, ex.status = true, http.StatusSwitchingProtocols
+	n, err := ex.lane.Upgrade(r, ex.gw.draining)
+	ex.sent = n
+	return err
+}
 
 // Responded reports whether the client has been sent an answer, in part at least.
-func (ex *Exchange) Responded() bool { panic("x") }
+func (ex *Exchange) Responded() bool { return ex.answered }
+
+// begin makes the exchange ready for a request. It looks once over the fields
+// and remembers where those are that steps ask for.
+func (ex *Exchange) begin(g *Gateway, lane wire.Exchange) {
+	ex.gw, ex.lane, ex.req = g, lane, lane.Request()
+	ex.snap = g.current.Load()
+	ex.started = g.config.Now()
+	ex.auth, ex.auths, ex.idLine, ex.parent = -1, 0, -1, -1
+	for i := range ex.req.Fields {
+		switch ex.req.Fields[i].Kind {
+		case wire.Authorization:
+			ex.auth = i
+			ex.auths++
+		case wire.XRequestID:
+			ex.idLine = i
+		case wire.Traceparent:
+			if ex.parent != -1 {
+				ex.parent = -2
+			} else {
+				ex.parent = i
+			}
+		default:
+		}
+	}
+	ex.findClient()
+	ex.identify()
+}
+
+// end forgets the request, so that the pool keeps no token or connection alive.
+func (ex *Exchange) end() {
+	clear(ex.fields)
+	clear(ex.answer)
+	stamp := ex.stamp
+	*ex = Exchange{
+		pathBuf: ex.pathBuf[:0], targetBuf: ex.targetBuf[:0], fields: ex.fields[:0], lines: ex.lines[:0],
+		answer: ex.answer[:0], answerBuf: ex.answerBuf[:0], body: ex.body[:0], stamp: stamp,
+	}
+}

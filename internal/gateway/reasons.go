@@ -24,6 +24,7 @@ const (
 	ReasonWrongAudience          = "wrong_audience"
 	ReasonUnknownKey             = "unknown_key"
 	ReasonTokenTypeNotAccepted   = "token_type_not_accepted"
+	ReasonProofInvalid           = "proof_invalid"
 	ReasonRevoked                = "revoked"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
@@ -37,12 +38,12 @@ const (
 	ReasonInternal               = "internal"
 )
 
-// Reason is what is fixed about a reason: how it is answered and said.
+// Reason is what is fixed about a reason: how it is answered. Its title is the
+// first line of its page (package reasons).
 type Reason struct {
 	Name   string
 	Status int        // HTTP status of the answer
 	Code   fault.Code // what kind of failure it is inside
-	Title  string     // one sentence for the caller; names no host, rule, group or token
 	// Bearer is the error code of the WWW-Authenticate line (RFC 6750 section 3.1):
 	// "" for a bare challenge (no credentials were sent), "-" for no challenge at all.
 	Bearer string
@@ -52,30 +53,31 @@ const noChallenge = "-"
 
 // reasonTable lists every reason once, in the order of the documentation.
 var reasonTable = [...]Reason{
-	{ReasonNoRoute, http.StatusNotFound, fault.NotFound, "No operation is published at this address.", noChallenge},
-	{ReasonMethodNotAllowed, http.StatusMethodNotAllowed, fault.Invalid, "This address exists, but not for this method.", noChallenge},
-	{ReasonAmbiguousRequest, http.StatusBadRequest, fault.Invalid, "The request can be understood in more than one way.", noChallenge},
-	{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, fault.TooLarge, "The request body is larger than this operation accepts.", noChallenge},
-	{ReasonNoToken, http.StatusUnauthorized, fault.Unauthenticated, "An access token is needed.", ""},
-	{ReasonTokenMalformed, http.StatusUnauthorized, fault.Unauthenticated, "The credentials are not one well-formed bearer token.", "invalid_token"},
-	{ReasonTokenExpired, http.StatusUnauthorized, fault.Unauthenticated, "The access token has expired.", "invalid_token"},
-	{ReasonTokenNotYetValid, http.StatusUnauthorized, fault.Unauthenticated, "The access token is not valid yet.", "invalid_token"},
-	{ReasonBadSignature, http.StatusUnauthorized, fault.Unauthenticated, "The signature of the access token is not valid.", "invalid_token"},
-	{ReasonUnknownIssuer, http.StatusUnauthorized, fault.Unauthenticated, "The access token is from an issuer that this API does not accept.", "invalid_token"},
-	{ReasonWrongAudience, http.StatusUnauthorized, fault.Unauthenticated, "The access token was made for another audience.", "invalid_token"},
-	{ReasonUnknownKey, http.StatusUnauthorized, fault.Unauthenticated, "The access token is signed with a key that its issuer does not publish.", "invalid_token"},
-	{ReasonTokenTypeNotAccepted, http.StatusUnauthorized, fault.Unauthenticated, "This type of token is not accepted as an access token here.", "invalid_token"},
-	{ReasonRevoked, http.StatusUnauthorized, fault.Unauthenticated, "The access token has been revoked.", "invalid_token"},
-	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "The access token lacks a scope that this operation needs.", "insufficient_scope"},
-	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, "The caller is not in a group that may do this.", noChallenge},
-	{ReasonRateLimited, http.StatusTooManyRequests, fault.RateLimited, "Too many requests.", noChallenge},
-	{ReasonOverloaded, http.StatusServiceUnavailable, fault.Unavailable, "The service is taking no more work at the moment.", noChallenge},
-	{ReasonUpstreamUnreachable, http.StatusServiceUnavailable, fault.Unavailable, "The service behind this API cannot be reached.", noChallenge},
-	{ReasonUpstreamTimeout, http.StatusGatewayTimeout, fault.Timeout, "The service behind this API did not answer in time.", noChallenge},
-	{ReasonUpstreamInvalid, http.StatusBadGateway, fault.Unavailable, "The service behind this API gave an answer that cannot be passed on.", noChallenge},
-	{ReasonIssuerUnreachable, http.StatusServiceUnavailable, fault.Unavailable, "The token cannot be checked at the moment: its issuer cannot be reached.", noChallenge},
-	{ReasonRevocationStateUnknown, http.StatusServiceUnavailable, fault.Unavailable, "The token cannot be checked at the moment: it is not known which tokens are revoked.", noChallenge},
-	{ReasonInternal, http.StatusInternalServerError, fault.Internal, "Something went wrong inside the gateway.", noChallenge},
+	{ReasonNoRoute, http.StatusNotFound, fault.NotFound, noChallenge},
+	{ReasonMethodNotAllowed, http.StatusMethodNotAllowed, fault.Invalid, noChallenge},
+	{ReasonAmbiguousRequest, http.StatusBadRequest, fault.Invalid, noChallenge},
+	{ReasonBodyTooLarge, http.StatusRequestEntityTooLarge, fault.TooLarge, noChallenge},
+	{ReasonNoToken, http.StatusUnauthorized, fault.Unauthenticated, ""},
+	{ReasonTokenMalformed, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonTokenExpired, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonTokenNotYetValid, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonBadSignature, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonUnknownIssuer, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonWrongAudience, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonUnknownKey, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonTokenTypeNotAccepted, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonProofInvalid, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonRevoked, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
+	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonRateLimited, http.StatusTooManyRequests, fault.RateLimited, noChallenge},
+	{ReasonOverloaded, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
+	{ReasonUpstreamUnreachable, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
+	{ReasonUpstreamTimeout, http.StatusGatewayTimeout, fault.Timeout, noChallenge},
+	{ReasonUpstreamInvalid, http.StatusBadGateway, fault.Unavailable, noChallenge},
+	{ReasonIssuerUnreachable, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
+	{ReasonRevocationStateUnknown, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
+	{ReasonInternal, http.StatusInternalServerError, fault.Internal, noChallenge},
 }
 
 // Reasons returns every reason that this version can answer with, in a fixed order.

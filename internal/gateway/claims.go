@@ -1,0 +1,99 @@
+package gateway
+
+import (
+	"encoding/json"
+	"strings"
+
+	"gatehouse/verify"
+)
+
+// maxClaim bounds the value of a header that carries a claim, in bytes.
+const maxClaim = 4 << 10
+
+// claimHeader is a request header that carries a fact about the caller.
+type claimHeader struct {
+	header string
+	claim  string // of the token; "" for one of the fixed three
+	fixed  fixedFact
+}
+
+type fixedFact uint8
+
+const (
+	factClaim fixedFact = iota
+	factUser
+	factClient
+	factScopes
+)
+
+// value appends the header's value and reports whether the token has the fact.
+func (c *claimHeader) value(b []byte, t *verify.Token) ([]byte, bool) {
+	switch c.fixed {
+	case factUser:
+		return appendClaim(b, t.UserID, 0), t.UserID != ""
+	case factClient:
+		return appendClaim(b, t.ClientID, 0), t.ClientID != ""
+	case factScopes:
+		return appendList(b, t.Scopes, ' '), len(t.Scopes) > 0
+	}
+	v, ok := t.Claim(c.claim)
+	if !ok {
+		return b, false
+	}
+	switch v := v.(type) {
+	case string:
+		return appendClaim(b, v, 0), v != ""
+	case json.Number:
+		return appendClaim(b, v.String(), 0), true
+	case bool:
+		if v {
+			return append(b, "true"...), true
+		}
+		return append(b, "false"...), true
+	case []any:
+		list := make([]string, 0, len(v))
+		for _, e := range v {
+			switch e := e.(type) {
+			case string:
+				list = append(list, e)
+			case json.Number:
+				list = append(list, e.String())
+			default:
+				return b, false // an object in a list has no plain form
+			}
+		}
+		return appendList(b, list, ','), len(list) > 0
+	}
+	return b, false // null and objects have no plain form
+}
+
+// appendList appends the members with the separator between them. A member's
+// own separators are encoded, so that the list has as many members as it had.
+func appendList(b []byte, list []string, separator byte) []byte {
+	for i, s := range list {
+		if i > 0 {
+			b = append(b, separator)
+		}
+		b = appendClaim(b, s, separator)
+	}
+	return b
+}
+
+// appendClaim appends a value in a form that no server can split or read
+// another way: what is not visible ASCII, "%" and the separator are
+// percent-encoded as UTF-8. A space at either end is encoded too.
+func appendClaim(b []byte, s string, separator byte) []byte {
+	const hexDigits = "0123456789ABCDEF"
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		plain := c > 0x20 && c < 0x7f && c != '%' || c == ' ' && i > 0 && i < len(s)-1
+		if plain && (c != separator || separator == 0) {
+			b = append(b, c)
+			continue
+		}
+		b = append(b, '%', hexDigits[c>>4], hexDigits[c&15])
+	}
+	return b
+}
+
+func joined(list []string, separator byte) string { return strings.Join(list, string(separator)) }

@@ -1,0 +1,542 @@
+package gateway
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/spec"
+	"gatehouse/internal/telemetry"
+	"gatehouse/internal/wire"
+	"gatehouse/verify"
+)
+
+// step is one thing that happens to an exchange. It holds only its own compiled
+// settings. An error refuses the exchange; its reason says how that is answered.
+type step interface {
+	Do(ex *Exchange) error
+}
+
+// explainer is a step that can say what it asks for and what an exchange had.
+type explainer interface {
+	explain(f *facts) (needed, had string)
+}
+
+// stepID names a step; the order of the ids is the order of the steps.
+type stepID uint8
+
+const (
+	stepCanonicalize stepID = iota
+	stepMatch
+	stepGuard
+	stepAuthenticate
+	stepRevocation
+	stepAuthorize
+	stepLimit
+	stepTransform
+	stepBackend
+	stepFilter
+	stepRecord
+	stepCount
+)
+
+// phase says when a step runs.
+type phase uint8
+
+const (
+	onEvery  phase = iota // on every request, before its route is known
+	onRoute               // as the route asks for
+	onAnswer              // on the way back
+)
+
+// stepKind is a line of the table of steps.
+type stepKind struct {
+	id    stepID
+	name  string
+	why   string // one line: why it is there, and why at this place
+	phase phase
+	// compile returns the step for a route, or nil when the route does not need it.
+	compile func(c *compiler, r *route) (step, error)
+}
+
+// steps is the table of steps: all that happens to an exchange, in order. A
+// route gets those that its compile returns. A test prints it.
+func steps() [stepCount]stepKind {
+	return [stepCount]stepKind{
+		{stepCanonicalize, "canonicalize", "one form of method, host, path and query, before anybody reads them", onEvery, nil},
+		{stepMatch, "match", "what no route lists is denied; everything below belongs to the route", onEvery, nil},
+		{stepGuard, "guard", "sizes are cheap to check, so they come before any work for the caller", onRoute, (*compiler).guard},
+		{stepAuthenticate, "authenticate", "who is calling; nothing about the caller is believed before", onRoute, (*compiler).authenticate},
+		{stepRevocation, "revocation", "a genuine token may have been taken back since it was cached", onRoute, (*compiler).revocation},
+		{stepAuthorize, "authorize", "what the caller may do; needs a caller that is known and not revoked", onRoute, (*compiler).authorize},
+		{stepLimit, "limit", "only allowed requests count, so nobody can use up another's allowance", onRoute, (*compiler).limit},
+		{stepTransform, "transform", "strip, then set: after all decisions, so that none reads what we wrote", onRoute, (*compiler).transform},
+		{stepBackend, "backend", "the answer comes from the API's upstream", onRoute, (*compiler).backend},
+		{stepFilter, "filter response", "an upstream must not speak in the gateway's name", onAnswer, nil},
+		{stepRecord, "record", "log, metrics, decision and trace know every exchange, refused ones too", onAnswer, nil},
+	}
+}
+
+var stepNames = [stepCount]string{
+	"canonicalize", "match", "guard", "authenticate", "revocation", "authorize", "limit", "transform", "backend",
+	"filter response", "record",
+}
+
+// String returns the name of the step.
+func (s stepID) String() string {
+	if s < stepCount {
+		return stepNames[s]
+	}
+	return ""
+}
+
+// boundStep is a step of one route.
+type boundStep struct {
+	id stepID
+	do step
+}
+
+// compiled is a snapshot ready to serve. Immutable.
+type compiled struct {
+	spec     spec.Snapshot
+	tenant   string
+	revision int64
+	front    [2]boundStep
+	router   router
+	verifier *verify.Verifier
+	apis     []*api
+	byName   map[string]*api
+	routes   []*route
+	metadata map[string]*metadata // by path below metadataPath
+}
+
+// api is a compiled API.
+type api struct {
+	spec    *spec.API
+	name    string
+	backend Backend
+	issuers []accepted
+	claims  []claimHeader
+	strip   *headerNames
+	limits  []limitRule
+}
+
+// route is a compiled operation.
+type route struct {
+	spec    *spec.Route
+	api     *api
+	params  []string
+	steps   []boundStep
+	metrics *telemetry.RouteMetrics
+	policy  []byte // value of the RateLimit-Policy field
+	scope   string // the first set of scopes, as a challenge names it
+	full    string // base path and template
+	name    string // "GET /hr/vacations/{user}"
+	logged  []byte // api and route as fields of the access log
+	source  string // where it was written
+}
+
+// public reports whether nobody needs to be known.
+func (r *route) public() bool {
+	return r.spec.Public || len(r.api.spec.Auth) == 1 && r.api.spec.Auth[0] == "public"
+}
+
+// compiler makes one compiled snapshot.
+type compiler struct {
+	g       *Gateway
+	out     *compiled
+	issuers map[string]accepted
+	table   [stepCount]stepKind
+}
+
+// compile makes a snapshot ready to serve. Everything that it does not serve is
+// an error: nothing is accepted that would not be enforced. previous is the
+// snapshot that is served now, or nil.
+func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, err error) {
+	defer fault.Wrap(&err, "compile revision %d of tenant %s", s.Revision, s.Tenant)
+	c := &compiler{g: g, issuers: map[string]accepted{}, table: steps(), out: &compiled{
+		spec: s, tenant: s.Tenant, revision: s.Revision, byName: map[string]*api{}, metadata: map[string]*metadata{},
+	}}
+	c.out.front = [2]boundStep{{stepCanonicalize, canonicalize{}}, {stepMatch, match{}}}
+	if len(s.Policies) > 0 {
+		return nil, c.unsupported("policies", s.Policies[0].Name)
+	}
+	if err := c.compileIssuers(); err != nil {
+		return nil, err
+	}
+	var made []Backend
+	for i := range c.out.spec.APIs {
+		a, err := c.api(&c.out.spec.APIs[i], previous)
+		if a != nil && a.backend != nil {
+			made = append(made, a.backend)
+		}
+		if err != nil {
+			c.discard(made, previous)
+			return nil, err
+		}
+	}
+	return c.out, nil
+}
+
+func (c *compiler) unsupported(what, name string) error {
+	return fault.New(fault.Unsupported, "%s (%s): not supported yet, and nothing is accepted that would not be enforced", what, name)
+}
+
+// compileIssuers makes the verifier of all issuers. Two configured issuers may
+// have one URL, for different audiences; then everything else must agree.
+func (c *compiler) compileIssuers() error {
+	var list []verify.Issuer
+	for _, s := range c.out.spec.Issuers {
+		if s.Tokens != "" && s.Tokens != "jwt" {
+			return c.unsupported("issuers."+s.Name+".tokens", s.Tokens)
+		}
+		v, err := c.g.config.Issuer(s)
+		if err != nil {
+			return fmt.Errorf("issuer %s: %w", s.Name, err)
+		}
+		audience := s.Audience
+		if len(audience) == 0 {
+			audience = v.Audience
+		}
+		if len(audience) == 0 {
+			return fault.New(fault.Invalid, "issuer %s: no audience is configured, so tokens made for others would be accepted: set audience", s.Name)
+		}
+		c.issuers[s.Name] = accepted{name: s.Name, url: v.URL, audience: slices.Clone(audience)}
+		v.Audience = nil // each API checks its own
+		at := slices.IndexFunc(list, func(o verify.Issuer) bool { return o.URL == v.URL })
+		switch {
+		case at < 0:
+			list = append(list, v)
+		case !slices.Equal(list[at].Algorithms, v.Algorithms) || !slices.Equal(list[at].Types, v.Types) || list[at].Keys != v.Keys:
+			return fault.New(fault.Invalid, "issuer %s: another issuer has the URL %s with other keys or algorithms", s.Name, v.URL)
+		}
+	}
+	verifier, err := c.g.config.Verifier.With(list)
+	if err != nil {
+		return fmt.Errorf("issuers: %w", err)
+	}
+	c.out.verifier = verifier
+	return nil
+}
+
+// api compiles an API and its routes.
+func (c *compiler) api(s *spec.API, previous *compiled) (_ *api, err error) {
+	defer fault.Wrap(&err, "API %s", s.Name)
+	a := &api{spec: s, name: s.Name}
+	if c.out.byName[s.Name] != nil {
+		return nil, fault.New(fault.Invalid, "there are two APIs of this name")
+	}
+	c.out.byName[s.Name] = a
+	public := len(s.Auth) == 1 && s.Auth[0] == "public"
+	for _, name := range s.Auth {
+		if public {
+			break
+		}
+		i, ok := c.issuers[name]
+		if !ok {
+			return nil, fault.New(fault.Invalid, "auth: there is no issuer %q", name)
+		}
+		a.issuers = append(a.issuers, i)
+	}
+	if err := c.headers(a); err != nil {
+		return nil, err
+	}
+	if a.limits, err = c.limits(a, s.Limits, "", spec.PathAPI(s.Name, "limit")); err != nil {
+		return nil, err
+	}
+	var old Backend
+	if previous != nil && previous.byName[s.Name] != nil {
+		old = previous.byName[s.Name].backend
+	}
+	if a.backend, err = c.g.config.Backend(*s, old); err != nil {
+		return a, fmt.Errorf("upstream: %w", err)
+	}
+	host := s.Host
+	if host != "" {
+		canonical, why := canonicalHost(nil, []byte(host))
+		if why != "" || string(canonical) != host {
+			return a, fault.New(fault.Invalid, "host %q is not a lower-case host name without port", host)
+		}
+	}
+	tree, err := c.out.router.tree(host, s.BasePath)
+	if err != nil {
+		return a, err
+	}
+	for i := range s.Routes {
+		if err := c.route(a, tree, &s.Routes[i]); err != nil {
+			return a, fmt.Errorf("route %s %s: %w", s.Routes[i].Method, s.Routes[i].Path, err)
+		}
+	}
+	c.out.apis = append(c.out.apis, a)
+	c.out.addMetadata(a)
+	return a, nil
+}
+
+// route compiles one operation into the tree.
+func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
+	t, err := parseTemplate(s.Path)
+	if err != nil {
+		return err
+	}
+	if s.Method != "*" && !validMethod([]byte(s.Method)) || s.Method == "TRACE" || s.Method == "CONNECT" {
+		return fault.New(fault.Invalid, "method %q: must be an upper-case word or *, and neither TRACE nor CONNECT, which are never passed on", s.Method)
+	}
+	full := a.spec.BasePath + s.Path
+	r := &route{
+		spec: s, api: a, params: t.params, full: full, name: s.Method + " " + full,
+		source: c.out.spec.Sources[spec.PathRoute(a.name, s.Method, s.Path)],
+	}
+	r.logged = appendText(append(r.logged, `,"api":`...), a.name)
+	r.logged = appendText(append(r.logged, `,"route":`...), r.name)
+	if err := c.supported(r); err != nil {
+		return err
+	}
+	if old := tree.at(t).set(s.Method, r); old != nil {
+		return fault.New(fault.Invalid, "the same address is a route of API %s already: %s", old.api.name, old.name)
+	}
+	for _, k := range c.table {
+		if k.phase != onRoute {
+			continue
+		}
+		do, err := k.compile(c, r)
+		if err != nil {
+			return fmt.Errorf("%s: %w", k.name, err)
+		}
+		if do != nil {
+			r.steps = append(r.steps, boundStep{k.id, do})
+		}
+	}
+	r.metrics = c.g.config.Metrics.Route(a.name, s.Method, full)
+	c.out.routes = append(c.out.routes, r)
+	return nil
+}
+
+// supported refuses what this version would not enforce.
+func (c *compiler) supported(r *route) error {
+	s := r.spec
+	switch {
+	case s.When != "":
+		return c.unsupported("when", s.When)
+	case s.MFA != 0:
+		return c.unsupported("mfa", s.MFA.Std().String())
+	case s.ACR != "":
+		return c.unsupported("acr", s.ACR)
+	case len(s.Zones) > 0:
+		return c.unsupported("zones", strings.Join(s.Zones, ", "))
+	case r.public() && (len(s.Scopes) > 0 || len(s.Groups) > 0):
+		return fault.New(fault.Invalid, "the route is public, so its scopes and groups would not be enforced: remove one or the other")
+	case !r.public() && len(r.api.issuers) == 0:
+		return fault.New(fault.Invalid, "the route is not public, but the API accepts no issuer: set auth")
+	}
+	for _, set := range s.Scopes {
+		if len(set) == 0 || slices.Contains(set, "") {
+			return fault.New(fault.Invalid, "scopes: an empty set would let every token pass")
+		}
+	}
+	if slices.Contains(s.Groups, "") {
+		return fault.New(fault.Invalid, "groups: a group has no name")
+	}
+	return nil
+}
+
+func (c *compiler) guard(r *route) (step, error) {
+	maxBody := r.spec.MaxBody
+	if maxBody == 0 {
+		maxBody = r.api.spec.MaxBody
+	}
+	switch {
+	case maxBody == 0:
+		maxBody = defaultMaxBody
+	case maxBody < 0:
+		return nil, nil //nolint:nilnil // no limit, no step
+	}
+	return &guard{maxBody}, nil
+}
+
+func (c *compiler) authenticate(r *route) (step, error) {
+	if r.public() {
+		return nil, nil //nolint:nilnil // nobody needs to be known
+	}
+	return &authenticate{c.out.verifier, r.api.issuers}, nil
+}
+
+func (c *compiler) revocation(r *route) (step, error) {
+	if r.public() {
+		return nil, nil //nolint:nilnil // there is no token
+	}
+	return revoked{c.g.config.Revocations}, nil
+}
+
+func (c *compiler) authorize(r *route) (step, error) {
+	if len(r.spec.Scopes) == 0 && len(r.spec.Groups) == 0 {
+		return nil, nil //nolint:nilnil // every caller may
+	}
+	if len(r.spec.Scopes) > 0 {
+		r.scope = strings.Join(r.spec.Scopes[0], " ")
+	}
+	return &authorize{r.spec.Scopes, r.spec.Groups}, nil
+}
+
+func (c *compiler) limit(r *route) (step, error) {
+	key := r.spec.Method + " " + r.spec.Path
+	own, err := c.limits(r.api, r.spec.Limits, key, spec.PathRoute(r.api.name, r.spec.Method, r.spec.Path, "limit"))
+	if err != nil {
+		return nil, err
+	}
+	rules := append(slices.Clone(r.api.limits), own...)
+	if len(rules) == 0 {
+		return nil, nil //nolint:nilnil // unlimited
+	}
+	if len(rules) > maxLimits {
+		return nil, fault.New(fault.Invalid, "%d limits apply, with the API's; at most %d may", len(rules), maxLimits)
+	}
+	l := newLimit(rules)
+	r.policy = l.policy
+	return l, nil
+}
+
+// limits compiles the limits of an API (route is "") or a route. The base keys
+// are the same in every snapshot, so that counters live on over a reload.
+func (c *compiler) limits(a *api, list []spec.Limit, route, source string) ([]limitRule, error) {
+	var rules []limitRule
+	for i, l := range list {
+		per, ok := subjectOf(l.Per)
+		if !ok {
+			return nil, fault.New(fault.Invalid, "limit per %q: must be client, user, ip or api", l.Per)
+		}
+		if l.Count < 1 || l.Period <= 0 {
+			return nil, fault.New(fault.Invalid, "limit %d in %s: both must be positive", l.Count, l.Period.Std())
+		}
+		name := l.Per
+		if route != "" {
+			name = "route-" + l.Per
+		}
+		if n := countOf(rules, name); n > 0 {
+			name = fmt.Sprintf("%s-%d", name, n+1)
+		}
+		rules = append(rules, limitRule{
+			name: name, per: per, rate: rateOf(l), source: c.out.spec.Sources[source],
+			base: c.g.config.Limiter.Key("limit", c.out.tenant, a.name, route, l.Per, fmt.Sprint(i)),
+		})
+	}
+	return rules, nil
+}
+
+func countOf(rules []limitRule, name string) int {
+	n := 0
+	for i := range rules {
+		if strings.HasPrefix(rules[i].name, name) {
+			n++
+		}
+	}
+	return n
+}
+
+func (c *compiler) transform(r *route) (step, error) {
+	return &transform{
+		api: r.api, public: r.public(), forward: r.api.spec.ForwardAuthorization,
+		keep: r.api.spec.KeepBasePath,
+	}, nil
+}
+
+func (c *compiler) backend(r *route) (step, error) { return backend{r.api.backend}, nil }
+
+// headers compiles what the API's upstream is told about the caller.
+func (c *compiler) headers(a *api) error {
+	fixed := map[string]fixedFact{
+		strings.ToLower(headerUser): factUser, strings.ToLower(headerClient): factClient, strings.ToLower(headerScopes): factScopes,
+	}
+	names := a.spec.Headers.Forward
+	if len(names) == 0 {
+		names = []string{headerUser, headerClient, headerScopes}
+	}
+	for _, n := range names {
+		f, ok := fixed[strings.ToLower(n)]
+		if !ok {
+			return fault.New(fault.Invalid, "headers.forward: %q is not one of X-User-ID, X-Client-ID, X-Granted-Scopes", n)
+		}
+		a.claims = append(a.claims, claimHeader{header: n, fixed: f})
+	}
+	var custom []string
+	for n := range a.spec.Headers.Claims {
+		custom = append(custom, n)
+	}
+	slices.Sort(custom)
+	seen := map[string]string{}
+	for _, n := range custom {
+		b := []byte(n)
+		low := string(fold(nil, b))
+		switch k := wire.Classify([]byte(low)); {
+		case !wire.ValidFieldName(b) || strings.Contains(n, "_") || len(n) > maxHeaderName:
+			return fault.New(fault.Invalid, "headers.claims: %q is not a header name of letters, digits and hyphens, at most %d long", n, maxHeaderName)
+		case k != wire.Other || reserved(b) || c.g.names.has(b):
+			return fault.New(fault.Invalid, "headers.claims: %q has a meaning of its own; choose another name", n)
+		case seen[low] != "":
+			return fault.New(fault.Invalid, "headers.claims: %q and %q are one header", n, seen[low])
+		}
+		seen[low] = n
+		a.claims = append(a.claims, claimHeader{header: n, claim: a.spec.Headers.Claims[n]})
+	}
+	a.strip = c.g.names
+	if len(custom) > 0 {
+		a.strip = newHeaderNames(custom)
+	}
+	return nil
+}
+
+// backend is the step that passes the exchange on.
+type backend struct{ to Backend }
+
+// Do implements step.
+func (s backend) Do(ex *Exchange) error {
+	if ex.dry {
+		return nil
+	}
+	return s.to.Serve(ex)
+}
+
+// discard closes backends of a snapshot that did not come to be, but those that
+// the one being served has too.
+func (c *compiler) discard(made []Backend, previous *compiled) {
+	for _, b := range made {
+		if previous.has(b) {
+			continue
+		}
+		if closer, ok := b.(io.Closer); ok {
+			if err := closer.Close(); err != nil {
+				c.g.config.Logger.Warn("a backend did not close", "error", err)
+			}
+		}
+	}
+	for _, r := range c.out.routes {
+		r.metrics.Release()
+	}
+}
+
+func (c *compiled) has(b Backend) bool {
+	if c == nil {
+		return false
+	}
+	return slices.ContainsFunc(c.apis, func(a *api) bool { return a.backend == b })
+}
+
+// release gives back what the snapshot holds and next does not.
+func (c *compiled) release(next *compiled) []error {
+	var errs []error
+	for _, r := range c.routes {
+		r.metrics.Release()
+	}
+	for _, a := range c.apis {
+		if next.has(a.backend) {
+			continue
+		}
+		if closer, ok := a.backend.(io.Closer); ok {
+			if err := closer.Close(); err != nil {
+				errs = append(errs, fmt.Errorf("close the backend of API %s: %w", a.name, err))
+			}
+		}
+	}
+	return errs
+}

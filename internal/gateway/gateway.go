@@ -1,0 +1,197 @@
+// Package gateway is the data plane: it takes a request from one of two lanes,
+// makes it canonical, finds its route, and runs the steps of that route, in one
+// order that is written down in one table (compile.go). What every step before
+// it has allowed goes to a Backend.
+//
+// It serves from an immutable snapshot behind an atomic pointer and knows only
+// what is in that snapshot: it must not know stores, ledgers, directories or the
+// authorization server, and it goes on when all of them are down.
+package gateway
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/netip"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/spec"
+	"gatehouse/internal/telemetry"
+	"gatehouse/internal/wire"
+	"gatehouse/verify"
+)
+
+// AccessLog takes finished lines, newline included, and never blocks. It
+// reports whether the line was taken.
+type AccessLog interface {
+	Write(line []byte) bool
+}
+
+// ContextSigner signs the claims of X-Gatehouse-Context, a JSON object, as a
+// compact JWS of type verify.ContextType. It is called about twice a minute per token and API.
+type ContextSigner interface {
+	Sign(claims []byte) (string, error)
+}
+
+// NewIssuer says how tokens of an issuer are verified: its URL, keys,
+// algorithms, and the audiences that are accepted when none is configured. It
+// must hand out the same Keys for an issuer whose settings have not changed.
+type NewIssuer func(spec.Issuer) (verify.Issuer, error)
+
+// Config is what a Gateway is made of. Backend, Issuer, Verifier, Revocations
+// and Limiter are required.
+type Config struct {
+	Backend     NewBackend
+	Issuer      NewIssuer
+	Verifier    *verify.Verifier // its cache and clock are used; its issuers come from the snapshot
+	Revocations *Revocations
+	Limiter     *ratelimit.Limiter
+	Context     ContextSigner      // nil: X-Gatehouse-Context is not set
+	Metrics     *telemetry.Metrics // nil: none
+	AccessLog   AccessLog          // nil: none
+	Tracer      *telemetry.Tracer  // nil: trace context is passed on, spans are not recorded
+	Logger      *slog.Logger       // nil: discarded
+	Now         func() time.Time   // nil: time.Now
+	Snapshot    string             // file that snapshots are kept in; "" to keep none
+	IdentityURL string             // base address of the identity listener, for reason pages and the context's iss
+	// TrustedProxies are the peers whose X-Forwarded-* and X-Request-ID are believed.
+	TrustedProxies []netip.Prefix
+	// Decisions is how many decisions are kept for Decision; 0 = 8,192.
+	Decisions int
+	// Forgeries is how many tokens a peer may send that turn out to be no good;
+	// each costs a signature check. Zero = 100 a second.
+	Forgeries ratelimit.Rate
+}
+
+// Gateway serves exchanges. Make it with New.
+type Gateway struct {
+	config    Config
+	base      context.Context //nolint:containedctx // the life of the gateway itself
+	cancel    context.CancelFunc
+	draining  chan struct{} // closed when upgraded connections should end
+	drainOnce sync.Once
+
+	current  atomic.Pointer[compiled]
+	loading  sync.Mutex // one Load at a time
+	status   atomic.Pointer[Status]
+	pool     sync.Pool
+	ring     *ring
+	watchers watchers
+	render   *renderer
+	names    *headerNames
+	forgery  ratelimit.Key
+}
+
+// New returns a gateway that answers 503 until a snapshot is loaded. A
+// configuration that cannot work is a fault of code Invalid.
+func New(c Config) (*Gateway, error) {
+	switch {
+	case c.Backend == nil || c.Issuer == nil || c.Verifier == nil || c.Revocations == nil || c.Limiter == nil:
+		return nil, fault.New(fault.Invalid, "a gateway needs Backend, Issuer, Verifier, Revocations and Limiter")
+	}
+	for _, p := range c.TrustedProxies {
+		if !p.IsValid() || p.Bits() == 0 {
+			return nil, fault.New(fault.Invalid, "trusted proxy %s would trust everybody: name the networks of your own proxies", p)
+		}
+	}
+	if c.Now == nil {
+		c.Now = time.Now //nolint:forbidigo // the default clock
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.Metrics == nil {
+		c.Metrics = telemetry.NewMetrics(telemetry.MetricsConfig{})
+	}
+	if c.Decisions <= 0 {
+		c.Decisions = 8192
+	}
+	if c.Forgeries.Count <= 0 || c.Forgeries.Period <= 0 {
+		c.Forgeries = ratelimit.Rate{Count: 100, Period: time.Second}
+	}
+	g := &Gateway{
+		config: c, draining: make(chan struct{}), ring: newRing(c.Decisions),
+		render: newRenderer(c.IdentityURL), names: newHeaderNames(nil),
+		forgery: c.Limiter.Key("gateway", "forged tokens"),
+	}
+	g.base, g.cancel = context.WithCancel(context.Background())
+	g.pool.New = func() any { return &Exchange{auth: -1, idLine: -1, parent: -1} }
+	g.status.Store(&Status{})
+	return g, nil
+}
+
+// Close ends what the gateway itself runs: contexts of exchanges, upgraded
+// connections, followers of decisions, and the backends. Servers are shut down first.
+func (g *Gateway) Close() error {
+	g.Drain()
+	g.cancel()
+	g.watchers.close()
+	g.loading.Lock()
+	defer g.loading.Unlock()
+	if c := g.current.Swap(nil); c != nil {
+		return errors.Join(c.release(nil)...)
+	}
+	return nil
+}
+
+// Drain asks upgraded connections to end; they would outlive any deadline.
+func (g *Gateway) Drain() { g.drainOnce.Do(func() { close(g.draining) }) }
+
+// ServeExchange implements wire.Handler for both lanes.
+func (g *Gateway) ServeExchange(lane wire.Exchange) {
+	ex, ok := g.pool.Get().(*Exchange)
+	if !ok {
+		ex = &Exchange{}
+	}
+	ex.begin(g, lane)
+	ex.finish(ex.guarded())
+	ex.end()
+	g.pool.Put(ex)
+}
+
+// guarded runs the steps and makes an error of a panic: whoever caused it gets a
+// 500, and nobody else notices.
+func (ex *Exchange) guarded() (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			ex.gw.config.Logger.Error("a request made the gateway panic",
+				slog.Any("panic", v), slog.String("request_id", string(ex.ID())), slog.String("stack", string(debug.Stack())))
+			err = fault.New(fault.Internal, "panic: %v", v)
+		}
+	}()
+	return ex.run()
+}
+
+// run takes the exchange through the steps until one refuses.
+func (ex *Exchange) run() error {
+	if ex.snap == nil {
+		ex.stopped = stepCanonicalize
+		return Refuse(ReasonOverloaded, nil, "no configuration has been loaded yet")
+	}
+	for i := range ex.snap.front {
+		s := &ex.snap.front[i]
+		ex.stopped = s.id
+		if err := s.do.Do(ex); err != nil {
+			return err
+		}
+	}
+	if ex.route == nil {
+		return nil // answered: the gateway's own document
+	}
+	if !ex.dry {
+		ex.startTrace()
+	}
+	for i := range ex.route.steps {
+		s := &ex.route.steps[i]
+		ex.stopped = s.id
+		if err := s.do.Do(ex); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,155 @@
+package gateway
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/verify"
+)
+
+// tokenMemo is what the gateway derives from a token once and wants again with
+// every request that carries it: the keys under which it may have been revoked,
+// and the header lines that tell an upstream who is calling. It lives in the
+// token's Slot, so exactly as long as the token is cached. Immutable.
+type tokenMemo struct {
+	set  *Revocations // that made keys
+	keys revocationKeys
+	apis []identity // most recent first
+}
+
+// identity is what one API's upstream is told about the caller.
+type identity struct {
+	api   *api
+	lines []byte // header lines, ready to be sent
+	until int64  // Unix nanoseconds at which the signed context is made anew
+}
+
+const (
+	// maxIdentities bounds the APIs that a token's header lines are kept for.
+	maxIdentities = 16
+	contextLife   = 60 * time.Second
+	contextReuse  = 30 * time.Second // so that an upstream always gets one that is good for as long again
+)
+
+// memoOf returns the token's memo, made when the token is seen for the first time.
+func (g *Gateway) memoOf(t *verify.Token, raw []byte) *tokenMemo {
+	if m, ok := t.Slot().Load().(*tokenMemo); ok && m.set == g.config.Revocations {
+		return m
+	}
+	sum := sha256.Sum256(raw)
+	m := &tokenMemo{set: g.config.Revocations}
+	m.keys = m.set.keysOf(t, base64.RawURLEncoding.EncodeToString(sum[:]))
+	t.Slot().Store(m)
+	return m
+}
+
+// identityLines returns the header lines that tell the API's upstream who is calling.
+func (ex *Exchange) identityLines(a *api) ([]byte, error) {
+	now := ex.started.UnixNano()
+	for i := range ex.memo.apis {
+		if e := &ex.memo.apis[i]; e.api == a && now < e.until {
+			return e.lines, nil
+		}
+	}
+	lines, err := ex.makeIdentity(a)
+	if err != nil {
+		return nil, err
+	}
+	// Two requests may do this at once; then one's work is lost, not wrong.
+	next := &tokenMemo{set: ex.memo.set, keys: ex.memo.keys}
+	next.apis = append(next.apis, identity{a, lines, now + int64(contextReuse)})
+	for _, e := range ex.memo.apis {
+		// What belongs to an old snapshot falls out by itself: its time runs out.
+		if e.api != a && now < e.until && len(next.apis) < maxIdentities {
+			next.apis = append(next.apis, e)
+		}
+	}
+	ex.token.Slot().Store(next)
+	ex.memo = next
+	return lines, nil
+}
+
+// makeIdentity writes X-User-ID, X-Client-ID, X-Granted-Scopes, the configured
+// claims and the signed context. A value that would be longer than maxClaim is left
+// out and its header named in X-Gatehouse-Omitted: cut short, it would say something else.
+func (ex *Exchange) makeIdentity(a *api) ([]byte, error) {
+	t := ex.token
+	var b, omitted []byte
+	for i := range a.claims {
+		c := &a.claims[i]
+		start := len(b)
+		b = append(append(b, c.header...), ": "...)
+		from := len(b)
+		var present bool
+		b, present = c.value(b, t)
+		switch {
+		case !present:
+			b = b[:start]
+		case len(b)-from > maxClaim:
+			b = b[:start]
+			if len(omitted) > 0 {
+				omitted = append(omitted, ", "...)
+			}
+			omitted = append(omitted, c.header...)
+		default:
+			b = append(b, '\r', '\n')
+		}
+	}
+	if len(omitted) > 0 {
+		b = append(append(append(b, headerOmitted+": "...), omitted...), '\r', '\n')
+	}
+	if ex.gw.config.Context == nil {
+		return b, nil
+	}
+	claims, err := ex.contextClaims(a)
+	if err != nil {
+		return nil, err
+	}
+	jwt, err := ex.gw.config.Context.Sign(claims)
+	if err != nil {
+		return nil, fault.Because(err, fault.Internal, "sign the context for API %s", a.name)
+	}
+	return append(append(append(b, verify.ContextHeader+": "...), jwt...), '\r', '\n'), nil
+}
+
+// contextClaims are the claims of X-Gatehouse-Context. Names are those of RFC
+// 9068 where it has one, so that any verifier of access tokens can read them.
+func (ex *Exchange) contextClaims(a *api) ([]byte, error) {
+	t := ex.token
+	now := ex.started
+	c := map[string]any{
+		"iss": ex.gw.config.IdentityURL, "aud": a.name,
+		"iat": now.Unix(), "exp": now.Add(contextLife).Unix(),
+		"jti":       string(newID(nil)),
+		"tenant":    ex.snap.tenant,
+		"token_iss": t.Issuer, "token_exp": t.Expires,
+	}
+	set := func(name, value string) {
+		if value != "" && len(value) <= maxClaim {
+			c[name] = value
+		}
+	}
+	set("sub", t.Subject)
+	set("uid", t.UserID)
+	set("client_id", t.ClientID)
+	set("token_jti", t.ID)
+	set("acr", t.ACR)
+	set("scope", joined(t.Scopes, ' '))
+	if len(joined(t.Groups, ',')) <= maxClaim && len(t.Groups) > 0 {
+		c["groups"] = t.Groups
+	}
+	if t.AuthTime != 0 {
+		c["auth_time"] = t.AuthTime
+	}
+	if len(t.AMR) > 0 && len(joined(t.AMR, ',')) <= maxClaim {
+		c["amr"] = t.AMR
+	}
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fault.Because(err, fault.Internal, "write the context for API %s", a.name)
+	}
+	return b, nil
+}
