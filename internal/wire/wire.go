@@ -55,7 +55,8 @@ type Response struct {
 	Fields []Field
 	Body   Body
 
-	conn *upstreamConn
+	conn     *upstreamConn // nil once finished
+	declared int64         // Content-Length as it was sent, -1 for none: for answers to HEAD, and 304
 }
 
 // Exchange is one request and the ways to answer it. Exactly one of Respond,

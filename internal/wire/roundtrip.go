@@ -1,0 +1,200 @@
+package wire
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"time"
+)
+
+// maxInterim is how many 1xx answers may come before the final one.
+const maxInterim = 8
+
+// RoundTrip sends out and reads the head of the answer into resp, whose Fields
+// slice is reused. Answers 100 to 199 but 101 are skipped. An error is always an
+// *Error. After success the caller must call resp.Finish.
+//
+// A final answer may come before the request body has been sent. One below 300
+// is returned while the body goes on being sent on another goroutine, which Finish
+// ends; any other stops the body.
+func (c *Client) RoundTrip(out *Outbound, resp *Response) error {
+	*resp = Response{Fields: resp.Fields[:0], declared: -1}
+	if out.Body != nil && out.Body.err != nil {
+		return &Error{Phase: PhaseBody, Err: out.Body.err}
+	}
+	for retried := false; ; retried = true {
+		u, reused, err := c.take(out.Deadline, retried)
+		if err != nil {
+			return &Error{Phase: PhaseDial, Timeout: isTimeout(err) || errors.Is(err, ErrConnLimit), Err: err}
+		}
+		failed := u.exchange(out, resp)
+		if failed == nil {
+			resp.conn = u
+			return nil
+		}
+		u.drop()
+		if reused && !retried && failed.died && (out.Replayable || !failed.Sent) {
+			c.count(func(s *ClientStats) { s.Retries++ })
+			continue
+		}
+		return &failed.Error
+	}
+}
+
+// failure is an Error that knows whether a second try makes sense.
+type failure struct {
+	Error
+	died bool // the connection ended before any byte of an answer, and the body is still whole
+}
+
+func failed(phase Phase, sent bool, err error) *failure {
+	return &failure{Error: Error{Phase: phase, Sent: sent, Timeout: isTimeout(err) || errors.Is(err, ErrWriteTimeout), Err: err}}
+}
+
+// exchange sends the request and reads the head of its answer.
+func (u *upstreamConn) exchange(out *Outbound, resp *Response) *failure {
+	u.pump, u.lastAsked, u.patience = nil, false, 0
+	if !out.Deadline.IsZero() {
+		if out.Body != nil && !out.Body.atEnd() { // only then is there more than one wait
+			u.patience = max(time.Millisecond, out.Deadline.Sub(u.sock.now()))
+		}
+	}
+	b := appendHead(u.out[:0], out)
+	b, taken, whole := appendStart(b, out.Body)
+	u.out = b
+	if out.Body != nil && out.Body.err != nil {
+		return failed(PhaseBody, false, out.Body.err)
+	}
+	n, err := u.sock.write(b, u.writePatience())
+	if err != nil {
+		f := failed(PhaseWrite, n > 0, err)
+		f.died = intact(out) && !f.Timeout
+		return f
+	}
+	if whole { // taken only when there is an answer: until then it may be sent again
+		f := u.readAnswer(out, resp)
+		if f == nil && taken > 0 {
+			out.Body.consume(taken)
+		}
+		return f
+	}
+	if taken > 0 {
+		out.Body.consume(taken)
+	}
+	u.startPump(out.Body)
+	return u.readAnswer(out, resp)
+}
+
+// writePatience is how long the upstream may take nothing of what it is sent.
+func (u *upstreamConn) writePatience() time.Duration {
+	if u.patience > 0 {
+		return u.patience
+	}
+	return 30 * time.Second
+}
+
+// readAnswer reads heads until a final one, or 101 when that was asked for.
+func (u *upstreamConn) readAnswer(out *Outbound, resp *Response) *failure {
+	for range maxInterim {
+		n, f := u.readHead(out)
+		if f == nil {
+			if err := parseResponse(u.in.pending()[:n], &u.client.cfg.Limits, resp, &u.head); err != nil {
+				f = failed(PhaseInvalid, true, err)
+			}
+		}
+		if f != nil {
+			u.stopPump()
+			return f
+		}
+		u.in.keepHead(n)
+		if resp.Status == http.StatusSwitchingProtocols && out.Upgrade == nil {
+			u.stopPump()
+			return failed(PhaseInvalid, true, errSwitch)
+		}
+		if resp.Status >= 200 || resp.Status == http.StatusSwitchingProtocols {
+			u.openAnswer(out, resp)
+			return nil
+		}
+		resp.Fields = resp.Fields[:0]
+	}
+	u.stopPump()
+	return failed(PhaseInvalid, true, errInterim)
+}
+
+// openAnswer sets up the body of the final answer, and what becomes of the connection.
+func (u *upstreamConn) openAnswer(out *Outbound, resp *Response) {
+	h := &u.head
+	u.lastAsked = h.close || h.old && !h.keepAlive
+	resp.declared = h.length
+	u.in.startBody(max(0, u.client.cfg.BodyTimeout), 0)
+	switch {
+	case bodyless(out.Method, resp.Status):
+		resp.Body = Body{}
+		if resp.Status == http.StatusNoContent && (h.length > 0 || h.chunked) {
+			u.lastAsked = true // what it announces and must not send may come yet
+		}
+	case h.chunked:
+		resp.Body = chunkedBody(&u.in)
+	case h.length >= 0:
+		resp.Body = fixedBody(&u.in, h.length)
+	default:
+		resp.Body = closeBody(&u.in)
+		u.lastAsked = true
+	}
+	if u.pump != nil && resp.Status >= 300 && !u.stopPump() {
+		u.lastAsked = true
+	}
+}
+
+// readHead reads until a whole head is pending and returns its length.
+func (u *upstreamConn) readHead(out *Outbound) (int, *failure) {
+	most := u.client.cfg.Limits.HeadBytes
+	seen := 0
+	for {
+		here := u.in.pending()
+		n, bad := headEnd(here, seen)
+		if bad == nil && (n > most || n == 0 && len(here) >= most) {
+			bad = errHeadSize
+		}
+		if bad != nil {
+			return 0, failed(PhaseInvalid, true, bad)
+		}
+		if n > 0 {
+			return n, nil
+		}
+		seen = len(here)
+		if len(here) == len(u.in.buf)-u.in.base {
+			u.in.grow(most + 4<<10)
+		}
+		if f := u.fillHead(out, seen > 0); f != nil {
+			return 0, f
+		}
+	}
+}
+
+// fillHead reads more of a head. begun says that some of it has come.
+func (u *upstreamConn) fillHead(out *Outbound, begun bool) *failure {
+	var err error
+	if u.pump == nil {
+		until := out.Deadline
+		err = u.in.fillUntil(until)
+	} else {
+		err = u.fillBesidePump()
+	}
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, errPumpFailed):
+		return failed(PhaseBody, true, u.pump.err)
+	case begun && errors.Is(err, io.EOF):
+		return failed(PhaseInvalid, true, errEndOfHead)
+	}
+	f := failed(PhaseRead, true, err)
+	f.died = !begun && !f.Timeout && u.pump == nil && intact(out)
+	return f
+}
+
+// intact reports whether the body could be sent once more.
+func intact(out *Outbound) bool {
+	return out.Body == nil || out.Body.got == 0
+}

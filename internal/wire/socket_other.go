@@ -1,0 +1,23 @@
+//go:build !unix
+
+package wire
+
+import (
+	"net"
+	"time"
+)
+
+// sysConn has nothing to offer where descriptors cannot be reached.
+type sysConn struct{}
+
+func (*sysConn) init(net.Conn) {}
+
+// quiet cannot look; a connection that has died shows it at the first use.
+func (*socket) quiet() bool { return true }
+
+// gone cannot look either.
+func (*socket) gone() bool { return false }
+
+func (s *socket) readLent(from lender, until time.Time) (int, error) {
+	return s.readLentPortable(from, until)
+}
