@@ -1,0 +1,106 @@
+//go:build linux
+
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// tokenRates measures the built-in authorization server: tokens by client
+// credentials and introspections, per second of one core.
+func (b *bench) tokenRates(ctx context.Context) error {
+	if b.main == nil {
+		return nil
+	}
+	s, r, err := b.identity(ctx)
+	if err != nil {
+		return err
+	}
+	defer s.stop()
+	basic := "Basic " + base64.StdEncoding.EncodeToString([]byte(url.QueryEscape(r.Demo.ClientID)+":"+url.QueryEscape(r.Demo.ClientSecret)))
+	ask := url.Values{"grant_type": {"client_credentials"}, "scope": {scope}}.Encode()
+	token, err := obtain(ctx, r.Demo.Issuer+"/v1/token", basic, ask)
+	if err != nil {
+		return err
+	}
+	alg, err := algorithm(token)
+	if err != nil {
+		return err
+	}
+	form := func(endpoint, body string) func(context.Context, time.Duration) (load, error) {
+		return func(ctx context.Context, d time.Duration) (load, error) {
+			u, err := url.Parse(r.Demo.Issuer + endpoint)
+			if err != nil {
+				return load{}, err
+			}
+			return b.wrk(ctx, u.String(), 16, d, b.formScript, basic, body, u.Path)
+		}
+	}
+	t := table{Title: "The built-in authorization server on SQLite", Head: []string{"work", "per core-second", "CPU us", "p50", "p99", "failed"}}
+	for _, w := range []struct {
+		name, endpoint, body string
+		least                float64
+	}{
+		{"client-credentials tokens, " + alg, "/v1/token", ask, 2500},
+		{"introspections", "/v1/introspect", url.Values{"token": {token}}.Encode(), 10000},
+	} {
+		rows, err := b.contest(ctx, w.name, contestant{name: ours, server: s, run: form(w.endpoint, w.body)})
+		if err != nil {
+			return err
+		}
+		m := rows[0].Median
+		rate := 1e6 / m.CPU
+		t.Rows = append(t.Rows, []string{w.name, fmt.Sprintf("%.0f", rate), fmt.Sprintf("%.1f", m.CPU), latency(m.P50), latency(m.P99), fmt.Sprint(m.Failed)})
+		b.atLeast(w.name+" per core-second", rate, w.least, "")
+		b.noFailures(rows)
+	}
+	b.tables = append(b.tables, t)
+	return nil
+}
+
+// obtain asks a token endpoint once.
+func obtain(ctx context.Context, endpoint, basic, form string) (string, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint, strings.NewReader(form))
+	if err != nil {
+		return "", err
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Authorization", basic)
+	res, err := (&http.Client{Timeout: 10 * time.Second}).Do(req)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = res.Body.Close() }()
+	var answer struct {
+		AccessToken string `json:"access_token"`
+		Error       string `json:"error"`
+		Description string `json:"error_description"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&answer); err != nil {
+		return "", fmt.Errorf("%s answered %s: %w", endpoint, res.Status, err)
+	}
+	if answer.AccessToken == "" {
+		return "", fmt.Errorf("%s answered %s: %s: %s", endpoint, res.Status, answer.Error, answer.Description)
+	}
+	return answer.AccessToken, nil
+}
+
+// algorithm returns what a token says it is signed with.
+func algorithm(token string) (string, error) {
+	head, _, _ := strings.Cut(token, ".")
+	b, err := base64.RawURLEncoding.DecodeString(head)
+	if err != nil {
+		return "", err
+	}
+	var h struct {
+		Alg string `json:"alg"`
+	}
+	return h.Alg, json.Unmarshal(b, &h)
+}
