@@ -8,7 +8,7 @@ import (
 )
 
 // SchemaID is the name of the published JSON Schema.
-const SchemaID = "https://gatehouse.dev/schema/v1/gatehouse.schema.json"
+const SchemaID = "urn:gatehouse:configuration:v1"
 
 // JSONSchema returns the grammar as a JSON Schema (draft 2020-12), for completion
 // and checks in editors. It takes what the parser takes; what needs more than one

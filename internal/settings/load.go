@@ -1,0 +1,288 @@
+package settings
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"gatehouse/internal/config"
+	"gatehouse/internal/spec"
+)
+
+// Options are where settings come from.
+type Options struct {
+	Flags Flags
+	// Env looks up a variable; nil means os.LookupEnv.
+	Env func(name string) (string, bool)
+	// File is the section "server" of the configuration; zero for none. Its values
+	// have been checked.
+	File config.Server
+	Dev  bool
+}
+
+// Names of the environment's variables. Others that begin with GATEHOUSE_ are left
+// alone: Kubernetes makes such names for a service called gatehouse.
+const (
+	EnvData            = "GATEHOUSE_DATA"
+	EnvStore           = "GATEHOUSE_STORE"
+	EnvGateway         = "GATEHOUSE_GATEWAY"
+	EnvIdentity        = "GATEHOUSE_IDENTITY"
+	EnvIdentityURL     = "GATEHOUSE_IDENTITY_URL"
+	EnvConsole         = "GATEHOUSE_CONSOLE"
+	EnvTrustedProxies  = "GATEHOUSE_TRUSTED_PROXIES" // separated by commas
+	EnvTLSCert         = "GATEHOUSE_TLS_CERT"
+	EnvTLSKey          = "GATEHOUSE_TLS_KEY"
+	EnvLogLevel        = "GATEHOUSE_LOG_LEVEL"
+	EnvLogFormat       = "GATEHOUSE_LOG_FORMAT"
+	EnvShutdownTimeout = "GATEHOUSE_SHUTDOWN_TIMEOUT"
+	EnvReadyFile       = "GATEHOUSE_READY_FILE"
+	EnvSetupToken      = "GATEHOUSE_SETUP_TOKEN" //nolint:gosec // the name of a variable, not a secret
+)
+
+// loader picks each setting from where it is said first.
+type loader struct {
+	o        Options
+	problems config.Problems
+}
+
+// Load returns the settings of this process, or everything that is wrong with them.
+func Load(o Options) (*Settings, config.Problems) {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	l := loader{o: o}
+	d := defaultsOf(o.Dev)
+	f, file := o.Flags, o.File
+	s := &Settings{Dev: o.Dev, Limits: DefaultLimits()}
+
+	s.Data = l.pick("--data", f.Data, EnvData, file.Data, d.data, checkPath)
+	s.Store = l.pick("--store", f.Store, EnvStore, file.Store, "sqlite:"+filepath.Join(s.Data, "gatehouse.db"), config.CheckStore)
+	s.Gateway.Listen = l.listen("--gateway", f.Gateway, EnvGateway, file.Gateway.Listen, d.gateway, config.CheckAddress)
+	s.Identity.Listen = l.listen("--identity", f.Identity, EnvIdentity, file.Identity.Listen, d.identity, config.CheckAddress)
+	s.Console.Listen = l.listen("--console", f.Console, EnvConsole, file.Console.Listen, d.console, config.CheckConsoleAddress)
+	s.Identity.URL = l.pick("--identity-url", f.IdentityURL, EnvIdentityURL, file.Identity.URL, "", config.CheckIdentityURL)
+	s.Gateway.TrustedProxies = l.proxies()
+	s.Gateway.CertFile = l.pick("", "", EnvTLSCert, file.Gateway.TLS.Cert, "", checkPath)
+	s.Gateway.KeyFile = l.pick("", "", EnvTLSKey, file.Gateway.TLS.Key, "", checkPath)
+	s.Log.Format = l.pick("--log-format", f.LogFormat, EnvLogFormat, file.Log.Format, d.logFormat, oneOf(config.LogFormats()))
+	s.Log.Level = levels[l.pick("--log-level", f.LogLevel, EnvLogLevel, file.Log.Level, "info", oneOf(config.LogLevels()))]
+	s.ReadyFile = l.pick("--ready-file", f.ReadyFile, EnvReadyFile, "", "", checkPath)
+	s.ShutdownTimeout = l.timeout(d.shutdown)
+	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
+	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp()}
+	l.together(s)
+	if len(l.problems) > 0 {
+		return nil, l.problems
+	}
+	return s, nil
+}
+
+// defaults are what is so when nothing says otherwise (CONTRACT section 1).
+type defaults struct {
+	data, gateway, identity, console, logFormat string
+	shutdown                                    time.Duration
+}
+
+func defaultsOf(dev bool) defaults {
+	if dev {
+		return defaults{".gatehouse", "127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082", "text", 5 * time.Second}
+	}
+	return defaults{"gatehouse-data", ":8080", ":8081", "127.0.0.1:8082", "json", 30 * time.Second}
+}
+
+// DefaultLimits returns what strangers may send (SECURITY rule 9).
+func DefaultLimits() Limits {
+	return Limits{
+		HeaderBytes: 32 << 10, HeaderFields: 100, TargetBytes: 8 << 10, BodyBytes: 10 << 20, Connections: 20_000,
+		HeadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TokenBytes: 16 << 10, UnknownTokens: 50, UpstreamHead: 64 << 10,
+	}
+}
+
+var levels = map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+
+func (l *loader) wrong(where string, err error) {
+	l.problems = append(l.problems, config.Problem{Position: config.Position{File: where}, Message: err.Error()})
+}
+
+// pick returns the first of flag, variable, file and default that is there, checked
+// unless it is the default.
+func (l *loader) pick(flag, given, variable, file, fallback string, check func(string) error) string {
+	value, where := file, "server section of the configuration"
+	if v, ok := l.o.Env(variable); ok && v != "" {
+		value, where = v, "environment variable "+variable
+	}
+	if given != "" {
+		value, where = given, "flag "+flag
+	}
+	if value == "" {
+		return fallback
+	}
+	if err := check(value); err != nil {
+		l.wrong(where, err)
+		return fallback
+	}
+	return value
+}
+
+// listen is pick for addresses. A host that is left out is every address of the
+// machine, but loopback on a developer's machine and for the console.
+func (l *loader) listen(flag, given, variable, file, fallback string, check func(string) error) string {
+	value := l.pick(flag, given, variable, file, fallback, check)
+	if strings.HasPrefix(value, ":") && (l.o.Dev || flag == "--console") {
+		return "127.0.0.1" + value
+	}
+	return value
+}
+
+func (l *loader) proxies() []netip.Prefix {
+	text, ok := l.o.Env(EnvTrustedProxies)
+	if !ok || text == "" {
+		return l.o.File.Gateway.TrustedProxies
+	}
+	var out []netip.Prefix
+	for _, one := range strings.Split(text, ",") {
+		one = strings.TrimSpace(one)
+		if err := config.CheckTrustedProxy(one); err != nil {
+			l.wrong("environment variable "+EnvTrustedProxies, err)
+			continue
+		}
+		if p, err := spec.ParseNetwork(one); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
+}
+
+func (l *loader) timeout(fallback time.Duration) time.Duration {
+	if d := l.o.Flags.ShutdownTimeout; d != 0 {
+		if d < 0 {
+			l.wrong("flag --shutdown-timeout", fmt.Errorf("a duration is longer than 0"))
+			return fallback
+		}
+		return d
+	}
+	if text, ok := l.o.Env(EnvShutdownTimeout); ok && text != "" {
+		d, err := time.ParseDuration(text)
+		if err != nil || d <= 0 {
+			l.wrong("environment variable "+EnvShutdownTimeout, fmt.Errorf("a duration is a number longer than 0 with its unit, such as 30s"))
+			return fallback
+		}
+		return d
+	}
+	if d := l.o.File.ShutdownTimeout; d > 0 {
+		return d
+	}
+	return fallback
+}
+
+// otlp returns the endpoint of traces as OpenTelemetry's own variables have it.
+func (l *loader) otlp() string {
+	if off, _ := l.o.Env("OTEL_SDK_DISABLED"); strings.EqualFold(off, "true") {
+		return ""
+	}
+	endpoint := ""
+	for _, name := range []string{"OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"} {
+		v, ok := l.o.Env(name)
+		if !ok || v == "" {
+			continue
+		}
+		u, err := url.Parse(v)
+		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
+			l.wrong("environment variable "+name, fmt.Errorf("the endpoint is a URL such as http://collector:4318"))
+			continue
+		}
+		if endpoint = v; name == "OTEL_EXPORTER_OTLP_ENDPOINT" {
+			endpoint = strings.TrimSuffix(v, "/") + "/v1/traces"
+		}
+	}
+	return endpoint
+}
+
+// together checks what settings mean to one another.
+func (l *loader) together(s *Settings) {
+	if (s.Gateway.CertFile == "") != (s.Gateway.KeyFile == "") {
+		l.wrong("TLS of the gateway", fmt.Errorf("a certificate and a key go together: give both %s and %s", EnvTLSCert, EnvTLSKey))
+	}
+	listeners := []struct{ name, address string }{
+		{"gateway", s.Gateway.Listen}, {"identity", s.Identity.Listen}, {"console", s.Console.Listen},
+	}
+	for i, a := range listeners {
+		for _, b := range listeners[:i] {
+			if samePlace(a.address, b.address) {
+				l.wrong("listeners", fmt.Errorf("the %s and the %s listener have the same address %s: give one of them another port", b.name, a.name, a.address))
+			}
+		}
+	}
+}
+
+// samePlace reports whether two listeners would want the same port of the same address.
+func samePlace(a, b string) bool {
+	hostA, portA, errA := net.SplitHostPort(a)
+	hostB, portB, errB := net.SplitHostPort(b)
+	if errA != nil || errB != nil || portA != portB || portA == "0" {
+		return false
+	}
+	return hostA == hostB || everywhere(hostA) || everywhere(hostB)
+}
+
+func everywhere(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return host == "" || err == nil && a.IsUnspecified()
+}
+
+func checkPath(s string) error {
+	if err := spec.CheckText(s, 4096); err != nil {
+		return fmt.Errorf("a path %w", err)
+	}
+	return nil
+}
+
+func oneOf(words []string) func(string) error {
+	return func(s string) error {
+		for _, w := range words {
+			if s == w {
+				return nil
+			}
+		}
+		return fmt.Errorf("known values are %s", strings.Join(words, ", "))
+	}
+}
+
+func checkSetupToken(s string) error {
+	if len(s) < MinSetupToken {
+		return fmt.Errorf("the setup token has at least %d characters: make one with openssl rand -hex 32", MinSetupToken)
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] > '~' {
+			return fmt.Errorf("the setup token is printable ASCII without spaces")
+		}
+	}
+	return nil
+}
+
+// StoreName returns the store without its password: for logs and people.
+func (s *Settings) StoreName() string {
+	u, err := url.Parse(s.Store)
+	if err != nil || u.Host == "" {
+		if strings.HasPrefix(s.Store, "sqlite:") {
+			return s.Store
+		}
+		return "postgres"
+	}
+	u.RawQuery = ""
+	return u.Redacted()
+}
+
+// LogValue keeps secrets out of logs.
+func (s *Settings) LogValue() slog.Value {
+	return slog.GroupValue(
+		slog.Bool("dev", s.Dev), slog.String("data", s.Data), slog.String("store", s.StoreName()),
+		slog.String("gateway", s.Gateway.Listen), slog.String("identity", s.Identity.Listen), slog.String("console", s.Console.Listen),
+	)
+}
