@@ -107,60 +107,40 @@ func (v *verifier) wrong(c *Change) string {
 	return ""
 }
 
-// objects compares every object with the change that wrote it last.
+// objects compares every object with the change that wrote it last. Both lists
+// are in the order of ids, so they are read side by side.
 func (v *verifier) objects() error {
-	head := v.out.Head.Revision
+	if v.out.Head.Revision == 0 {
+		return nil
+	}
 	for _, kind := range v.tx.ledger.registry.Kinds() {
-		written := map[string]Record{}
-		collect := func(r Record) error { written[r.ID] = r; return nil }
-		if err := v.replay(kind, head, collect); err != nil {
-			return err
-		}
-		err := v.tx.exportKind(kind, head, func(r Record) error {
-			w, ok := written[r.ID]
-			delete(written, r.ID)
-			switch {
-			case v.out.Broken != nil:
-			case !ok:
-				v.object(r, "the object is there, but no change made it")
-			case !w.same(r) || w.Revision != r.Revision:
-				v.object(w, "the object is not what its last change wrote")
+		stored := reader{tx: v.tx, q: ObjectQuery{Kind: kind, Limit: mostLimit}}
+		written := reader{tx: v.tx, q: ObjectQuery{Kind: kind, Limit: mostLimit, At: v.out.Head.Revision}}
+		for v.out.Broken == nil {
+			s, err := stored.peek()
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil {
-			return err
-		}
-		for _, w := range written {
-			v.object(w, "the object is missing")
-		}
-		if v.out.Broken != nil {
-			return nil
+			w, err := written.peek()
+			if err != nil {
+				return err
+			}
+			if s == nil && w == nil {
+				break
+			}
+			switch {
+			case w == nil || s != nil && s.ID < w.ID:
+				v.object(*s, "the object is there, but no change made it")
+			case s == nil || w.ID < s.ID:
+				v.object(*w, "the object is missing")
+			case !w.same(*s) || w.Revision != s.Revision:
+				v.object(*w, "the object is not what its last change wrote")
+			}
+			stored.next()
+			written.next()
 		}
 	}
 	return nil
-}
-
-// replay yields the objects of a kind as the changes up to the head left them.
-func (v *verifier) replay(kind string, head Revision, yield func(Record) error) error {
-	if head == 0 {
-		return nil
-	}
-	for q := (ObjectQuery{Kind: kind, At: head, Limit: mostLimit}); ; {
-		rows, err := v.tx.r.Objects(v.tx.ctx, q)
-		if err != nil {
-			return err
-		}
-		for _, r := range rows {
-			if err := yield(r); err != nil {
-				return err
-			}
-			q.After = Position{ID: r.ID, Set: true}
-		}
-		if len(rows) < mostLimit {
-			return nil
-		}
-	}
 }
 
 func (v *verifier) object(r Record, what string) {

@@ -113,20 +113,17 @@ func (tx *Tx) desired(owner string, d Desired) (Record, error) {
 // undeclared returns the deletions of the owner's objects that are not wanted.
 func (tx *Tx) undeclared(owner string, want map[place]Record) ([]Difference, error) {
 	var out []Difference
-	for q := (ObjectQuery{Owner: owner, Limit: mostLimit}); ; {
-		rows, err := tx.r.Objects(tx.ctx, q)
-		if err != nil {
-			return nil, err
+	objects := reader{tx: tx, q: ObjectQuery{Owner: owner, Limit: mostLimit}}
+	for {
+		r, err := objects.peek()
+		if err != nil || r == nil {
+			return out, err
 		}
-		for _, r := range rows {
-			q.After = Position{Value: r.Kind, ID: r.ID, Set: true}
-			if _, ok := want[place{r.Kind, r.ID}]; !ok {
-				out = append(out, Difference{Kind: r.Kind, ID: r.ID, Op: Deleted, Before: &r})
-			}
+		if _, ok := want[place{r.Kind, r.ID}]; !ok {
+			gone := *r
+			out = append(out, Difference{Kind: r.Kind, ID: r.ID, Op: Deleted, Before: &gone})
 		}
-		if len(rows) < mostLimit {
-			return out, nil
-		}
+		objects.next()
 	}
 }
 

@@ -108,22 +108,47 @@ func (tx *Tx) exportKind(kind string, at Revision, yield func(Record) error) err
 	if at == head {
 		at = 0 // the objects themselves
 	}
-	for q := (ObjectQuery{Kind: kind, At: at, Limit: mostLimit}); ; {
-		rows, err := tx.r.Objects(tx.ctx, q)
-		if err != nil {
+	objects := reader{tx: tx, q: ObjectQuery{Kind: kind, At: at, Limit: mostLimit}}
+	for {
+		r, err := objects.peek()
+		if err != nil || r == nil {
 			return err
 		}
-		for _, r := range rows {
-			if err := yield(r); err != nil {
-				return err
-			}
-			q.After = Position{ID: r.ID, Set: true}
+		if err := yield(*r); err != nil {
+			return err
 		}
-		if len(rows) < mostLimit {
-			return nil
-		}
+		objects.next()
 	}
 }
+
+// reader goes through all pages of a query by id, or of an owner.
+type reader struct {
+	tx   *Tx
+	q    ObjectQuery
+	page []Record
+	i    int
+	last bool // there is no page behind this one
+}
+
+// peek returns the object that the reader stands at; nil behind the last.
+func (r *reader) peek() (*Record, error) {
+	if r.i == len(r.page) && !r.last {
+		if r.i > 0 {
+			r.q.After = Position{Value: r.page[r.i-1].Sort, ID: r.page[r.i-1].ID, Set: true}
+		}
+		page, err := r.tx.r.Objects(r.tx.ctx, r.q)
+		if err != nil {
+			return nil, err
+		}
+		r.page, r.i, r.last = page, 0, len(page) < r.q.Limit
+	}
+	if r.i == len(r.page) {
+		return nil, nil
+	}
+	return &r.page[r.i], nil
+}
+
+func (r *reader) next() { r.i++ }
 
 // Difference is how one object differs between two states.
 type Difference struct {
