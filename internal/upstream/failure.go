@@ -41,7 +41,14 @@ func (c *call) again(err error, now int64) bool {
 	if err == errAnswered { //nolint:errorlint // our own mark, never wrapped; anotherMay has asked everything
 		return true
 	}
-	return c.repeatable(err) && c.allowed(now) && c.p.budget.retry(now)
+	if !c.repeatable(err) || !c.allowed(now) {
+		return false
+	}
+	var w *wire.Error
+	if errors.As(err, &w) && w.Phase == wire.PhaseDial {
+		return true // it reached nobody, so it is no more work for anybody
+	}
+	return c.p.budget.retry(now)
 }
 
 // repeatable reports whether doing it again cannot do it twice.
@@ -75,9 +82,11 @@ func (c *call) anotherMay(now int64) bool {
 	return c.idempotent && c.empty && c.allowed(now) && c.untried(now) && c.p.budget.retry(now)
 }
 
-// brokeOff reports whether the answer's body failed, and not the client.
+// brokeOff reports whether the upstream failed in the body of its answer, and
+// not the client (wire.Exchange: an *Error of Relay is the upstream's).
 func brokeOff(err error) bool {
-	return errors.Is(err, wire.ErrBodyTruncated) || errors.Is(err, wire.ErrBodyInvalid) || errors.Is(err, wire.ErrBodyTimeout)
+	var w *wire.Error
+	return errors.As(err, &w) && w.Phase != wire.PhaseBody
 }
 
 // refuse turns the last attempt's failure into the gateway's answer.

@@ -19,12 +19,15 @@
 // # What is tried again
 //
 // Only as often as Retries says, on a target that was not tried yet as long as
-// there is one, within the time of the first attempt, and only while retries are
-// less than a fifth of the requests of the last ten seconds (three a second are
-// always allowed), so that a pool that is down is not hit by more than it was
-// before. A request of which nothing was sent may be tried again whatever its
-// method. One that may have arrived is sent again only when its method is
-// idempotent (RFC 9110 section 9.2.2) and it has no body.
+// there is one, within the time of the first attempt, and only while the client
+// is there. A request that found no connection has reached nobody: it may be
+// tried again whatever its method, and how often that happens is bounded by the
+// breakers. One that may have arrived is sent again only when its method is
+// idempotent (RFC 9110 section 9.2.2) and it has no body, and only while such
+// retries are less than a fifth of the requests of the last ten seconds (three a
+// second are always allowed), so that a pool that fails altogether is not given
+// a multiple of its work. An answer of 502, 503 or 504 is exchanged for another
+// target's on the same terms.
 //
 // # What a failure becomes
 //
