@@ -1,0 +1,125 @@
+package authserver
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+)
+
+// kids returns the published key ids of the default server.
+func (h *house) kids() (out []string, etag string) {
+	h.t.Helper()
+	got := h.call(http.MethodGet, "/oauth2/default/v1/keys", "")
+	if got.status != 200 {
+		h.t.Fatalf("keys: %d %s", got.status, got.body)
+	}
+	var set struct {
+		Keys []map[string]any `json:"keys"`
+	}
+	must(h.t, json.Unmarshal([]byte(got.body), &set))
+	for _, k := range set.Keys {
+		for _, private := range []string{"d", "p", "q", "dp", "dq", "qi", "k"} {
+			if _, bad := k[private]; bad {
+				h.t.Fatalf("a private member %q is published", private)
+			}
+		}
+		out = append(out, k["kid"].(string))
+	}
+	return out, got.header.Get("ETag")
+}
+
+// A key is published before it signs; tokens of the old key are good until they
+// expire; then the key goes.
+func TestRotation(t *testing.T) {
+	h := newHouse(t)
+	h.setAlgorithm(access.ES256)
+	a := h.app("job", "a:read")
+	old := h.token(a, "a:read")
+	h.rings.Tend(h.ctx)
+	before, etag := h.kids()
+	if len(before) != 2 {
+		t.Fatalf("published are %v, want the active and the next key", before)
+	}
+	must(t, h.access.RotateKeys(h.ctx, h.admin, access.DefaultServer))
+	fresh := h.token(a, "a:read")
+	oldKid, freshKid := claims(t, old, 0)["kid"].(string), claims(t, fresh, 0)["kid"].(string)
+	if oldKid == freshKid {
+		t.Fatal("the same key signs after the rotation")
+	}
+	if !contains(before, freshKid) {
+		t.Error("the new key signs without having been published before")
+	}
+	after, newTag := h.kids()
+	if !contains(after, oldKid) || !contains(after, freshKid) || len(after) != 3 || newTag == etag {
+		t.Errorf("published are %v with %s", after, newTag)
+	}
+	if !h.active(a, old) || !h.active(a, fresh) {
+		t.Error("tokens of both keys must be active")
+	}
+	h.clock.Advance(59 * time.Minute)
+	h.rings.Tend(h.ctx)
+	if !h.active(a, old) {
+		t.Error("the token of the old key must be active until it expires")
+	}
+	h.clock.Advance(48 * time.Hour)
+	h.rings.Tend(h.ctx)
+	last, _ := h.kids()
+	if contains(last, oldKid) {
+		t.Error("the old key is published though none of its tokens is valid")
+	}
+	if len(h.events(audit.KeyRotated)) != 1 {
+		t.Error("the rotation is not in the system log")
+	}
+}
+
+func contains(list []string, s string) bool {
+	for _, x := range list {
+		if x == s {
+			return true
+		}
+	}
+	return false
+}
+
+// Tokens signed before the server's algorithm was changed stay good.
+func TestAlgorithmChange(t *testing.T) {
+	h := newHouse(t)
+	h.setAlgorithm(access.ES256)
+	a := h.app("job", "a:read")
+	before := h.token(a, "a:read")
+	h.setAlgorithm(access.RS256)
+	after := h.token(a, "a:read")
+	if claims(t, before, 0)["alg"] != "ES256" || claims(t, after, 0)["alg"] != "RS256" {
+		t.Fatal("the algorithm did not change")
+	}
+	if !h.active(a, before) || !h.active(a, after) {
+		t.Error("both tokens must be active")
+	}
+}
+
+func TestKeysAreCacheable(t *testing.T) {
+	h := newHouse(t)
+	h.setAlgorithm(access.ES256)
+	h.token(h.app("job", "a:read"), "a:read")
+	for _, path := range []string{"/oauth2/default/v1/keys", "/oauth2/default/.well-known/openid-configuration"} {
+		got := h.call(http.MethodGet, path, "")
+		etag := got.header.Get("ETag")
+		if !strings.HasPrefix(got.header.Get("Cache-Control"), "max-age=") || etag == "" {
+			t.Errorf("%s: Cache-Control %q, ETag %q", path, got.header.Get("Cache-Control"), etag)
+		}
+		if again := h.call(http.MethodGet, path, "", "If-None-Match", `"x", W/`+etag); again.status != http.StatusNotModified || again.body != "" {
+			t.Errorf("%s with the ETag: %d %q", path, again.status, again.body)
+		}
+		if other := h.call(http.MethodGet, path, "", "If-None-Match", `"x"`); other.status != 200 {
+			t.Errorf("%s with another ETag: %d", path, other.status)
+		}
+		if head := h.call(http.MethodHead, path, ""); head.status != 200 || head.header.Get("ETag") != etag {
+			t.Errorf("HEAD %s: %d", path, head.status)
+		}
+	}
+}
