@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 	"time"
 )
@@ -161,6 +162,9 @@ func compile(in Issuer) (*issuer, error) {
 	}
 	if in.Keys == nil {
 		return nil, fmt.Errorf("verify: issuer %q has no Keys", in.URL)
+	}
+	if !reflect.TypeOf(in.Keys).Comparable() {
+		return nil, fmt.Errorf("verify: issuer %q: Keys of type %T cannot be compared; use a pointer", in.URL, in.Keys)
 	}
 	for _, a := range in.Algorithms {
 		if !a.Known() {
