@@ -42,7 +42,19 @@ type DB struct {
 
 // Open opens the store, makes it if there is none yet, and brings its schema up
 // to date. It refuses a store that a newer version has written.
-func Open(ctx context.Context, c Config) (_ *DB, err error) {
+func Open(ctx context.Context, c Config) (*DB, error) {
+	db, err := connect(ctx, c)
+	if err != nil {
+		return nil, err
+	}
+	if err := db.migrate(ctx, migrations()); err != nil {
+		return nil, errors.Join(err, db.engine.close())
+	}
+	return db, nil
+}
+
+// connect opens the store as it is.
+func connect(ctx context.Context, c Config) (_ *DB, err error) {
 	if c.Clock == nil {
 		c.Clock = time.Now
 	}
@@ -59,9 +71,6 @@ func Open(ctx context.Context, c Config) (_ *DB, err error) {
 	}
 	if err != nil {
 		return nil, err
-	}
-	if err := db.migrate(ctx, migrations()); err != nil {
-		return nil, errors.Join(err, db.engine.close())
 	}
 	return db, nil
 }
