@@ -291,3 +291,26 @@ func (h *house) events(types ...string) []audit.Event {
 	must(h.t, err)
 	return out
 }
+
+// history is everything that the ledger has ever held, as text.
+func (h *house) history() string {
+	h.t.Helper()
+	var b strings.Builder
+	must(h.t, h.ledger.View(h.ctx, func(tx *ledger.Tx) error {
+		for before := (ledger.Place{}); ; {
+			changes, err := tx.History(ledger.HistoryQuery{Before: before})
+			if err != nil || len(changes) == 0 {
+				return err
+			}
+			for _, c := range changes {
+				b.Write(c.Before)
+				b.Write(c.After)
+				b.WriteString(c.Reason)
+				b.WriteString(c.ID)
+			}
+			last := changes[len(changes)-1]
+			before = ledger.Place{Revision: last.Revision, Part: last.Part}
+		}
+	}))
+	return b.String()
+}

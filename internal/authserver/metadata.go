@@ -85,6 +85,11 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return
 	}
+	if len(ring.Keys()) == 0 {
+		// The first key is being made. An empty set would be kept by those who ask.
+		grant.WriteError(w, r, s.cfg.Log, grant.Refuse("temporarily_unavailable", nil))
+		return
+	}
 	body, etag := ring.JWKS()
 	writeCacheable(w, r, body, etag)
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"time"
 
@@ -197,4 +198,13 @@ func requestClient(r *http.Request) audit.Client {
 		host = r.RemoteAddr
 	}
 	return audit.Client{IP: host, UserAgent: r.UserAgent()}
+}
+
+// DescribePhases returns the table of phases for people, one line each.
+func DescribePhases() string {
+	var b strings.Builder
+	for i := range phases {
+		b.WriteString(strconv.Itoa(i+1) + " " + phases[i].name + ": " + phases[i].why + "\n")
+	}
+	return b.String()
 }
