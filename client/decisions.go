@@ -40,6 +40,7 @@ type Decision struct {
 	Status    int       `json:"status,omitempty"`
 	Decision  string    `json:"decision"` // allow, deny, challenge
 	Reason    string    `json:"reason,omitempty"`
+	Detail    string    `json:"detail,omitempty"` // why, in words
 	Millis    float64   `json:"duration_ms,omitempty"`
 	Revision  int64     `json:"revision,omitempty"`
 	Steps     []Step    `json:"steps,omitempty"`

@@ -119,6 +119,9 @@ func printTrace(w io.Writer, d client.Decision) {
 	if d.RequestID != "" {
 		_, _ = fmt.Fprintf(w, "request\t%s at %s, status %d, revision %d\n", d.RequestID, d.Time.Local().Format("2006-01-02 15:04:05.000"), d.Status, d.Revision)
 	}
+	if d.Detail != "" {
+		_, _ = fmt.Fprintf(w, "because\t%s\n", d.Detail)
+	}
 	_, _ = fmt.Fprintln(w)
 	row(w, "STEP", "OUTCOME", "NEEDED", "HAD", "SET AT")
 	for _, st := range d.Steps {
