@@ -3,6 +3,7 @@ package storetest_test
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -23,6 +24,13 @@ var postgres pg.Cluster
 func TestMain(m *testing.M) {
 	if os.Getenv(childURL) != "" {
 		os.Exit(child())
+	}
+	// A run of a property waits for the disk often: fewer of them by default.
+	flag.Parse()
+	if checks := flag.Lookup("rapid.checks"); checks.Value.String() == checks.DefValue {
+		if err := checks.Value.Set("20"); err != nil {
+			panic(err)
+		}
 	}
 	code := m.Run()
 	if err := postgres.Stop(); err != nil {
