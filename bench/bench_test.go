@@ -185,6 +185,18 @@ func TestCoresAreDivided(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsSaid(t *testing.T) {
+	for loadavg, want := range map[string]bool{"0.40 9.00 9.00 1/2 3\n": false, "0.50 0 0 1/2 3\n": false, "0.60 0 0 1/2 3\n": true} {
+		warning, err := judgeLoad(loadavg, 2)
+		if err != nil || (warning != "") != want {
+			t.Errorf("%q: got %q, %v", loadavg, warning, err)
+		}
+	}
+	if _, err := judgeLoad("x", 2); err == nil {
+		t.Error("what is no number must be an error")
+	}
+}
+
 func TestMedianAndRatiosAreTakenWithinRounds(t *testing.T) {
 	if got := median([]float64{9, 1, 4}); got != 4 {
 		t.Errorf("median of three: %v", got)
@@ -209,7 +221,7 @@ func TestMedianAndRatiosAreTakenWithinRounds(t *testing.T) {
 
 func TestReportIsOnePageOfTables(t *testing.T) {
 	r := &report{
-		Machine: machine{Date: "2026-01-02", CPU: "Example(R) CPU @ 2GHz", Cores: "1 of 2", Kernel: "6.1", Go: "go1", Versions: []string{"nginx/1"}, Method: "By hand."},
+		Machine: machine{Date: "2026-01-02", CPU: "Example(R) CPU @ 2GHz", Cores: "1 of 2", Kernel: "6.1", Go: "go1", Versions: []string{"nginx/1"}, Method: "By hand.", Warning: "Busy."},
 		Bars: []bar{
 			{What: "cost", Got: 1.04, Limit: 1, Unit: "x"},
 			{What: "tokens", Got: 2600.4, Limit: 2500, Least: true},

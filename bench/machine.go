@@ -109,6 +109,29 @@ func describe(c cores) (machine, error) {
 	}, nil
 }
 
+// busy returns a warning when other work keeps the machine from being measured.
+func busy() (string, error) {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "", err
+	}
+	return judgeLoad(string(b), runtime.NumCPU())
+}
+
+// judgeLoad reads the load of the last minute from /proc/loadavg; a quarter of the cores is too much.
+func judgeLoad(loadavg string, cores int) (string, error) {
+	first, _, _ := strings.Cut(loadavg, " ")
+	load, err := strconv.ParseFloat(first, 64)
+	if err != nil {
+		return "", fmt.Errorf("load average: %w", err)
+	}
+	if load <= float64(cores)/4 {
+		return "", nil
+	}
+	return fmt.Sprintf("The machine was busy with other work when this began (load %.1f on %d cores): "+
+		"throughput and latency are worse than they would be, CPU per request is less disturbed.", load, cores), nil
+}
+
 // method says how the figures came about.
 func (b *bench) method() string {
 	return fmt.Sprintf("CPU is user and system time of the measured server and its workers, from /proc, divided by the requests it answered, "+

@@ -106,6 +106,13 @@ func (b *bench) everything(ctx context.Context, only string, measured int, out s
 	if err != nil {
 		return false, err
 	}
+	warning, err := busy()
+	if err != nil {
+		return false, err
+	}
+	if warning != "" {
+		b.say("%s", warning)
+	}
 	began := time.Now()
 	defer b.tearDown()
 	if err := b.setUp(ctx, measured); err != nil {
@@ -125,7 +132,7 @@ func (b *bench) everything(ctx context.Context, only string, measured int, out s
 		return false, err
 	}
 	where.Versions = b.versions(ctx)
-	where.Method = b.method()
+	where.Method, where.Warning = b.method(), warning
 	r := &report{Machine: where, Bars: b.bars, Rows: b.rows, Tables: b.tables}
 	if err := r.markdown(os.Stdout); err != nil {
 		return false, err

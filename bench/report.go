@@ -46,6 +46,7 @@ type machine struct {
 	Go       string   `json:"go"`
 	Versions []string `json:"versions"`
 	Method   string   `json:"method"`
+	Warning  string   `json:"warning,omitempty"`
 }
 
 // report is all that one run found.
@@ -108,6 +109,9 @@ func (r *report) markdown(w io.Writer) error {
 	m := r.Machine
 	fmt.Fprintf(&s, "# Gatehouse against its peers, %s\n\n", m.Date)
 	fmt.Fprintf(&s, "%s, %s; Linux %s; %s; %s.\n\n%s\n", m.CPU, m.Cores, m.Kernel, m.Go, strings.Join(m.Versions, ", "), m.Method)
+	if m.Warning != "" {
+		fmt.Fprintf(&s, "\n**%s**\n", m.Warning)
+	}
 	if len(r.Bars) > 0 {
 		s.WriteString("\n## Bars\n\n")
 		rows := make([][]string, len(r.Bars))
