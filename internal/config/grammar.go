@@ -14,13 +14,13 @@ import (
 // Shapes of scalars that are used more than once.
 var (
 	anyText    = &shape{what: "text", scalar: &scalar{kinds: []kind{text}}}
-	yesOrNo    = &shape{what: "true or false", scalar: &scalar{kinds: []kind{flag}}}
+	yesOrNo    = &shape{what: "true or false", scalar: &scalar{kinds: []kind{boolean}}}
 	duration   = &shape{what: "a duration with its unit, such as 500ms, 5s or 2m", scalar: &scalar{kinds: []kind{text}, check: checkDuration, pattern: `^([0-9.]+(ns|us|µs|ms|s|m|h))+$`, example: "5s"}}
 	size       = &shape{what: "a size such as 10MB, 64KiB or unlimited", scalar: &scalar{kinds: []kind{text, number}, check: checkSize, pattern: `^([0-9]+ ?([KMG]i?B|kB|B)?|unlimited)$`, example: "10MB"}}
 	address    = &shape{what: `an address to listen on, such as ":8080" or "127.0.0.1:8080"`, scalar: &scalar{kinds: []kind{text}, check: CheckAddress, pattern: `^.*:[0-9]+$`, example: ":8080"}}
 	webAddress = &shape{what: "a URL such as https://host:8443/path", scalar: &scalar{kinds: []kind{text}, pattern: `^https?://[^ ]+$`, example: "https://host:8443"}}
 	limitText  = &shape{what: "a limit such as 100/min per client", scalar: &scalar{kinds: []kind{text}, check: checkLimit, pattern: `^[0-9]+ ?/ ?[0-9]* ?(s|sec|seconds?|m|min|minutes?|h|hours?|d|days?) per (client|user|ip|api)$`, example: "100/min per client"}}
-	limits     = oneOrMore(limitText, "a limit such as 100/min per client, or a list of them")
+	limits     = oneOrMore(limitText, "limits such as 100/min per client")
 )
 
 // oneOrMore is a scalar or a list of such scalars.
@@ -58,7 +58,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
-	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "version: 1 is the only one there is", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
+	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
 	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", unbuilt: "zones", doc: "Named sets of networks.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
@@ -69,7 +69,7 @@ var root = group("a Gatehouse configuration", []key{
 
 var testLine = &shape{
 	what:   "a test such as GET /orders/1 with orders:read -> allow",
-	scalar: &scalar{kinds: []kind{text}, pattern: `^[A-Z]+ [^ ]+.* -> *(allow|deny [a-z_]+)$`, example: "GET /orders/1 with orders:read -> allow"},
+	scalar: &scalar{kinds: []kind{text}, pattern: `^[A-Z]+ +[^ ]+.*-> *(allow|deny +[a-z_]+)$`, example: "GET /orders/1 with orders:read -> allow"},
 }
 
 var serverKeys = []key{
@@ -107,8 +107,8 @@ var (
 var issuerKeys = []key{
 	{name: "builtin", doc: "Name of a built-in authorization server. Instead of url.", shape: &shape{what: "the name of a built-in authorization server", scalar: &scalar{kinds: []kind{text}, example: "default"}}},
 	{name: "url", doc: "The issuer's name as its tokens have it in iss. Discovery below it finds the keys. https, or http on loopback.", shape: webAddress},
-	{name: "audience", doc: "Accepted audiences (aud). For a built-in server: its own unless narrowed here.", shape: oneOrMore(&shape{what: "an audience", scalar: &scalar{kinds: []kind{text}, example: "api://orders"}}, "an audience such as api://orders, or a list of them")},
-	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "a list of algorithms such as ES256")},
+	{name: "audience", doc: "Accepted audiences (aud). For a built-in server: its own unless narrowed here.", shape: oneOrMore(&shape{what: "an audience", scalar: &scalar{kinds: []kind{text}, example: "api://orders"}}, "audiences such as api://orders")},
+	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "algorithms such as ES256")},
 	{name: "tokens", doc: "Whether tokens are jwt (default) or opaque.", shape: words(spec.TokensJWT, spec.TokensOpaque)},
 	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens.", shape: anyText},
 	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
@@ -119,7 +119,7 @@ var apiKeys = []key{
 	{name: "base_path", doc: "Where the API begins. Stripped towards the upstream unless keep_base_path is true.", shape: &shape{what: "a path such as /hr", scalar: &scalar{kinds: []kind{text}, pattern: `^/.*[^/]$`, example: "/hr"}}},
 	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
 	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
-	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "the name of an issuer, a list of them, or public")},
+	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
 	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},
 	{name: "headers", doc: "What the upstream is told about the caller.", shape: group("a group with forward and claims", []key{
@@ -152,14 +152,14 @@ var routeShape = &shape{
 	scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public}, open: true, example: "orders:read"},
 	keys: []key{
 		{name: "public", doc: "No token is asked for.", shape: yesOrNo},
-		{name: "scopes", doc: "Scopes that the token must have: all of them. A list of lists is any of these sets.", shape: &shape{what: "scopes, or a list of sets of scopes", scalar: scopeText.scalar, list: &shape{what: "a scope, or a set of scopes", scalar: scopeText.scalar, list: scopeText}}},
-		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "the name of a group, or a list of them")},
+		{name: "scopes", doc: "Scopes that the token must have: all of them. A list of lists is any of these sets.", shape: &shape{what: "scopes, or a list of sets of scopes", scalar: scopeText.scalar, list: &shape{what: "scopes, or sets of scopes", scalar: scopeText.scalar, list: scopeText}}},
+		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "names of groups")},
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
 		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
 		{name: "when", unbuilt: "when", doc: "A Cedar expression that must hold.", shape: anyText},
 		{name: "mfa", unbuilt: "mfa", doc: "A second factor is needed, at most this old.", shape: duration},
 		{name: "acr", unbuilt: "acr", doc: "The authentication context class that is needed.", shape: anyText},
-		{name: "zones", unbuilt: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "the name of a zone, or a list of them")},
+		{name: "zones", unbuilt: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "names of zones")},
 	},
 }
 

@@ -13,7 +13,7 @@ const (
 	nothing kind = iota // no value, or null
 	text                // a scalar that is text, or that is quoted
 	number              // a plain scalar that YAML reads as a number
-	flag                // a plain true or false
+	boolean             // a plain true or false
 	list
 	mapping
 )

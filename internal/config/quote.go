@@ -40,7 +40,7 @@ func quote(s string) string {
 
 // plainText reports whether s needs no quotes, in a list on one line either.
 func plainText(s string) bool {
-	if s == "" || !plainStart(s[0]) || s[len(s)-1] == ':' || s[len(s)-1] == ' ' {
+	if s == "" || !plainStart(s) || s[len(s)-1] == ':' || s[len(s)-1] == ' ' {
 		return false
 	}
 	for i := 0; i < len(s); i++ {
@@ -65,9 +65,13 @@ func plainText(s string) bool {
 	return !slices.Contains([]string{"true", "false", "null", "yes", "no", "on", "off", "y", "n", "nan", "inf"}, strings.ToLower(s))
 }
 
-// plainStart: letters and "/" begin nothing but text; digits may begin numbers and
-// dates.
-func plainStart(c byte) bool {
+// plainStart: letters and "/" begin nothing but text. What begins with a digit is
+// text when it has a letter that no number and no date has.
+func plainStart(s string) bool {
+	c := s[0]
+	if c >= '0' && c <= '9' {
+		return strings.ContainsAny(s, "hmnsHMNS/")
+	}
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '/'
 }
 

@@ -95,7 +95,7 @@ const referencePattern = `\$\{(env|file):`
 func (c *scalar) schema() []schema {
 	var out []schema
 	switch {
-	case slices.Equal(c.kinds, []kind{flag}):
+	case slices.Equal(c.kinds, []kind{boolean}):
 		return []schema{{"type": "boolean"}, {"type": "string", "pattern": referencePattern}}
 	case slices.Equal(c.kinds, []kind{number}) && c.pattern != "":
 		return []schema{{"type": "integer", "const": Version}}

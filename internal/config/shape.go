@@ -140,7 +140,7 @@ func (w *walker) plain(n *node, s *shape, path string) {
 		w.problem(n, path, fmt.Errorf("%s takes %s, and this is %s%s", lastWord(path), s.what, n.kind, quotesHelp(c)))
 	case c.words != nil && !slices.Contains(c.words, n.text) && !c.open:
 		w.unknown(n, path, fmt.Sprintf("%s takes %s", lastWord(path), s.what), n.text, c.words)
-	case n.referring() && n.kind == text && slices.Equal(c.kinds, []kind{flag}) && n.text != "true" && n.text != "false":
+	case n.referring() && n.kind == text && slices.Equal(c.kinds, []kind{boolean}) && n.text != "true" && n.text != "false":
 		w.problem(n, path, fmt.Errorf("%s takes %s", lastWord(path), s.what))
 	default:
 		if err := c.judge(n); err != nil {
@@ -218,9 +218,6 @@ func (w *walker) missing(n *node, path string, k key) {
 		at = n
 	}
 	what := lastWord(path)
-	if path == "" {
-		what = "the file"
-	}
 	w.problems = append(w.problems, Problem{
 		Position: at.at, Width: at.width, Path: join(path, k.name),
 		Message: fmt.Sprintf("%s lacks the key %q: %s", what, k.name, k.shape.what),
@@ -282,6 +279,9 @@ func join(path, name string) string {
 
 // lastWord returns the part of a dotted path that people recognize.
 func lastWord(path string) string {
+	if path == "" {
+		return "the file"
+	}
 	if i := strings.Index(path, ".routes."); i >= 0 {
 		route := path[i+len(".routes."):]
 		if _, below, ok := strings.Cut(route, " "); ok {

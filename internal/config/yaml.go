@@ -176,6 +176,8 @@ var hints = []struct{ part, say string }{
 	{"unexpected key name", "the key has no value and no colon, or the indentation is wrong"},
 	{"value is not allowed in this context", "this does not belong here: check the indentation of this line and the one before"},
 	{"sequence end token", "the list that begins with [ is not closed by ]"},
+	{"',' or '", "a comma is missing; or text that holds {, }, [, ] or a comma has to be put in quotes here"},
+	{"map key-value is pre-defined", "text that holds {, }, [, ] or \": \" is put in quotes"},
 	{"could not find flow map", "the group that begins with { is not complete: { key: value, key: value }"},
 	{"end character of", "the quotes are not closed"},
 }
@@ -224,6 +226,9 @@ func (r *reader) node(n ast.Node, depth int) *node {
 	out := &node{at: r.position(t), width: widthOf(t.Value)}
 	switch v := n.(type) {
 	case *ast.MappingNode:
+		if joined := r.plainWithColon(v); joined != nil {
+			return joined
+		}
 		r.mapping(out, v, depth)
 	case *ast.SequenceNode:
 		out.kind, out.width = list, 1
@@ -243,7 +248,7 @@ func (r *reader) node(n ast.Node, depth int) *node {
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		out.kind, out.text = number, t.Value
 	case *ast.BoolNode:
-		out.kind, out.text = flag, strings.ToLower(t.Value)
+		out.kind, out.text = boolean, strings.ToLower(t.Value)
 	case *ast.NullNode:
 	default:
 		r.problem(t, "this is not part of the grammar")
@@ -251,6 +256,42 @@ func (r *reader) node(n ast.Node, depth int) *node {
 	}
 	out.raw = out.text
 	return out
+}
+
+// plainWithColon returns the scalar that "[a:b]" holds, or nil when v is no such
+// thing. YAML says that a colon ends a key only when a space follows; the library
+// forgets it in lists within { }.
+func (r *reader) plainWithColon(v *ast.MappingNode) *node {
+	if v.IsFlowStyle || len(v.Values) != 1 {
+		return nil
+	}
+	e := v.Values[0]
+	key, ok := e.Key.(ast.Node)
+	if !ok || !touching(key, e) || e.Value == nil || quoted(e.Value) {
+		return nil
+	}
+	if _, scalar := e.Value.(ast.ScalarNode); !scalar {
+		return nil
+	}
+	k, value := key.GetToken(), e.Value.GetToken()
+	joined := k.Value + ":" + value.Value
+	return &node{kind: text, text: joined, raw: joined, at: r.position(k), width: widthOf(joined)}
+}
+
+// touching reports whether neither side of an entry's colon has a space, and the
+// key no quotes.
+func touching(key ast.Node, e *ast.MappingValueNode) bool {
+	if quoted(key) || e.Value == nil || e.Start == nil {
+		return false
+	}
+	k, colon, value := key.GetToken(), e.Start.Position, e.Value.GetToken()
+	return k.Position.Line == colon.Line && k.Position.Column+utf8.RuneCountInString(k.Value) == colon.Column &&
+		value.Position.Line == colon.Line && value.Position.Column == colon.Column+1
+}
+
+func quoted(n ast.Node) bool {
+	s, ok := n.(*ast.StringNode)
+	return ok && s.Token.Type != token.StringType
 }
 
 // mapping reads the entries, and refuses keys that are there twice.
@@ -267,6 +308,10 @@ func (r *reader) mapping(out *node, v *ast.MappingNode, depth int) {
 			r.problem(key.GetToken(), "a key is text")
 			continue
 		}
+		if v.IsFlowStyle && touching(key, e) && e.Value.Type() != ast.NullType {
+			r.problem(key.GetToken(), "a space is missing after the colon")
+			k.bad = true
+		}
 		if first, ok := seen[k.text]; ok {
 			r.problem(key.GetToken(), "the key %q is here already, at %s", k.text, first)
 			continue
@@ -276,6 +321,7 @@ func (r *reader) mapping(out *node, v *ast.MappingNode, depth int) {
 		if value.kind == nothing {
 			value.at, value.width = k.at, k.width
 		}
+		value.bad = value.bad || k.bad
 		out.entries = append(out.entries, entry{k, value})
 	}
 	if len(out.entries) > 0 && !v.IsFlowStyle {

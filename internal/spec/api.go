@@ -56,7 +56,7 @@ func (a *API) check(f *findings) {
 	a.checkHeaders(f, path+".headers")
 	f.add(path+".max_body", checkSize(a.MaxBody))
 	if len(a.Routes) == 0 {
-		f.addf(path, "an API without routes answers nothing: list them under routes")
+		f.addf(path+".routes", "an API without routes answers nothing: list them under routes")
 	}
 	seen := map[string]string{}
 	for i := range a.Routes {
@@ -121,7 +121,7 @@ func (a *API) checkHeaders(f *findings, path string) {
 
 func (u *Upstream) check(f *findings, path string) {
 	if len(u.Targets) == 0 || len(u.Targets) > mostTargets {
-		f.addf(path, "an upstream has between 1 and %d targets", mostTargets)
+		f.addf(path+".targets", "an upstream has between 1 and %d targets", mostTargets)
 	}
 	checkList(f, path+".targets", u.Targets, checkTarget)
 	switch {
