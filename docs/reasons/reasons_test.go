@@ -62,7 +62,7 @@ func TestPagesHaveOneShape(t *testing.T) {
 					t.Errorf("%q is missing", part)
 				}
 			}
-			checkHeaders(t, name, code, text)
+			checkHeaders(t, code, text)
 			if strings.Count(text, "```")%2 != 0 {
 				t.Error("a code fence is not closed")
 			}
@@ -71,12 +71,9 @@ func TestPagesHaveOneShape(t *testing.T) {
 }
 
 // checkHeaders checks what CONTRACT and the RFCs ask of the answers' headers.
-func checkHeaders(t *testing.T, name string, code int, text string) {
+func checkHeaders(t *testing.T, code int, text string) {
 	t.Helper()
 	need := map[int]string{401: "\nWWW-Authenticate: ", 405: "\nAllow: ", 429: "\nRetry-After: ", 503: "\nRetry-After: "}[code]
-	if name == "policy_error" {
-		need = "" // waiting does not mend a policy
-	}
 	if !strings.Contains(text, need) {
 		t.Errorf("an answer with %d has no%s", code, strings.TrimSpace(need))
 	}
