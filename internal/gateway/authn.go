@@ -124,7 +124,7 @@ func (s *authenticate) verify(ex *Exchange, raw []byte) (*verify.Token, error) {
 	if reason == "" {
 		return nil, fault.Because(err, fault.Internal, "verify the token")
 	}
-	if reason != ReasonIssuerUnreachable && !ex.dry {
+	if reason == ReasonBadSignature && !ex.dry { // whatever else is wrong costs no signature check
 		c.Limiter.Take(ex.started, key, c.Forgeries, 1)
 	}
 	return nil, &fault.Error{Code: reasonNamed(reason).Code, Reason: reason, Message: detailOf(err), Cause: err}

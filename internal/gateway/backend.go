@@ -16,6 +16,8 @@ import "gatehouse/internal/spec"
 // A backend that also implements io.Closer is closed once the snapshot that is
 // served does not have it any more; exchanges that are still under way must go on
 // to their end, and another backend that shares pools with it must not be harmed.
+//
+// A backend is compared with ==, so it is a pointer.
 type Backend interface {
 	Serve(ex *Exchange) error
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -163,18 +164,12 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 	if len(s.Policies) > 0 {
 		return nil, c.unsupported("policies", s.Policies[0].Name)
 	}
-	if err := c.compileIssuers(); err != nil {
+	if err := c.compileIssuers(previous); err != nil {
 		return nil, err
 	}
-	var made []Backend
 	for i := range c.out.spec.APIs {
-		a, err := c.api(&c.out.spec.APIs[i], previous)
-		if a != nil && a.backend != nil {
-			made = append(made, a.backend)
-		}
-		if err != nil {
-			c.discard(made, previous)
-			return nil, err
+		if err := c.api(&c.out.spec.APIs[i], previous); err != nil {
+			return nil, errors.Join(append([]error{err}, c.out.release(previous)...)...)
 		}
 	}
 	return c.out, nil
@@ -186,7 +181,7 @@ func (c *compiler) unsupported(what, name string) error {
 
 // compileIssuers makes the verifier of all issuers. Two configured issuers may
 // have one URL, for different audiences; then everything else must agree.
-func (c *compiler) compileIssuers() error {
+func (c *compiler) compileIssuers(previous *compiled) error {
 	var list []verify.Issuer
 	for _, s := range c.out.spec.Issuers {
 		if s.Tokens != "" && s.Tokens != "jwt" {
@@ -213,7 +208,13 @@ func (c *compiler) compileIssuers() error {
 			return fault.New(fault.Invalid, "issuer %s: another issuer has the URL %s with other keys or algorithms", s.Name, v.URL)
 		}
 	}
-	verifier, err := c.g.config.Verifier.With(list)
+	// From the one that is served now, so that issuers which have not changed keep
+	// their verified tokens.
+	base := c.g.config.Verifier
+	if previous != nil {
+		base = previous.verifier
+	}
+	verifier, err := base.With(list)
 	if err != nil {
 		return fmt.Errorf("issuers: %w", err)
 	}
@@ -222,11 +223,11 @@ func (c *compiler) compileIssuers() error {
 }
 
 // api compiles an API and its routes.
-func (c *compiler) api(s *spec.API, previous *compiled) (_ *api, err error) {
+func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 	defer fault.Wrap(&err, "API %s", s.Name)
 	a := &api{spec: s, name: s.Name}
 	if c.out.byName[s.Name] != nil {
-		return nil, fault.New(fault.Invalid, "there are two APIs of this name")
+		return fault.New(fault.Invalid, "there are two APIs of this name")
 	}
 	c.out.byName[s.Name] = a
 	public := len(s.Auth) == 1 && s.Auth[0] == "public"
@@ -236,42 +237,42 @@ func (c *compiler) api(s *spec.API, previous *compiled) (_ *api, err error) {
 		}
 		i, ok := c.issuers[name]
 		if !ok {
-			return nil, fault.New(fault.Invalid, "auth: there is no issuer %q", name)
+			return fault.New(fault.Invalid, "auth: there is no issuer %q", name)
 		}
 		a.issuers = append(a.issuers, i)
 	}
 	if err := c.headers(a); err != nil {
-		return nil, err
+		return err
 	}
 	if a.limits, err = c.limits(a, s.Limits, "", spec.PathAPI(s.Name, "limit")); err != nil {
-		return nil, err
+		return err
 	}
 	var old Backend
 	if previous != nil && previous.byName[s.Name] != nil {
 		old = previous.byName[s.Name].backend
 	}
 	if a.backend, err = c.g.config.Backend(*s, old); err != nil {
-		return a, fmt.Errorf("upstream: %w", err)
+		return fmt.Errorf("upstream: %w", err)
 	}
+	c.out.apis = append(c.out.apis, a) // from here on it is released with the rest
 	host := s.Host
 	if host != "" {
 		canonical, why := canonicalHost(nil, []byte(host))
 		if why != "" || string(canonical) != host {
-			return a, fault.New(fault.Invalid, "host %q is not a lower-case host name without port", host)
+			return fault.New(fault.Invalid, "host %q is not a lower-case host name without port", host)
 		}
 	}
 	tree, err := c.out.router.tree(host, s.BasePath)
 	if err != nil {
-		return a, err
+		return err
 	}
 	for i := range s.Routes {
 		if err := c.route(a, tree, &s.Routes[i]); err != nil {
-			return a, fmt.Errorf("route %s %s: %w", s.Routes[i].Method, s.Routes[i].Path, err)
+			return fmt.Errorf("route %s %s: %w", s.Routes[i].Method, s.Routes[i].Path, err)
 		}
 	}
-	c.out.apis = append(c.out.apis, a)
 	c.out.addMetadata(a)
-	return a, nil
+	return nil
 }
 
 // route compiles one operation into the tree.
@@ -497,29 +498,13 @@ func (s backend) Do(ex *Exchange) error {
 	return s.to.Serve(ex)
 }
 
-// discard closes backends of a snapshot that did not come to be, but those that
-// the one being served has too.
-func (c *compiler) discard(made []Backend, previous *compiled) {
-	for _, b := range made {
-		if previous.has(b) {
-			continue
-		}
-		if closer, ok := b.(io.Closer); ok {
-			if err := closer.Close(); err != nil {
-				c.g.config.Logger.Warn("a backend did not close", "error", err)
-			}
-		}
-	}
-	for _, r := range c.out.routes {
-		r.metrics.Release()
-	}
-}
-
-func (c *compiled) has(b Backend) bool {
+// keeps reports whether the snapshot has the backend under the same API's name.
+func (c *compiled) keeps(a *api) bool {
 	if c == nil {
 		return false
 	}
-	return slices.ContainsFunc(c.apis, func(a *api) bool { return a.backend == b })
+	mine := c.byName[a.name]
+	return mine != nil && mine.backend == a.backend
 }
 
 // release gives back what the snapshot holds and next does not.
@@ -529,7 +514,7 @@ func (c *compiled) release(next *compiled) []error {
 		r.metrics.Release()
 	}
 	for _, a := range c.apis {
-		if next.has(a.backend) {
+		if next.keeps(a) {
 			continue
 		}
 		if closer, ok := a.backend.(io.Closer); ok {

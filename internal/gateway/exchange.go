@@ -160,20 +160,22 @@ func (ex *Exchange) SetUpstream(target string, attempts int, took time.Duration)
 // to every response, and sends it to the client with its body. The error says
 // which side failed; by then the client has been answered or is gone.
 func (ex *Exchange) Relay(r *wire.Response) error {
+	own := r.Fields // the backend's memory, which it may use again
 	ex.filterResponse(r)
 	ex.answered, ex.status = true, r.Status
 	n, err := ex.lane.Relay(r)
-	ex.sent = n
+	ex.sent, r.Fields = n, own
 	return err
 }
 
 // Upgrade is Relay for a 101: it switches both connections and copies until one
 // side ends or the gateway drains.
 func (ex *Exchange) Upgrade(r *wire.Response) error {
+	own := r.Fields
 	ex.filterResponse(r)
 	ex.answered, ex.status = true, http.StatusSwitchingProtocols
 	n, err := ex.lane.Upgrade(r, ex.gw.draining)
-	ex.sent = n
+	ex.sent, r.Fields = n, own
 	return err
 }
 

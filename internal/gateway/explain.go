@@ -106,10 +106,10 @@ func (g *Gateway) ExplainWith(ctx context.Context, s spec.Snapshot, list []Hypot
 }
 
 // noBackend stands in where nothing is sent.
-type noBackend struct{}
+type noBackend struct{ _ byte }
 
 // Serve implements Backend.
-func (noBackend) Serve(*Exchange) error {
+func (*noBackend) Serve(*Exchange) error {
 	return Refuse(ReasonInternal, nil, "an explained request is not sent")
 }
 

@@ -63,8 +63,9 @@ type Config struct {
 	TrustedProxies []netip.Prefix
 	// Decisions is how many decisions are kept for Decision; 0 = 8,192.
 	Decisions int
-	// Forgeries is how many tokens a peer may send that turn out to be no good;
-	// each costs a signature check. Zero = 100 a second.
+	// Forgeries is how many tokens with a false signature a peer may send; each
+	// costs a signature check. Beyond it, tokens of that peer that have not been seen
+	// before are refused. Zero = 100 a second.
 	Forgeries ratelimit.Rate
 }
 
@@ -80,6 +81,8 @@ type Gateway struct {
 	loading  sync.Mutex // one Load at a time
 	status   atomic.Pointer[Status]
 	pool     sync.Pool
+	buffers  sync.Pool      // *[]byte of relayBuffer bytes
+	tunnels  sync.WaitGroup // upgraded connections
 	ring     *ring
 	watchers watchers
 	render   *renderer

@@ -70,7 +70,7 @@ func (g *Gateway) Check(s spec.Snapshot) error {
 // probe is a gateway with the same settings that makes no backends.
 func (g *Gateway) probe() *Gateway {
 	p := &Gateway{config: g.config, names: g.names, render: g.render}
-	p.config.Backend = func(spec.API, Backend) (Backend, error) { return noBackend{}, nil }
+	p.config.Backend = func(spec.API, Backend) (Backend, error) { return &noBackend{}, nil }
 	return p
 }
 

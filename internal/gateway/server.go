@@ -1,0 +1,376 @@
+package gateway
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/telemetry"
+	"gatehouse/internal/wire"
+)
+
+// maxStreams bounds the requests that one HTTP/2 connection may have open.
+const maxStreams = 250
+
+// ServerConfig is what a Server is made of. Gateway is required.
+type ServerConfig struct {
+	Gateway *Gateway
+	// TLS makes it a server for TLS; nil for plain connections. Keep
+	// certificates fresh with GetCertificate. ALPN is the server's own business.
+	TLS      *tls.Config
+	Limits   wire.Limits
+	Timeouts wire.Timeouts
+	MaxConns int // connections open at once; 0 = no limit
+}
+
+// Server serves a gateway on listeners. Plain HTTP/1.1 goes to the strict lane;
+// HTTP/2 (chosen by ALPN, or by prior knowledge on a plain connection) and what
+// the strict lane does not serve go to the standard lane.
+type Server struct {
+	config ServerConfig
+	strict *wire.Server
+	h1     *http.Server // one request of a connection that was handed over
+	h2     *http.Server
+	toH1   *handover
+	toH2   *handover
+	gate   gate
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	closed    bool
+	conns     sync.WaitGroup  // goroutines of this server
+	served    sync.WaitGroup  // of the two standard servers
+	ctx       context.Context //nolint:containedctx // the life of the server itself
+	cancel    context.CancelFunc
+}
+
+// NewServer returns a server that serves nothing yet; Close it also when Serve was never called.
+func NewServer(c ServerConfig) *Server {
+	s := &Server{config: c, listeners: map[net.Listener]struct{}{}, toH1: newHandover(), toH2: newHandover()}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.gate = gate{max: c.MaxConns, freed: make(chan struct{}, 1)}
+	if c.TLS != nil {
+		s.config.TLS = c.TLS.Clone()
+		s.config.TLS.NextProtos = []string{"h2", "http/1.1"}
+		if s.config.TLS.MinVersion < tls.VersionTLS12 {
+			s.config.TLS.MinVersion = tls.VersionTLS12
+		}
+	}
+	g := c.Gateway
+	s.strict = wire.NewServer(wire.ServerConfig{
+		Handler: g, Handoff: s.takeOver, Reject: g.RejectAnswer, Limits: c.Limits, Timeouts: c.Timeouts,
+		OnPanic: func(v any, stack []byte) {
+			g.config.Logger.Error("the strict lane panicked", slog.Any("panic", v), slog.String("stack", string(stack)))
+		},
+	})
+	var one, two http.Protocols
+	one.SetHTTP1(true)
+	two.SetHTTP2(true)
+	two.SetUnencryptedHTTP2(true)
+	s.h1, s.h2 = s.standard(&one), s.standard(&two)
+	s.h1.SetKeepAlivesEnabled(false)
+	s.served.Add(2)
+	go s.run(s.h1, s.toH1)
+	go s.run(s.h2, s.toH2)
+	return s
+}
+
+// standard makes a net/http server for some protocols.
+func (s *Server) standard(p *http.Protocols) *http.Server {
+	g := s.config.Gateway
+	return &http.Server{
+		Handler: g, Protocols: p, TLSConfig: s.config.TLS,
+		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: maxHeadBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
+			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeSilence,
+		},
+		ErrorLog:    slog.NewLogLogger(g.config.Logger.Handler(), slog.LevelDebug),
+		BaseContext: func(net.Listener) context.Context { return g.base },
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			// A connection that was handed over is a TLS connection that net/http does not know as one.
+			if p, ok := c.(*peekedConn); ok {
+				if t, ok := p.Conn.(interface{ TLS() *tls.ConnectionState }); ok && t.TLS() != nil {
+					return context.WithValue(ctx, tlsKey{}, t.TLS())
+				}
+			}
+			return ctx
+		},
+		ConnState: func(_ net.Conn, state http.ConnState) {
+			switch state {
+			case http.StateNew:
+				s.gate.enter()
+				g.config.Metrics.ConnectionOpened(telemetry.Standard)
+			case http.StateClosed, http.StateHijacked:
+				s.gate.leave()
+				g.config.Metrics.ConnectionClosed(telemetry.Standard)
+			default:
+			}
+		},
+	}
+}
+
+func (s *Server) run(server *http.Server, from *handover) {
+	defer s.served.Done()
+	if err := server.Serve(from); err != nil && !errors.Is(err, http.ErrServerClosed) {
+		s.config.Gateway.config.Logger.Error("the standard lane ended", slog.Any("error", err))
+	}
+}
+
+// Serve accepts connections until Shutdown or Close and then returns nil. It
+// closes the listener. It may be called for several listeners.
+func (s *Server) Serve(ln net.Listener) error {
+	if !s.add(ln) {
+		return errors.Join(fault.New(fault.Unavailable, "the server is closed"), ln.Close())
+	}
+	defer s.remove(ln)
+	wait := time.Duration(0)
+	for {
+		if !s.gate.wait(s.ctx) {
+			return nil
+		}
+		nc, err := ln.Accept()
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return nil
+			}
+			if !isTemporary(err) {
+				return fault.Because(err, fault.Unavailable, "accept on %s", ln.Addr())
+			}
+			// Out of descriptors, most likely: let some connections end first.
+			wait = min(max(2*wait, 5*time.Millisecond), time.Second)
+			s.config.Gateway.config.Logger.Warn("a connection could not be accepted", slog.Any("error", err))
+			if !s.pause(wait) {
+				return nil
+			}
+			continue
+		}
+		wait = 0
+		s.conns.Add(1)
+		s.gate.enter()
+		go s.serve(nc)
+	}
+}
+
+// serve leads one connection to its lane.
+func (s *Server) serve(nc net.Conn) {
+	defer s.conns.Done()
+	defer s.gate.leave()
+	if s.config.TLS != nil {
+		conn := tls.Server(nc, s.config.TLS)
+		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
+		err := conn.HandshakeContext(ctx)
+		cancel()
+		if err != nil {
+			_ = nc.Close() //nolint:errcheck // there was no connection yet
+			return
+		}
+		if conn.ConnectionState().NegotiatedProtocol == "h2" {
+			s.toH2.give(conn)
+			return
+		}
+		nc = conn
+	}
+	m := s.config.Gateway.config.Metrics
+	m.ConnectionOpened(telemetry.Strict)
+	defer m.ConnectionClosed(telemetry.Strict)
+	s.strict.ServeConn(nc)
+}
+
+// takeOver gets what the strict lane does not serve: the HTTP/2 preface, or one
+// HTTP/1.1 request, after which the connection is closed.
+func (s *Server) takeOver(nc net.Conn) {
+	c, h2, err := handedOver(nc)
+	if err != nil {
+		_ = nc.Close() //nolint:errcheck // it broke off
+		return
+	}
+	if h2 {
+		s.toH2.give(c)
+	} else {
+		s.toH1.give(c)
+	}
+}
+
+// Shutdown stops accepting, lets the requests that run finish, asks upgraded
+// connections to end, and waits for all of it. When ctx ends first, what is left
+// is cut and ctx's error returned.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.stop()
+	s.config.Gateway.Drain()
+	var errs [3]error
+	var all sync.WaitGroup
+	all.Go(func() { errs[2] = s.h2.Shutdown(ctx) })
+	all.Go(func() {
+		// In this order: the strict lane may hand over until it has ended.
+		errs[0] = s.strict.Shutdown(ctx)
+		errs[1] = s.h1.Shutdown(ctx)
+	})
+	all.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return errors.Join(err, s.Close())
+	}
+	s.wait()
+	return nil
+}
+
+// Close cuts every connection and waits for their goroutines.
+func (s *Server) Close() error {
+	s.stop()
+	s.config.Gateway.Drain()
+	err := errors.Join(s.strict.Close(), s.h1.Close(), s.h2.Close())
+	s.wait()
+	return err
+}
+
+func (s *Server) wait() {
+	s.conns.Wait()
+	s.toH1.close()
+	s.toH2.close()
+	s.served.Wait()
+	s.config.Gateway.tunnels.Wait()
+}
+
+// stop closes the listeners.
+func (s *Server) stop() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.closed = true
+	s.cancel()
+	for ln := range s.listeners {
+		_ = ln.Close() //nolint:errcheck // Accept has returned or will
+	}
+}
+
+func (s *Server) add(ln net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return false
+	}
+	s.listeners[ln] = struct{}{}
+	return true
+}
+
+func (s *Server) remove(ln net.Listener) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.listeners, ln)
+	_ = ln.Close() //nolint:errcheck // it may be closed already
+}
+
+func (s *Server) pause(d time.Duration) bool {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return true
+	case <-s.ctx.Done():
+		return false
+	}
+}
+
+func isTemporary(err error) bool {
+	var t interface{ Temporary() bool }
+	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
+}
+
+// gate bounds the connections open at once. One that changes lanes counts twice
+// for a moment.
+type gate struct {
+	mu    sync.Mutex
+	n     int
+	max   int // 0 = no limit
+	freed chan struct{}
+}
+
+func (g *gate) enter() {
+	g.mu.Lock()
+	g.n++
+	g.mu.Unlock()
+}
+
+func (g *gate) leave() {
+	g.mu.Lock()
+	g.n--
+	g.mu.Unlock()
+	select {
+	case g.freed <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when one more connection may be open, or false when ctx has ended.
+func (g *gate) wait(ctx context.Context) bool {
+	for {
+		g.mu.Lock()
+		room := g.max <= 0 || g.n < g.max
+		g.mu.Unlock()
+		if room {
+			return ctx.Err() == nil
+		}
+		select {
+		case <-g.freed:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+// tlsKey is the context key of a handed-over connection's TLS state.
+type tlsKey struct{}
+
+// handover is a listener whose connections are given to it.
+type handover struct {
+	conns chan net.Conn
+	done  chan struct{}
+	once  sync.Once
+}
+
+func newHandover() *handover {
+	return &handover{conns: make(chan net.Conn), done: make(chan struct{})}
+}
+
+// give hands a connection to whoever accepts, or closes it when nobody does any more.
+func (h *handover) give(c net.Conn) {
+	select {
+	case h.conns <- c:
+	case <-h.done:
+		_ = c.Close() //nolint:errcheck // the server is shutting down
+	}
+}
+
+func (h *handover) close() { h.once.Do(func() { close(h.done) }) }
+
+// Accept implements net.Listener.
+func (h *handover) Accept() (net.Conn, error) {
+	select {
+	case c := <-h.conns:
+		return c, nil
+	case <-h.done:
+		return nil, net.ErrClosed
+	}
+}
+
+// Close implements net.Listener.
+func (h *handover) Close() error {
+	h.close()
+	return nil
+}
+
+// Addr implements net.Listener.
+func (h *handover) Addr() net.Addr { return handoverAddr{} }
+
+type handoverAddr struct{}
+
+// Network implements net.Addr.
+func (handoverAddr) Network() string { return "handover" }
+
+// String implements net.Addr.
+func (handoverAddr) String() string { return "handed over within the process" }
