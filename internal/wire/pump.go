@@ -129,7 +129,7 @@ func (u *upstreamConn) fillBesidePump() error {
 			}
 			return err
 		}
-		n, err := u.sock.nc.Read(room)
+		n, err := u.sock.readSome(room)
 		if n > 0 {
 			u.in.w += n
 			return nil

@@ -58,7 +58,7 @@ func (s *socket) read(p []byte, until time.Time) (int, error) {
 		if s.stopRead.Load() {
 			return 0, ErrInterrupted
 		}
-		n, err := s.nc.Read(p)
+		n, err := s.readSome(p)
 		if n > 0 || err == nil {
 			return n, nil
 		}
@@ -98,7 +98,7 @@ func (s *socket) write(p []byte, patience time.Duration) (int, error) {
 		if s.stopWrite.Load() {
 			return sent, ErrInterrupted
 		}
-		n, err := s.tcp.Write(p[sent:])
+		n, err := s.writeSome(p[sent:])
 		sent += n
 		if err == nil || !isTimeout(err) {
 			return sent, err

@@ -14,13 +14,20 @@ type sysConn struct {
 	raw syscall.RawConn
 
 	// The callbacks are made once, so that using them allocates nothing.
-	peekFn func(fd uintptr)
-	readFn func(fd uintptr) bool
-	// What they work on and leave behind.
-	from lender
-	one  [1]byte
-	n    int
-	err  error
+	peekFn          func(fd uintptr)
+	readFn, writeFn func(fd uintptr) bool
+	// What they work on and leave behind. Reading and writing may go on at the
+	// same time.
+	from    lender // where to get the buffer to read into, when it is not readTo
+	readTo  []byte
+	n       int
+	err     error
+	toWrite []byte
+	sent    int
+	sendErr error
+	one     [1]byte
+	peeked  int
+	peekErr error
 }
 
 func (c *sysConn) init(nc net.Conn) {
@@ -35,7 +42,7 @@ func (c *sysConn) init(nc net.Conn) {
 	if err != nil {
 		return
 	}
-	c.raw, c.peekFn, c.readFn = raw, c.peekFD, c.readFD
+	c.raw, c.peekFn, c.readFn, c.writeFn = raw, c.peekFD, c.readFD, c.writeFD
 }
 
 // quiet reports whether the connection is open and nothing has arrived on it.
@@ -47,19 +54,19 @@ func (s *socket) quiet() bool {
 	if err := c.raw.Control(c.peekFn); err != nil {
 		return false
 	}
-	return c.err == syscall.EAGAIN
+	return c.peekErr == syscall.EAGAIN //nolint:errorlint // a plain errno
 }
 
 // gone reports whether the connection has ended or broken, as far as can be
 // seen without reading.
 func (s *socket) gone() bool {
-	return s.sys.raw != nil && !s.quiet() && s.sys.n <= 0
+	return s.sys.raw != nil && !s.quiet() && s.sys.peeked <= 0
 }
 
 func (c *sysConn) peekFD(fd uintptr) {
 	for {
-		c.n, c.err = sysPeek(int(fd), c.one[:])
-		if c.err != syscall.EINTR {
+		c.peeked, c.peekErr = sysPeek(int(fd), c.one[:])
+		if c.peekErr != syscall.EINTR { //nolint:errorlint // a plain errno
 			return
 		}
 	}
@@ -75,31 +82,84 @@ func (s *socket) readLent(from lender, until time.Time) (int, error) {
 	}
 	s.armRead(until)
 	c.from = from
-	err := c.raw.Read(c.readFn)
+	n, err := c.rawRead()
 	c.from = nil
-	if err == nil {
-		err = c.err
-	}
-	if err != nil {
+	return n, err
+}
+
+// rawRead runs readFn until it has something, or the deadline passes.
+func (c *sysConn) rawRead() (int, error) {
+	c.n, c.err = 0, nil
+	if err := c.raw.Read(c.readFn); err != nil {
 		return 0, err
 	}
-	return c.n, nil
+	return c.n, c.err
+}
+
+// readSome reads into p what there is, waiting for it until the armed deadline.
+func (s *socket) readSome(p []byte) (int, error) {
+	c := &s.sys
+	if s.tcp == nil || c.raw == nil {
+		return s.nc.Read(p)
+	}
+	c.readTo = p
+	n, err := c.rawRead()
+	c.readTo = nil
+	return n, err
 }
 
 func (c *sysConn) readFD(fd uintptr) bool {
-	p := c.from.lend()
+	p := c.readTo
+	if c.from != nil {
+		p = c.from.lend()
+	}
 	for {
 		n, err := sysRead(int(fd), p)
 		switch {
-		case err == syscall.EINTR:
+		case err == syscall.EINTR: //nolint:errorlint // a plain errno
 			continue
-		case err == syscall.EAGAIN:
-			c.from.takeBack()
+		case err == syscall.EAGAIN: //nolint:errorlint // a plain errno
+			if c.from != nil {
+				c.from.takeBack()
+			}
 			return false
 		case err == nil && n == 0:
 			err = io.EOF
 		}
-		c.n, c.err = n, err
+		c.n, c.err = max(n, 0), err
 		return true
 	}
+}
+
+// writeSome sends p, waiting for room until the armed deadline; it returns how
+// much was sent.
+func (s *socket) writeSome(p []byte) (int, error) {
+	c := &s.sys
+	if s.tcp == nil || c.raw == nil {
+		return s.nc.Write(p)
+	}
+	c.toWrite, c.sent, c.sendErr = p, 0, nil
+	err := c.raw.Write(c.writeFn)
+	c.toWrite = nil
+	if err == nil {
+		err = c.sendErr
+	}
+	return c.sent, err
+}
+
+func (c *sysConn) writeFD(fd uintptr) bool {
+	for c.sent < len(c.toWrite) {
+		n, err := sysWrite(int(fd), c.toWrite[c.sent:])
+		switch {
+		case err == syscall.EINTR: //nolint:errorlint // a plain errno
+		case err == syscall.EAGAIN: //nolint:errorlint // a plain errno
+			return false
+		case err != nil:
+			c.sendErr = err
+			return true
+		default:
+			c.sent += n
+		}
+	}
+	return true
 }
