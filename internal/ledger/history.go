@@ -20,6 +20,9 @@ func (tx *Tx) History(q HistoryQuery) ([]Change, error) {
 	if (q.Kind == "") != (q.ID == "") {
 		return nil, fault.New(fault.Invalid, "the history of an object needs its kind and its id")
 	}
+	if q.ID != "" && !validPlace(q.Kind, q.ID) {
+		return nil, nil
+	}
 	if q.Before == (Place{}) {
 		q.Before = Place{Revision: math.MaxInt64}
 	}
@@ -51,11 +54,12 @@ func (tx *Tx) At(kind, id string, r Revision) (Record, error) {
 	if err := tx.checkRevision(r); err != nil {
 		return Record{}, err
 	}
-	rec, ok, err := tx.at(place{kind, id}, r)
-	if err == nil && !ok {
-		err = fault.New(fault.NotFound, "there was no %s %s at revision %d", kind, quote(id), r)
+	if validPlace(kind, id) {
+		if rec, ok, err := tx.at(place{kind, id}, r); err != nil || ok {
+			return rec, err
+		}
 	}
-	return rec, err
+	return Record{}, fault.New(fault.NotFound, "there was no %s %s at revision %d", text(kind), quote(id), r)
 }
 
 func (tx *Tx) at(p place, r Revision) (Record, bool, error) {

@@ -20,6 +20,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -117,6 +118,8 @@ func (l *Ledger) update(ctx context.Context, actor Actor, reason string, preview
 	if actor.Type == "" || actor.ID == "" {
 		return 0, nil, fault.New(fault.Invalid, "a change needs an actor with a type and an id")
 	}
+	actor = Actor{Type: text(actor.Type), ID: text(actor.ID), Name: text(actor.Name)}
+	reason = text(reason)
 	err = l.store.Write(ctx, t, func(w Writer) error {
 		r, changes = 0, nil
 		head, err := w.Head(ctx)
@@ -183,6 +186,18 @@ func tenantOf(ctx context.Context) (tenant.ID, error) {
 		return "", fault.New(fault.Invalid, "tenant %s is not well formed: use 1 to 40 lower-case letters, digits and hyphens", quote(string(t)))
 	}
 	return t, nil
+}
+
+// mostText is the longest reason or name of an actor in bytes.
+const mostText = 2000
+
+// text makes a text that a caller gave fit to be stored: valid UTF-8, without NUL
+// (which PostgreSQL refuses), and not too long.
+func text(s string) string {
+	if len(s) > mostText {
+		s = s[:mostText]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }
 
 // quote shortens and quotes a value for an error message.

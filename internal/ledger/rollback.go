@@ -33,6 +33,9 @@ func (tx *Tx) Restore(kind, id string, to Revision) (*Difference, error) {
 	if err := tx.checkRevision(to); err != nil {
 		return nil, err
 	}
+	if !validPlace(kind, id) {
+		return nil, fault.New(fault.NotFound, "there is no %s %s", text(kind), quote(id))
+	}
 	d := Difference{Kind: kind, ID: id, Op: Updated}
 	now, is, err := tx.r.Object(tx.ctx, kind, id)
 	if err != nil {

@@ -35,14 +35,25 @@ func (db *DB) AppendEvents(ctx context.Context, events []audit.Event) error {
 	}
 	return db.write(ctx, "append events", func(ctx context.Context, tx *tx) error {
 		for i, e := range events {
-			_, err := tx.exec(ctx, sqlAppendEvent, e.Tenant, micros(e.Time), e.ID, e.Type, e.Actor.ID, string(e.Outcome.Result),
-				e.Outcome.Reason, e.RequestID, data[i])
+			_, err := tx.exec(ctx, sqlAppendEvent, e.Tenant, micros(e.Time), word(e.ID), word(e.Type), word(e.Actor.ID), word(string(e.Outcome.Result)),
+				word(e.Outcome.Reason), word(e.RequestID), data[i])
 			if err != nil {
 				return err
 			}
 		}
 		return nil
 	})
+}
+
+// word makes a text that a stranger may have chosen (a client id that does not
+// exist, a request id) fit for a column with an index: one that PostgreSQL would
+// refuse must not lose the whole batch. The event itself keeps it as it was.
+func word(s string) string {
+	const most = 300
+	if len(s) > most {
+		s = s[:most]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(s, ""), "\x00", "")
 }
 
 const (
@@ -107,10 +118,10 @@ func (db *DB) QueryEvents(ctx context.Context, q audit.Query) (events []audit.Ev
 	}
 	args := []any{q.Tenant, since, until, at, id, limit + 1}
 	if q.Actor != "" {
-		args = append(args, q.Actor)
+		args = append(args, word(q.Actor))
 	}
 	for _, t := range q.Types {
-		args = append(args, t)
+		args = append(args, word(t))
 	}
 	text := eventsText(q.Descending, q.Actor != "", len(q.Types))
 	err = db.read(ctx, "query events", func(ctx context.Context, tx *tx) error {
@@ -141,7 +152,7 @@ func eventPosition(q audit.Query) (at int64, id string, err error) {
 	if err != nil || !ok {
 		return 0, "", fault.New(fault.Invalid, "the cursor is not one that was handed out: start again without it")
 	}
-	return at, id, nil
+	return at, word(id), nil
 }
 
 func scanEvent(row scanner) (e audit.Event, err error) {

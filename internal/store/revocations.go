@@ -36,6 +36,9 @@ func (db *DB) AddRevocation(ctx context.Context, r cluster.Revocation) (seq int6
 	if !r.Tenant.Valid() || !r.Kind.Valid() {
 		return 0, fault.New(fault.Invalid, "a revocation needs a tenant and a kind")
 	}
+	if word(r.Issuer) != r.Issuer || word(r.Value) != r.Value {
+		return 0, fault.New(fault.Invalid, "the issuer or the value of a revocation is too long or is not text: revoke the token by its hash")
+	}
 	err = db.write(ctx, "add revocation", func(ctx context.Context, tx *tx) error {
 		if err := tx.row(ctx, sqlNextNumber, "revocations").Scan(&seq); err != nil {
 			return err

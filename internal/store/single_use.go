@@ -19,7 +19,7 @@ ON CONFLICT (tenant, purpose, hash) DO UPDATE SET expires = excluded.expires WHE
 // the context.
 func (db *DB) Use(ctx context.Context, purpose, hash string, expires time.Time) (first bool, err error) {
 	t, ok := tenant.From(ctx)
-	if !ok || purpose == "" || hash == "" || expires.IsZero() {
+	if !ok || purpose == "" || hash == "" || expires.IsZero() || word(hash) != hash {
 		return false, fault.New(fault.Invalid, "a single use needs a tenant, a purpose, a hash and an expiry")
 	}
 	err = db.write(ctx, "use once", func(ctx context.Context, tx *tx) error {

@@ -360,6 +360,25 @@ func TestInvalidInput(t *testing.T) {
 		if _, err := b.ledger.Update(ctx, ledger.Actor{}, "", func(*ledger.Tx) error { return nil }); !fault.Is(err, fault.Invalid) {
 			t.Errorf("nobody: %v", err)
 		}
+		// Ids and kinds may come from a path: whatever they are, the answer is "none".
+		for _, id := range []string{"", "\x00", "\xff", "a/b", strings.Repeat("x", 5000)} {
+			err := b.ledger.View(ctx, func(tx *ledger.Tx) error {
+				for what, err := range map[string]error{
+					"get": second(tx.Get("team", id)), "get of kind": second(tx.Get(id, "x")), "at": second(tx.At("team", id, 0)), "at of kind": second(tx.At(id, "x", 0)),
+				} {
+					if !fault.Is(err, fault.NotFound) {
+						t.Errorf("%s %q: %v", what, id, err)
+					}
+				}
+				_, err1 := tx.Referrers("team", id, 0)
+				_, err2 := tx.Referrers(id, "x", 0)
+				_, err3 := tx.History(ledger.HistoryQuery{Kind: "te\x00m", ID: "x" + id})
+				return errors.Join(err1, err2, err3)
+			})
+			if err != nil {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
 		if _, err := b.ledger.Update(t.Context(), ada, "", func(*ledger.Tx) error { return nil }); err == nil {
 			t.Error("an update without a tenant was accepted")
 		}
@@ -369,6 +388,11 @@ func TestInvalidInput(t *testing.T) {
 		if head, err := b.ledger.Head(ctx); head != 0 || err != nil {
 			t.Errorf("head %d, %v", head, err)
 		}
+		odd := ledger.Actor{Type: "user", ID: "u\x00\xff", Name: strings.Repeat("é", 5000)}
+		if _, err := b.ledger.Update(ctx, odd, "why\x00", func(tx *ledger.Tx) error { _, err := b.team.Create(tx, team{Name: "x"}); return err }); err != nil {
+			t.Error(err)
+		}
+		b.verify(t, ctx)
 	})
 }
 
