@@ -18,6 +18,7 @@ const metadataPath = "/.well-known/oauth-protected-resource"
 type metadata struct {
 	host string // of the API; empty = any
 	path string // base path
+	apis []*api
 	tail []byte // JSON behind the resource
 	next *metadata
 }
@@ -33,11 +34,9 @@ func (c *compiled) addMetadata(a *api) {
 		m = &metadata{host: a.spec.Host, path: a.spec.BasePath, next: c.metadata[a.spec.BasePath]}
 		c.metadata[a.spec.BasePath] = m
 	}
+	m.apis = append(m.apis, a)
 	var issuers, scopes []string
-	for _, o := range c.apis {
-		if o.spec.Host != a.spec.Host || o.spec.BasePath != a.spec.BasePath {
-			continue
-		}
+	for _, o := range m.apis {
 		for _, i := range o.issuers {
 			issuers = append(issuers, i.url)
 		}

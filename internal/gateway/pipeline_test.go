@@ -395,4 +395,3 @@ func BenchmarkRefusal(b *testing.B) {
 		g.ServeExchange(l)
 	}
 }
-
