@@ -56,6 +56,7 @@ func TestRotation(t *testing.T) {
 	if !slices.Contains(before, freshKid) {
 		t.Error("the new key signs without having been published before")
 	}
+	h.rings.Tend(h.ctx) // the key after the next is made in the background
 	after, newTag := h.kids()
 	if !slices.Contains(after, oldKid) || !slices.Contains(after, freshKid) || len(after) != 3 || newTag == etag {
 		t.Errorf("published are %v with %s", after, newTag)
