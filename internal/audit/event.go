@@ -29,6 +29,7 @@ const (
 	AppSecretRotated  = "app.oauth2.client.lifecycle.rotate_secret" // #nosec G101 -- the name of an event
 	UserCreated       = "user.lifecycle.create"
 	UserStatusChanged = "user.lifecycle.change"
+	UserPasswordSet   = "user.account.update_password"
 	GroupCreated      = "group.lifecycle.create"
 	GroupMemberAdded  = "group.user_membership.add"
 	GroupMemberGone   = "group.user_membership.remove"

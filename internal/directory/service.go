@@ -54,10 +54,7 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 		u.Status = Staged
 	}
 	if n.Password != "" {
-		if utf8.RuneCountInString(n.Password) < minPassword || len(n.Password) > maxPassword {
-			return out, fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword)
-		}
-		if u.Password, err = s.cfg.Passwords.Hash(ctx, n.Password); err != nil {
+		if u.Password, err = s.hash(ctx, n.Password); err != nil {
 			return out, err
 		}
 	}
@@ -75,6 +72,38 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 	}
 	s.record(ctx, actor, audit.UserCreated, "Create user", userEntity(out))
 	return out, nil
+}
+
+// hash returns the verifier of a password that is long enough and not too long.
+func (s *Service) hash(ctx context.Context, password string) (string, error) {
+	if utf8.RuneCountInString(password) < minPassword || len(password) > maxPassword {
+		return "", fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword)
+	}
+	return s.cfg.Passwords.Hash(ctx, password)
+}
+
+// SetPassword replaces a user's password.
+func (s *Service) SetPassword(ctx context.Context, actor ledger.Actor, userID, password string) (err error) {
+	defer fault.Wrap(&err, "set the password of user %q", userID)
+	verifier, err := s.hash(ctx, password)
+	if err != nil {
+		return err
+	}
+	var user ledger.Object[User]
+	_, err = s.cfg.Ledger.Update(ctx, actor, "set the password of user "+userID, func(tx *ledger.Tx) error {
+		u, err := Users.Get(tx, userID)
+		if err != nil {
+			return err
+		}
+		u.Value.Password, u.Value.PasswordChanged = verifier, tx.Now()
+		user, err = Users.Put(tx, u)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
+	return nil
 }
 
 // SetStatus moves a user in the life cycle; fault.Conflict when the way is not
