@@ -53,6 +53,12 @@ func newCache(maxCount int, maxBytes int64) *cache {
 	}
 }
 
+// hash is keyed, and over the end of the token alone: that is the signature,
+// which differs for every token, and the rest is compared anyway.
+func (c *cache) hash(raw []byte) uint64 {
+	return maphash.Bytes(c.seed, raw[max(0, len(raw)-64):])
+}
+
 // set returns the places that a hash may have.
 func (c *cache) set(hash uint64) []atomic.Pointer[entry] {
 	i := int(hash&c.mask) * ways
@@ -64,7 +70,7 @@ func (c *cache) find(raw []byte) *entry {
 	if c == nil {
 		return nil
 	}
-	hash := maphash.Bytes(c.seed, raw)
+	hash := c.hash(raw)
 	set := c.set(hash)
 	for i := range set {
 		e := set[i].Load()
@@ -94,7 +100,7 @@ func (c *cache) put(e *entry, mark uint64, now int64) *entry {
 	if c == nil || int64(len(e.raw)) > c.maxBytes {
 		return e
 	}
-	e.hash = maphash.Bytes(c.seed, e.raw)
+	e.hash = c.hash(e.raw)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.epoch.Load() != mark {

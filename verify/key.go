@@ -55,6 +55,9 @@ func NewKey(kid string, alg Algorithm, pub crypto.PublicKey) (*Key, error) {
 		if k.N.Bit(0) == 0 {
 			return nil, errors.New("an RSA key with an even modulus")
 		}
+		if isROCA(k.N) {
+			return nil, errors.New("an RSA key that can be factored (CVE-2017-15361)")
+		}
 	case *ecdsa.PublicKey:
 		if _, err := k.ECDH(); err != nil { // checks that the point is on the curve
 			return nil, errors.New("an elliptic curve key that is not a point of its curve")
