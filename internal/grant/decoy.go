@@ -15,7 +15,9 @@ import (
 
 // newDecoy returns an app that stands in for one that does not exist: it has a
 // secret that nobody knows and keys that nobody has the private parts of, so
-// that refusing an unknown client takes the work that refusing a known one takes.
+// that refusing an unknown client takes the work that refusing a known one with
+// keys of the usual sizes takes. (A client id is no secret, RFC 6749 section 2.2;
+// this only keeps them from being collected.)
 func newDecoy() (_ *access.AppView, err error) {
 	defer fault.Wrap(&err, "make the stand-in for unknown clients")
 	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -26,10 +28,12 @@ func newDecoy() (_ *access.AppView, err error) {
 	if err != nil {
 		return nil, err
 	}
-	// Nobody ever signs with it, so any odd number of the right size will do.
+	// Nobody ever signs with it, so any odd number of the right size will do. It is
+	// near the largest one, because a signature that is not below the modulus is
+	// refused without any arithmetic.
 	modulus := make([]byte, 256)
-	_, _ = rand.Read(modulus)
-	modulus[0] |= 0x80
+	_, _ = rand.Read(modulus[8:])
+	copy(modulus, "\xff\xff\xff\xff\xff\xff\xff\xff")
 	modulus[255] |= 1
 	b64 := base64.RawURLEncoding.EncodeToString
 	app := access.App{
