@@ -44,7 +44,7 @@ func Load(o Options) (*File, Problems) {
 	if len(paths) > MaxFolderFiles {
 		return fail(fmt.Sprintf("the folder holds more than %d files", MaxFolderFiles))
 	}
-	var texts []document
+	var texts []Text
 	total := 0
 	for _, p := range paths {
 		data, err := readBounded(p)
@@ -54,20 +54,35 @@ func Load(o Options) (*File, Problems) {
 		if total += len(data); total > MaxFolderBytes {
 			return fail(fmt.Sprintf("its files are larger than %d MiB together", MaxFolderBytes>>20))
 		}
-		texts = append(texts, document{p, data})
+		texts = append(texts, Text{p, data})
 	}
 	return read(o.Path, texts, o)
 }
 
 // Parse reads one text as Load reads a file of that name.
 func Parse(name string, data []byte, o Options) (*File, Problems) {
-	return read(name, []document{{name, data}}, o)
+	return read(name, []Text{{name, data}}, o)
 }
 
-// document is the content of one file.
-type document struct {
-	name string
-	data []byte
+// ParseAll reads texts as Load reads the files of a folder with the name.
+func ParseAll(name string, texts []Text, o Options) (*File, Problems) {
+	total := 0
+	for _, t := range texts {
+		total += len(t.Data)
+	}
+	if len(texts) > MaxFolderFiles || total > MaxFolderBytes {
+		return nil, Problems{{Position: Position{File: name}, Message: fmt.Sprintf("a configuration has at most %d files and %d MiB", MaxFolderFiles, MaxFolderBytes>>20)}}
+	}
+	if len(texts) == 0 {
+		return nil, Problems{{Position: Position{File: name}, Message: "there is no file"}}
+	}
+	return read(name, texts, o)
+}
+
+// Text is one file and its content.
+type Text struct {
+	Name string
+	Data []byte
 }
 
 // filesOf lists the YAML files of a folder in the order of their names. Hidden
@@ -113,19 +128,19 @@ func reasonOf(err error) string {
 	return err.Error()
 }
 
-// read turns documents into a file, or says everything that is wrong with them.
-func read(name string, documents []document, o Options) (*File, Problems) {
+// read turns texts into a file, or says everything that is wrong with them.
+func read(name string, texts []Text, o Options) (*File, Problems) {
 	var c compilation
 	c.sources = map[string]source{}
 	hash := sha256.New()
 	file := &File{Name: name}
 	var tree *node
-	for _, d := range documents {
-		fmt.Fprintf(hash, "%d %s %d ", len(d.name), d.name, len(d.data))
-		hash.Write(d.data)
-		file.Files = append(file.Files, d.name)
-		n, src, problems := parseYAML(d.name, d.data)
-		c.sources[d.name] = src
+	for _, d := range texts {
+		fmt.Fprintf(hash, "%d %s %d ", len(d.Name), d.Name, len(d.Data))
+		hash.Write(d.Data)
+		file.Files = append(file.Files, d.Name)
+		n, src, problems := parseYAML(d.Name, d.Data)
+		c.sources[d.Name] = src
 		c.problems = append(c.problems, problems...)
 		if n == nil {
 			continue
