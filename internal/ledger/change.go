@@ -86,7 +86,7 @@ func newHasher(label string) hasher {
 
 func (h hasher) number(n int64) {
 	var b [8]byte
-	binary.BigEndian.PutUint64(b[:], uint64(n)) //nolint:gosec // two's complement is the encoding
+	binary.BigEndian.PutUint64(b[:], uint64(n)) // two's complement
 	h.h.Write(b[:])
 }
 

@@ -196,7 +196,7 @@ func (tx *Tx) Diff(a, b Revision) ([]Difference, error) {
 		} else {
 			d.Op = Deleted
 		}
-		if (was || is) && !(was && is && before.same(after)) {
+		if was != is || was && !before.same(after) {
 			out = append(out, d)
 		}
 	}

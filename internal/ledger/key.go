@@ -43,8 +43,9 @@ type Ref struct {
 	OnDelete OnDelete
 }
 
-// Sortable returns n as a part whose byte order is the order of numbers.
-func Sortable(n int64) string { return fmt.Sprintf("%016x", uint64(n)^(1<<63)) } //nolint:gosec // flips the sign bit on purpose
+// Sortable returns n as a part whose byte order is the order of numbers: its sign bit is
+// flipped.
+func Sortable(n int64) string { return fmt.Sprintf("%016x", uint64(n)^(1<<63)) }
 
 // SortableTime returns t, to the microsecond, as a part that sorts by time.
 func SortableTime(t time.Time) string { return Sortable(t.UnixMicro()) }

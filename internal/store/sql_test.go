@@ -6,7 +6,6 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -19,12 +18,10 @@ import (
 var postgres pg.Cluster
 
 func TestMain(m *testing.M) {
-	code := m.Run()
+	m.Run()
 	if err := postgres.Stop(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		code = 1
+		panic(err)
 	}
-	os.Exit(code)
 }
 
 // eachURL runs the test with the address of an empty store of each engine.
@@ -123,11 +120,7 @@ func TestEveryStatementPrepares(t *testing.T) {
 				continue
 			}
 			err := db.write(t.Context(), "prepare", func(ctx context.Context, tx *tx) error {
-				stmt, err := prepare(ctx, tx, text)
-				if err == nil {
-					err = stmt.Close()
-				}
-				return err
+				return prepare(ctx, tx, text)
 			})
 			if err != nil {
 				t.Errorf("%s: %v\n%s", name, err, text)

@@ -66,7 +66,7 @@ func preparePath(path string) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return fault.Because(err, fault.Unavailable, "the folder of the store %s cannot be made: make it, or choose another place", path)
 	}
-	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the operator names the file
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return fault.Because(err, fault.Unavailable, "the store %s cannot be opened: see who owns the file and its folder", path)
 	}
@@ -133,15 +133,15 @@ func (e *sqliteEngine) settle(ctx context.Context, c Config) error {
 			return err
 		}
 	}
-	if older(e.software, leastSQLite) {
+	if tooOld(e.software) {
 		return fault.New(fault.Unsupported, "this binary has SQLite %s, which can lose data: build it with %s or newer", e.software, leastSQLite)
 	}
 	return nil
 }
 
-// older reports whether dotted version a comes before b.
-func older(a, b string) bool {
-	as, bs := strings.Split(a, "."), strings.Split(b, ".")
+// tooOld reports whether a version comes before leastSQLite.
+func tooOld(version string) bool {
+	as, bs := strings.Split(version, "."), strings.Split(leastSQLite, ".")
 	for i := range bs {
 		var x, y int
 		if i < len(as) {
@@ -165,7 +165,7 @@ func (e *sqliteEngine) begin(ctx context.Context, write bool) (transaction, erro
 		return nil, err
 	}
 	if _, err := s.conn.ExecContext(ctx, l.beginText); err != nil {
-		s.rollback()
+		s.rollback() //nolint:contextcheck // it must happen although the context has ended
 		return nil, err
 	}
 	return s, nil

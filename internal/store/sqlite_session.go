@@ -118,7 +118,7 @@ func (s *session) ExecContext(ctx context.Context, query string, args ...any) (s
 	if len(args) == 0 { // migrations: several statements in one text
 		return s.conn.ExecContext(ctx, query)
 	}
-	stmt, err := s.prepared(ctx, query)
+	stmt, err := s.prepared(ctx, query) //nolint:sqlclosecheck // drop closes it with its connection
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func (s *session) ExecContext(ctx context.Context, query string, args ...any) (s
 }
 
 func (s *session) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	stmt, err := s.prepared(ctx, query)
+	stmt, err := s.prepared(ctx, query) //nolint:sqlclosecheck // drop closes it with its connection
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +134,7 @@ func (s *session) QueryContext(ctx context.Context, query string, args ...any) (
 }
 
 func (s *session) QueryRowContext(ctx context.Context, query string, args ...any) *sql.Row {
-	stmt, err := s.prepared(ctx, query)
+	stmt, err := s.prepared(ctx, query) //nolint:sqlclosecheck // drop closes it with its connection
 	if err != nil {
 		return s.conn.QueryRowContext(ctx, query, args...) // whose error the row carries
 	}

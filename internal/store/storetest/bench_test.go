@@ -41,7 +41,10 @@ func BenchmarkUpdate(b *testing.B) {
 					}
 				} else {
 					b.RunParallel(func(pb *testing.PB) {
-						for pb.Next() && run() {
+						for pb.Next() {
+							if !run() {
+								return
+							}
 						}
 					})
 				}
@@ -68,7 +71,7 @@ func BenchmarkGet(b *testing.B) {
 		b.Run(engine, func(b *testing.B) {
 			w := open(b, url(b))
 			ctx := in(b, "acme")
-			o := w.add(b, ctx, team{Name: "red"})
+			o := w.add(ctx, b, team{Name: "red"})
 			for b.Loop() {
 				if err := w.ledger.View(ctx, func(tx *ledger.Tx) error { _, err := w.team.Get(tx, o.ID); return err }); err != nil {
 					b.Fatal(err)

@@ -17,7 +17,7 @@ import (
 )
 
 // fill writes until there is no space, and checks that what failed left nothing.
-func fill(t *testing.T, b bench, ctx context.Context) {
+func fill(ctx context.Context, t *testing.T, b bench) {
 	t.Helper()
 	text := strings.Repeat("0123456789abcdef", 1200)
 	for n := 1; ; n++ {
@@ -47,7 +47,7 @@ func fill(t *testing.T, b bench, ctx context.Context) {
 		if err != nil || before != after {
 			t.Fatalf("the head moved from %d to %d, %v", before, after, err)
 		}
-		b.verify(t, ctx)
+		b.verify(ctx, t)
 		return
 	}
 }
@@ -65,13 +65,13 @@ func TestFullStoreWritesNothingByHalves(t *testing.T) {
 	b := bench{kinds: newKinds(), url: url, db: storetest.Open(t, store.Config{URL: url, MaxBytes: 2 << 20})}
 	b.ledger = b.newLedger(t)
 	ctx := in(t, "acme")
-	fill(t, b, ctx)
+	fill(ctx, t, b)
 	if err := b.db.Close(); err != nil {
 		t.Fatal(err)
 	}
 	larger := open(t, url)
-	larger.add(t, ctx, team{Name: "after"})
-	larger.verify(t, ctx)
+	larger.add(ctx, t, team{Name: "after"})
+	larger.verify(ctx, t)
 }
 
 // small mounts a file system of its own, which needs root.
@@ -98,12 +98,12 @@ func TestFullDisk(t *testing.T) {
 			t.Fatal(err)
 		}
 		ctx := in(t, "acme")
-		fill(t, b, ctx)
+		fill(ctx, t, b)
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		b.add(t, ctx, team{Name: "after"}) // on the same connection
-		b.verify(t, ctx)
+		b.add(ctx, t, team{Name: "after"}) // on the same connection
+		b.verify(ctx, t)
 		if err := b.db.Check(ctx); err != nil {
 			t.Error(err)
 		}
@@ -134,12 +134,12 @@ func TestFullDisk(t *testing.T) {
 		if err := os.WriteFile(ballast, make([]byte, 5<<20), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		fill(t, b, ctx)
+		fill(ctx, t, b)
 		if err := os.Remove(ballast); err != nil {
 			t.Fatal(err)
 		}
-		b.add(t, ctx, team{Name: "after"})
-		b.verify(t, ctx)
+		b.add(ctx, t, team{Name: "after"})
+		b.verify(ctx, t)
 	})
 }
 
@@ -160,7 +160,7 @@ func own(t *testing.T, dir string) {
 		t.Fatal(err)
 	}
 	for path := dir; path != "/" && path != os.TempDir(); path = filepath.Dir(path) {
-		if err := os.Chmod(path, 0o711); err != nil { //nolint:gosec // the server must reach the folder
+		if err := os.Chmod(path, 0o711); err != nil { // the server must reach the folder
 			t.Skip(err)
 		}
 	}

@@ -24,49 +24,45 @@ const childURL = "GATEHOUSE_TEST_CHILD_STORE"
 
 // child writes without end, and prints the revision and the object of each write
 // after it was acknowledged.
-func child() int {
-	err := func() error {
-		ctx := tenant.With(context.Background(), "acme")
-		db, err := store.Open(ctx, store.Config{URL: os.Getenv(childURL)})
-		if err != nil {
-			return err
-		}
-		k := newKinds()
-		registry, err := ledger.NewRegistry(k.team, k.note)
-		if err != nil {
-			return err
-		}
-		l, err := ledger.New(ledger.Config{Store: db.Ledger(), Registry: registry})
-		if err != nil {
-			return err
-		}
-		var wg sync.WaitGroup
-		errs := make(chan error, 3)
-		for range cap(errs) {
-			wg.Go(func() {
-				for {
-					var o ledger.Object[team]
-					r, err := l.Update(ctx, ada, "write", func(tx *ledger.Tx) (err error) {
-						id := k.team.NewID(tx)
-						if o, err = k.team.Create(tx, team{Name: id}); err != nil {
-							return err
-						}
-						_, err = k.note.Create(tx, note{Text: strings.Repeat("x", 500), Team: o.ID})
+func child() error {
+	ctx := tenant.With(context.Background(), "acme")
+	db, err := store.Open(ctx, store.Config{URL: os.Getenv(childURL)})
+	if err != nil {
+		return err
+	}
+	k := newKinds()
+	registry, err := ledger.NewRegistry(k.team, k.note)
+	if err != nil {
+		return err
+	}
+	l, err := ledger.New(ledger.Config{Store: db.Ledger(), Registry: registry})
+	if err != nil {
+		return err
+	}
+	var wg sync.WaitGroup
+	errs := make(chan error, 3)
+	for range cap(errs) {
+		wg.Go(func() {
+			for {
+				var o ledger.Object[team]
+				r, err := l.Update(ctx, ada, "write", func(tx *ledger.Tx) (err error) {
+					id := k.team.NewID(tx)
+					if o, err = k.team.Create(tx, team{Name: id}); err != nil {
 						return err
-					})
-					if err != nil {
-						errs <- err
-						return
 					}
-					_, _ = fmt.Fprintf(os.Stdout, "%d %s\n", r, o.ID) // one write each: lines stay whole
+					_, err = k.note.Create(tx, note{Text: strings.Repeat("x", 500), Team: o.ID})
+					return err
+				})
+				if err != nil {
+					errs <- err
+					return
 				}
-			})
-		}
-		wg.Wait()
-		return <-errs
-	}()
-	fmt.Fprintln(os.Stderr, err)
-	return 1
+				_, _ = fmt.Fprintf(os.Stdout, "%d %s\n", r, o.ID) // one write each: lines stay whole
+			}
+		})
+	}
+	wg.Wait()
+	return <-errs
 }
 
 func TestKilledWritersLoseNothing(t *testing.T) {
@@ -76,7 +72,7 @@ func TestKilledWritersLoseNothing(t *testing.T) {
 			killWriter(t, url, acknowledged)
 			b := open(t, url)
 			ctx := in(t, "acme")
-			chain := b.verify(t, ctx)
+			chain := b.verify(ctx, t)
 			if chain.Changes != 2*int(chain.Head.Revision) {
 				t.Fatalf("round %d: %d changes in %d revisions: one is half there", round, chain.Changes, chain.Head.Revision)
 			}

@@ -19,7 +19,7 @@ import (
 func TestCreateGetPutDelete(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
-		made := b.add(t, ctx, team{Name: "Red <&> Ω", Rank: 7})
+		made := b.add(ctx, t, team{Name: "Red <&> Ω", Rank: 7})
 		if made.Revision != 1 || len(made.ID) != 20 || !strings.HasPrefix(made.ID, "tea") {
 			t.Fatalf("created %+v", made.Meta)
 		}
@@ -35,7 +35,7 @@ func TestCreateGetPutDelete(t *testing.T) {
 		}
 
 		got.Value.Rank = 8
-		b.update(t, ctx, func(tx *ledger.Tx) (err error) { _, err = b.team.Put(tx, got); return err })
+		b.update(ctx, t, func(tx *ledger.Tx) (err error) { _, err = b.team.Put(tx, got); return err })
 		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) (err error) { _, err = b.team.Put(tx, got); return err })
 		if err != nil {
 			// The same document again changes nothing, but the revision is old.
@@ -50,19 +50,19 @@ func TestCreateGetPutDelete(t *testing.T) {
 			t.Errorf("head %d, %v", head, err)
 		}
 
-		b.update(t, ctx, func(tx *ledger.Tx) error { return b.team.Delete(tx, made.ID, 2) })
+		b.update(ctx, t, func(tx *ledger.Tx) error { return b.team.Delete(tx, made.ID, 2) })
 		if err := read(); !fault.Is(err, fault.NotFound) {
 			t.Errorf("read after delete: %v", err)
 		}
-		b.verify(t, ctx)
+		b.verify(ctx, t)
 	})
 }
 
 func TestAnUpdateThatChangesNothingIsNoRevision(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
-		made := b.add(t, ctx, team{Name: "Red"})
-		r := b.update(t, ctx, func(tx *ledger.Tx) (err error) { made, err = b.team.Put(tx, made); return err })
+		made := b.add(ctx, t, team{Name: "Red"})
+		r := b.update(ctx, t, func(tx *ledger.Tx) (err error) { made, err = b.team.Put(tx, made); return err })
 		if r != 1 || made.Revision != 1 {
 			t.Errorf("revision %d, object at %d", r, made.Revision)
 		}
@@ -72,7 +72,7 @@ func TestAnUpdateThatChangesNothingIsNoRevision(t *testing.T) {
 func TestUniqueKeys(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
-		red := b.add(t, ctx, team{Name: "Red"})
+		red := b.add(ctx, t, team{Name: "Red"})
 		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error {
 			_, err := b.team.Create(tx, team{Name: "RED"})
 			if !fault.Is(err, fault.Conflict) || !strings.Contains(err.Error(), `the name "red" exists already: `+red.ID) {
@@ -85,11 +85,11 @@ func TestUniqueKeys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := cmp.Diff([]string{"Blue", "Red"}, b.names(t, ctx)); d != "" {
+		if d := cmp.Diff([]string{"Blue", "Red"}, b.names(ctx, t)); d != "" {
 			t.Error(d)
 		}
 		// A key that is given up is free, in the same transaction.
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			o, err := b.team.Find(tx, ledger.By("name", "red"))
 			if err != nil {
 				return err
@@ -101,17 +101,17 @@ func TestUniqueKeys(t *testing.T) {
 			_, err = b.team.Create(tx, team{Name: "Red"})
 			return err
 		})
-		b.verify(t, ctx)
+		b.verify(ctx, t)
 	})
 }
 
 func TestReferences(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
-		a := b.add(t, ctx, team{Name: "a"})
-		child := b.add(t, ctx, team{Name: "child", Parent: a.ID})
-		grandchild := b.add(t, ctx, team{Name: "grandchild", Parent: child.ID})
-		friend := b.add(t, ctx, team{Name: "friend", Friends: []string{grandchild.ID}})
+		a := b.add(ctx, t, team{Name: "a"})
+		child := b.add(ctx, t, team{Name: "child", Parent: a.ID})
+		grandchild := b.add(ctx, t, team{Name: "grandchild", Parent: child.ID})
+		friend := b.add(ctx, t, team{Name: "friend", Friends: []string{grandchild.ID}})
 
 		_, err := b.ledger.Update(ctx, ada, "", func(tx *ledger.Tx) error {
 			_, err := b.team.Create(tx, team{Name: "lost", Parent: "teaNowhere"})
@@ -139,7 +139,7 @@ func TestReferences(t *testing.T) {
 		}
 
 		// Without the friend all three go, each with its change.
-		r := b.update(t, ctx, func(tx *ledger.Tx) error {
+		r := b.update(ctx, t, func(tx *ledger.Tx) error {
 			if err := b.team.Delete(tx, a.ID, 0); err != nil {
 				return err
 			}
@@ -149,10 +149,10 @@ func TestReferences(t *testing.T) {
 		if err != nil || len(changes) != 4 {
 			t.Fatalf("%d changes, %v", len(changes), err)
 		}
-		if got := b.names(t, ctx); len(got) != 0 {
+		if got := b.names(ctx, t); len(got) != 0 {
 			t.Errorf("left: %v", got)
 		}
-		b.verify(t, ctx)
+		b.verify(ctx, t)
 	})
 }
 
@@ -160,7 +160,7 @@ func TestObjectsMayReferToOneAnother(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
 		var ids [2]string
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			ids = [2]string{b.team.NewID(tx), b.team.NewID(tx)}
 			for i, id := range ids {
 				o := ledger.Object[team]{Value: team{Name: id, Friends: []string{ids[1-i]}}}
@@ -175,7 +175,7 @@ func TestObjectsMayReferToOneAnother(t *testing.T) {
 		if !fault.Is(err, fault.Conflict) {
 			t.Errorf("one of a pair: %v", err)
 		}
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			return errors.Join(b.team.Delete(tx, ids[0], 0), b.team.Delete(tx, ids[1], 0))
 		})
 	})
@@ -187,7 +187,7 @@ func TestListPages(t *testing.T) {
 		// Names whose order differs between bytes and English, with parts of one
 		// another and bytes that the encoding escapes.
 		names := []string{"a", "ab", "a b", "a-b", "a_b", "B", "Zed", "zoo", "é", "\x01", "\x02", "a\x01", "a\x02b", "日本", "100%"}
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			for i, n := range names {
 				if _, err := b.team.Create(tx, team{Name: n, Rank: int64(i%4) - 2}); err != nil {
 					return err
@@ -217,7 +217,7 @@ func TestListPages(t *testing.T) {
 					t.Run(fmt.Sprintf("%s/down=%t/%d", tc.name, down, limit), func(t *testing.T) {
 						q := tc.q
 						q.Descending, q.Limit = down, limit
-						got := b.list(t, ctx, q)
+						got := b.list(ctx, t, q)
 						var want []string
 						for _, n := range names {
 							if i := slices.Index(names, n); tc.want(team{Name: n, Rank: int64(i%4) - 2}) {
@@ -251,7 +251,7 @@ func TestListPages(t *testing.T) {
 	})
 }
 
-func (b bench) list(t *testing.T, ctx context.Context, q ledger.Query) (out []ledger.Object[team]) {
+func (b bench) list(ctx context.Context, t *testing.T, q ledger.Query) (out []ledger.Object[team]) {
 	t.Helper()
 	err := b.ledger.View(ctx, func(tx *ledger.Tx) error {
 		for o, err := range b.team.All(tx, q) {
@@ -272,7 +272,7 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
 		var o ledger.Object[team]
-		b.update(t, ctx, func(tx *ledger.Tx) (err error) {
+		b.update(ctx, t, func(tx *ledger.Tx) (err error) {
 			o, err = b.team.Insert(tx, ledger.Object[team]{
 				Value:      team{Name: "Red", Style: style{Colour: "red"}},
 				Extensions: map[string]json.RawMessage{"x_note": json.RawMessage(`{"b": 1.50, "a": [1e3]}`), "x_gone": json.RawMessage(`1`), "NAME": json.RawMessage(`"no"`)},
@@ -280,32 +280,32 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 			return err
 		})
 		// A newer version adds a field inside a struct; this one does not know it.
-		record := b.get(t, ctx, o.ID)
+		record := b.get(ctx, t, o.ID)
 		if got, want := string(record.Data), `{"name":"Red","style":{"colour":"red"},"x_gone":1,"x_note":{"a":[1e3],"b":1.50}}`; got != want {
 			t.Errorf("stored %s, want %s", got, want)
 		}
 		newer := `{"name":"Red","rank":3,"style":{"colour":"red","font":"mono"},"x_gone":1,"x_note":{"a":[1e3],"b":1.50}}`
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			_, err := tx.Apply("file", []ledger.Desired{{Kind: "team", ID: o.ID, Value: json.RawMessage(newer)}})
 			return err
 		})
 
 		// A client that knows none of it puts what it knows; null takes one away.
-		b.update(t, ctx, func(tx *ledger.Tx) error {
+		b.update(ctx, t, func(tx *ledger.Tx) error {
 			tx.ActAs("file")
 			put := ledger.Object[team]{Value: team{Name: "Scarlet", Style: style{Colour: "scarlet"}}, Extensions: map[string]json.RawMessage{"x_gone": json.RawMessage(`null`)}}
 			put.ID = o.ID
 			_, err := b.team.Put(tx, put)
 			return err
 		})
-		record = b.get(t, ctx, o.ID)
+		record = b.get(ctx, t, o.ID)
 		if got, want := string(record.Data), `{"name":"Scarlet","style":{"colour":"scarlet","font":"mono"},"x_note":{"a":[1e3],"b":1.50}}`; got != want {
 			t.Errorf("stored %s, want %s", got, want)
 		}
 	})
 }
 
-func (b bench) get(t *testing.T, ctx context.Context, id string) (r ledger.Record) {
+func (b bench) get(ctx context.Context, t *testing.T, id string) (r ledger.Record) {
 	t.Helper()
 	if err := b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { r, err = tx.Get("team", id); return err }); err != nil {
 		t.Fatal(err)
@@ -323,7 +323,7 @@ func TestSecretsMustBeSealed(t *testing.T) {
 		if !fault.Is(err, fault.Invalid) || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("a plain secret: %v", err)
 		}
-		b.add(t, ctx, team{Name: "Red", Secret: "sealed:v1:k1:" + strings.Repeat("A", 40)})
+		b.add(ctx, t, team{Name: "Red", Secret: "sealed:v1:k1:" + strings.Repeat("A", 40)})
 	})
 }
 
@@ -392,7 +392,7 @@ func TestInvalidInput(t *testing.T) {
 		if _, err := b.ledger.Update(ctx, odd, "why\x00", func(tx *ledger.Tx) error { _, err := b.team.Create(tx, team{Name: "x"}); return err }); err != nil {
 			t.Error(err)
 		}
-		b.verify(t, ctx)
+		b.verify(ctx, t)
 	})
 }
 
@@ -418,7 +418,7 @@ func TestGuardsAndPreview(t *testing.T) {
 		if head, _ := b.ledger.Head(ctx); head != 0 {
 			t.Errorf("a preview made revision %d", head)
 		}
-		b.update(t, ctx, create("Red"))
+		b.update(ctx, t, create("Red"))
 		for what, err := range map[string]error{
 			"update":  second(b.ledger.Update(ctx, ada, "", create("Blue"))),
 			"preview": second(b.ledger.Preview(ctx, ada, "", create("Blue"))),

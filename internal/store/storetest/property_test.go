@@ -267,7 +267,7 @@ func TestTenantsAreIsolated(t *testing.T) {
 				}
 			}
 			for j := range tenants {
-				same(t, b, tenants[j], model[j], heads[j], ids)
+				same(tenants[j], t, b, model[j], heads[j], ids)
 			}
 		}
 	})
@@ -295,7 +295,7 @@ func allowed(operation string, before, after map[string]team, id string) bool {
 }
 
 // same compares all that a tenant can read with its model.
-func same(t *rapid.T, b bench, ctx context.Context, model map[string]team, head ledger.Revision, ids []string) {
+func same(ctx context.Context, t *rapid.T, b bench, model map[string]team, head ledger.Revision, ids []string) {
 	t.Helper()
 	err := b.ledger.View(ctx, func(tx *ledger.Tx) error {
 		got := map[string]team{}

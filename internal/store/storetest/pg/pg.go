@@ -167,7 +167,7 @@ func (c *Cluster) ownUser() (*syscall.SysProcAttr, error) {
 		return nil, err
 	}
 	attr.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	return attr, os.Chown(c.dir, int(uid), int(gid)) //nolint:gosec // both have 32 bits
+	return attr, os.Chown(c.dir, int(uid), int(gid))
 }
 
 // initialize makes the files of the cluster. Its texts sort like English, so
