@@ -33,26 +33,6 @@ func looped(c *Config) {
 	c.Dial = func(context.Context, string, string) (net.Conn, error) { return &loopConn{answer: []byte(ok200)}, nil }
 }
 
-func TestServeNoAllocation(t *testing.T) {
-	for _, balance := range []string{"round_robin", "least_requests", "random", "hash(claim:sub)"} {
-		p := pool(t, func(c *Config) { looped(c); c.API.Upstream.Balance = balance }, "http://a", "http://b/v1", "http://c")
-		ex, path := &quiet{someone: someone{claim: "ana"}}, []byte("/x")
-		out := &wire.Outbound{Method: []byte("GET")}
-		one := func() {
-			out.Target = path
-			if err := p.serve(ex, out, true); err != nil {
-				t.Fatal(err)
-			}
-		}
-		for range 20 {
-			one()
-		}
-		if n := testing.AllocsPerRun(500, one); n != 0 {
-			t.Errorf("%s: %v allocations", balance, n)
-		}
-	}
-}
-
 // BenchmarkServe is the pool's work and wire's, without the kernel's;
 // BenchmarkRoundTrip is wire's alone.
 func BenchmarkServe(b *testing.B) {

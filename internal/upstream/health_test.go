@@ -10,36 +10,24 @@ import (
 
 func TestProberThresholds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var script []error
-		asked := 0
+		answers := make(chan error)
 		down := errors.New("down")
 		var changes []bool
-		p := startProber(10*time.Second, func(context.Context) error {
-			asked++
-			if len(script) == 0 {
-				return nil
-			}
-			err := script[0]
-			script = script[1:]
-			return err
-		}, func(healthy bool, why error) {
-			if healthy == (why != nil) {
-				t.Errorf("healthy %v because of %v", healthy, why)
-			}
-			changes = append(changes, healthy)
-		})
+		p := startProber(10*time.Second, func(context.Context) error { return <-answers },
+			func(healthy bool, why error) {
+				if healthy == (why != nil) {
+					t.Errorf("healthy %v because of %v", healthy, why)
+				}
+				changes = append(changes, healthy)
+			})
 		defer p.stop()
 		// play answers one probe after another and says how it ends.
-		play := func(name string, wantUnhealthy bool, answers ...error) {
+		play := func(name string, wantUnhealthy bool, script ...error) {
 			t.Helper()
-			script = answers
-			for range answers {
-				before := asked
-				for asked == before {
-					time.Sleep(time.Second)
-					synctest.Wait()
-				}
+			for _, err := range script {
+				answers <- err
 			}
+			synctest.Wait()
 			if p.unhealthy.Load() != wantUnhealthy {
 				t.Errorf("%s: unhealthy %v, want %v", name, !wantUnhealthy, wantUnhealthy)
 			}

@@ -48,7 +48,10 @@ func TestServeAddressesTheTarget(t *testing.T) {
 		if err != nil || f.status != 200 || string(f.body) != "ok" || f.attempts != 1 || !strings.HasPrefix(f.target, s.url) {
 			t.Fatalf("%s %s: %v, %+v", c.method, c.path, err, f)
 		}
-		if last := got[len(got)-1]; last != c.want {
+		mu.Lock()
+		last := got[len(got)-1]
+		mu.Unlock()
+		if last != c.want {
 			t.Errorf("the upstream saw %q, want %q", last, c.want)
 		}
 	}
@@ -213,6 +216,8 @@ func TestServeStaleKeepAlive(t *testing.T) {
 			t.Fatalf("request %d: %v", i, err)
 		}
 	}
+	mu.Lock()
+	defer mu.Unlock()
 	for body, n := range arrived {
 		if n != 1 {
 			t.Errorf("the request of %d bytes arrived %d times", len(body), n)
