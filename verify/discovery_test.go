@@ -51,8 +51,14 @@ func TestReadMetadata(t *testing.T) {
 
 func TestNewRemoteKeysRefuses(t *testing.T) {
 	for _, c := range []RemoteConfig{
-		{}, {Issuer: "a.test"}, {Issuer: "ftp://a.test"}, {Issuer: "https://"}, {Issuer: "https://u@a.test"}, {Issuer: "https://a.test#x"},
-		{Issuer: "https://a.test", JWKSURL: "http://a.test/k"}, {Issuer: "https://a.test", JWKSURL: "k"},
+		{},
+		{Issuer: "a.test"},
+		{Issuer: "ftp://a.test"},
+		{Issuer: "https://"},
+		{Issuer: "https://u@a.test"},
+		{Issuer: "https://a.test#x"},
+		{Issuer: "https://a.test", JWKSURL: "http://a.test/k"},
+		{Issuer: "https://a.test", JWKSURL: "k"},
 	} {
 		if r, err := NewRemoteKeys(c); err == nil {
 			_ = r.Close()

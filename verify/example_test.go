@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"log"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -27,7 +26,7 @@ func Example() {
 		// Store: verify.Directory("/var/lib/hr") keeps the keys for a restart with the issuer down.
 	})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 	defer func() { _ = keys.Close() }()
 	verifier, err := verify.New(verify.Config{Issuers: []verify.Issuer{{
@@ -37,7 +36,7 @@ func Example() {
 		Audience:   []string{"api://hr"},
 	}}})
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 
 	protect := verify.Middleware(verify.MiddlewareConfig{Verifier: verifier, Scopes: []string{"vacations:read"}})
@@ -52,7 +51,7 @@ func Example() {
 		req.Header.Set("Authorization", authorization)
 		res, err := http.DefaultClient.Do(req)
 		if err != nil {
-			log.Fatal(err)
+			panic(err)
 		}
 		body, _ := io.ReadAll(res.Body)
 		_ = res.Body.Close()

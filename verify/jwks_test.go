@@ -13,7 +13,7 @@ import (
 
 // attack gateway 10: keys that must be ignored, beside one that is good.
 func TestKeySetIgnores(t *testing.T) {
-	small := must(rsa.GenerateKey(rand.Reader, 1024)) //nolint:gosec // the weak key is the point
+	small := must(rsa.GenerateKey(rand.Reader, 1024))
 	ec := jwk("bad", p256b(), nil)
 	for _, c := range []struct {
 		name string
@@ -157,6 +157,7 @@ func secretsOfPublicKey() [][]byte {
 		block, []byte(strings.TrimSpace(string(block))), der, pkcs1,
 		pem.EncodeToMemory(&pem.Block{Type: "RSA PUBLIC KEY", Bytes: pkcs1}),
 		must(json.Marshal(jwk("rsa", rsaKey(), nil))), jwks(jwk("rsa", rsaKey(), nil)),
-		rsaKey().N.Bytes(), {},
+		rsaKey().N.Bytes(),
+		{},
 	}
 }

@@ -113,19 +113,23 @@ func (j *JWS) Verify(k *Key) bool {
 	return k.Allows(j.Algorithm) && j.Algorithm.check(k.pub, j.signed, j.Signature)
 }
 
-var (
-	dot = []byte(".")
-	// strictBase64 also refuses bits behind the last byte that are not zero.
-	strictBase64 = base64.RawURLEncoding.Strict()
-)
+var dot = []byte(".")
 
 // decodePart decodes one part. The standard decoder skips line breaks, so
-// those are looked for.
+// those are looked for; and it ignores bits behind the last byte, so the end is
+// encoded again and compared.
 func decodePart(part []byte) ([]byte, bool) {
 	if len(part) == 0 || bytes.ContainsAny(part, "\r\n") {
 		return nil, false
 	}
-	out := make([]byte, strictBase64.DecodedLen(len(part)))
-	n, err := strictBase64.Decode(out, part)
-	return out[:n], err == nil
+	enc := base64.RawURLEncoding
+	out := make([]byte, enc.DecodedLen(len(part)))
+	n, err := enc.Decode(out, part)
+	if err != nil {
+		return nil, false
+	}
+	var again [4]byte
+	end := again[:enc.EncodedLen(n%3)]
+	enc.Encode(end, out[n-n%3:n])
+	return out[:n], bytes.HasSuffix(part, end)
 }

@@ -95,7 +95,7 @@ func (d Directory) Load(issuer string) ([]byte, error) {
 // Save implements Store. The file is replaced by rename, so that a crash leaves
 // the old one or the new one.
 func (d Directory) Save(issuer string, document []byte) (err error) {
-	if err := os.MkdirAll(string(d), 0o700); err != nil {
+	if err := os.MkdirAll(string(d), 0o700); err != nil { //nolint:gosec // the folder is the operator's, the file name is a hash
 		return err
 	}
 	f, err := os.CreateTemp(string(d), ".jwks-*")
@@ -104,7 +104,7 @@ func (d Directory) Save(issuer string, document []byte) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(f.Name())
+			_ = os.Remove(f.Name()) //nolint:gosec // as above
 		}
 	}()
 	_, err = f.Write(document)
@@ -112,7 +112,7 @@ func (d Directory) Save(issuer string, document []byte) (err error) {
 	if err != nil {
 		return err
 	}
-	return os.Rename(f.Name(), d.path(issuer))
+	return os.Rename(f.Name(), d.path(issuer)) //nolint:gosec // as above
 }
 
 // KeyState is what is known about an issuer's keys, for readiness and diagnosis.

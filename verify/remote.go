@@ -126,7 +126,7 @@ func (r *RemoteKeys) Key(ctx context.Context, kid string, alg Algorithm) (*Key, 
 		return k, nil
 	}
 	for range 2 { // the first fetch may have begun before the key was published
-		f := r.ask(kid)
+		f := r.ask(kid) //nolint:contextcheck // a fetch serves all who wait for it and outlives each of them
 		if f != nil {
 			if err := f.wait(ctx); err != nil {
 				return nil, r.missing(err)
@@ -202,7 +202,7 @@ func (r *RemoteKeys) refetch(ctx context.Context, old *Key, alg Algorithm) (*Key
 		return k, nil
 	}
 	for range 2 { // as in Key
-		f := r.doubt()
+		f := r.doubt() //nolint:contextcheck // a fetch serves all who wait for it and outlives each of them
 		if f == nil {
 			return nil, nil
 		}
@@ -254,7 +254,7 @@ func (f *flight) wait(ctx context.Context) error {
 // Fetch gets discovery and keys now, or joins a fetch that runs, and returns
 // how it ended. It is for start-up and for diagnosis.
 func (r *RemoteKeys) Fetch(ctx context.Context) error {
-	f := r.start(true)
+	f := r.start(true) //nolint:contextcheck // a fetch serves all who wait for it and outlives each of them
 	if f == nil {
 		return errors.New("verify: the keys of " + r.cfg.Issuer + " are closed")
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"math/big"
@@ -23,9 +24,15 @@ func TestAlgorithms(t *testing.T) {
 		key any
 		pub obj
 	}{
-		{RS256, rsaKey(), jwk("k", rsaKey(), nil)}, {RS384, rsaKey(), jwk("k", rsaKey(), nil)}, {RS512, rsaKey(), jwk("k", rsaKey(), nil)},
-		{PS256, rsaKey(), jwk("k", rsaKey(), nil)}, {PS384, rsaKey(), jwk("k", rsaKey(), nil)}, {PS512, rsaKey(), jwk("k", rsaKey(), nil)},
-		{ES256, p256(), jwk("k", p256(), nil)}, {ES384, p384(), jwk("k", p384(), nil)}, {ES512, p521(), jwk("k", p521(), nil)},
+		{RS256, rsaKey(), jwk("k", rsaKey(), nil)},
+		{RS384, rsaKey(), jwk("k", rsaKey(), nil)},
+		{RS512, rsaKey(), jwk("k", rsaKey(), nil)},
+		{PS256, rsaKey(), jwk("k", rsaKey(), nil)},
+		{PS384, rsaKey(), jwk("k", rsaKey(), nil)},
+		{PS512, rsaKey(), jwk("k", rsaKey(), nil)},
+		{ES256, p256(), jwk("k", p256(), nil)},
+		{ES384, p384(), jwk("k", p384(), nil)},
+		{ES512, p521(), jwk("k", p521(), nil)},
 		{EdDSA, edKey(), jwk("k", edKey(), nil)},
 	} {
 		t.Run(string(c.alg), func(t *testing.T) {
@@ -117,7 +124,7 @@ func TestECDSARange(t *testing.T) {
 	v := verifierA(t, nil)
 	raw := string(mint(ES256, p256(), "ec", oktaClaims(nil)))
 	cut := strings.LastIndexByte(raw, '.')
-	good, _ := strictBase64.DecodeString(raw[cut+1:])
+	good, _ := base64.RawURLEncoding.DecodeString(raw[cut+1:])
 	n := p256().Params().N
 	r, s := new(big.Int).SetBytes(good[:32]), new(big.Int).SetBytes(good[32:])
 	pair := func(r, s *big.Int) []byte {

@@ -151,8 +151,12 @@ func TestSealer(t *testing.T) {
 	}
 	// It opens nowhere else and not after any change.
 	for _, elsewhere := range []Place{
-		{"other", at.Kind, at.ID, at.Field}, {at.Tenant, "ap", "p0oa1", at.Field}, {at.Tenant, at.Kind, "0oa2", at.Field},
-		{at.Tenant, at.Kind, at.ID, "secre"}, {at.Tenant, at.Kind, at.ID + "secret", ""}, {},
+		{"other", at.Kind, at.ID, at.Field},
+		{at.Tenant, "ap", "p0oa1", at.Field},
+		{at.Tenant, at.Kind, "0oa2", at.Field},
+		{at.Tenant, at.Kind, at.ID, "secre"},
+		{at.Tenant, at.Kind, at.ID + "secret", ""},
+		{},
 	} {
 		if _, err := old.Open(sealed, elsewhere); !fault.Is(err, fault.Denied) {
 			t.Errorf("opened at %+v: %v", elsewhere, err)

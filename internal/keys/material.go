@@ -25,7 +25,7 @@ func generate(ctx context.Context, alg verify.Algorithm) (crypto.Signer, error) 
 	if err := context.Cause(ctx); err != nil {
 		return nil, fault.Because(err, fault.Unavailable, "no key is made while stopping")
 	}
-	switch alg { //nolint:exhaustive // what is not listed is refused
+	switch alg {
 	case verify.RS256, verify.PS256:
 		return rsa.GenerateKey(rand.Reader, rsaBits)
 	case verify.ES256:

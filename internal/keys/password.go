@@ -98,7 +98,7 @@ func (p *Passwords) Check(ctx context.Context, phc, password string) (ok, rehash
 	if len(password) > maxPassword {
 		return false, false, nil
 	}
-	got, err := p.derive(ctx, password, salt, params, uint32(len(tag))) //nolint:gosec // parsePHC bounds it
+	got, err := p.derive(ctx, password, salt, params, uint32(len(tag)))
 	if err != nil {
 		return false, false, err
 	}

@@ -144,10 +144,10 @@ func LoadSealer(path, env string) (*Sealer, error) {
 		}
 		return s, nil
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator's own path
+	raw, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = createSealKey(path); err == nil {
-			raw, err = os.ReadFile(path) //nolint:gosec // as above
+			raw, err = os.ReadFile(path)
 		}
 	}
 	if err != nil {

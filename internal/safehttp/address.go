@@ -1,6 +1,9 @@
 package safehttp
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // block is a range of addresses and what it is.
 type block struct {
@@ -52,14 +55,20 @@ var private = []block{
 	{netip.MustParsePrefix("2001:10::/28"), "a special address"},       // RFC 4843
 }
 
-var (
-	// global is all of IPv6 that is given out for use on the Internet.
-	global     = netip.MustParsePrefix("2000::/3")
-	sixToFour  = netip.MustParsePrefix("2002::/16")       // RFC 3056: IPv4 in bytes 2 to 5
-	translated = netip.MustParsePrefix("64:ff9b::/96")    // RFC 6052: IPv4 at the end
-	compatible = netip.MustParsePrefix("::/96")           // RFC 4291 section 2.5.5.1: IPv4 at the end
-	mappedOld  = netip.MustParsePrefix("::ffff:0:0:0/96") // RFC 2765: IPv4 at the end
-)
+// global is all of IPv6 that leads to the Internet: what is given out for use
+// there, and what translates to IPv4.
+var global = []netip.Prefix{netip.MustParsePrefix("2000::/3"), netip.MustParsePrefix("64:ff9b::/96")}
+
+// carriers are the ranges of IPv6 that hold an address of IPv4, and at which byte.
+var carriers = []struct {
+	prefix netip.Prefix
+	at     int
+}{
+	{netip.MustParsePrefix("2002::/16"), 2},        // 6to4, RFC 3056
+	{netip.MustParsePrefix("64:ff9b::/96"), 12},    // NAT64, RFC 6052
+	{netip.MustParsePrefix("::/96"), 12},           // IPv4-compatible, RFC 4291 section 2.5.5.1
+	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // SIIT, RFC 2765
+}
 
 // refused says what is wrong with an address, or returns "". An address of IPv6
 // that carries one of IPv4 is judged by both.
@@ -89,7 +98,7 @@ func refused(ip netip.Addr, allowPrivate bool) string {
 			return what
 		}
 	}
-	if !global.Contains(ip) && !translated.Contains(ip) {
+	if !slices.ContainsFunc(global, func(p netip.Prefix) bool { return p.Contains(ip) }) {
 		return "a reserved address"
 	}
 	return ""
@@ -98,14 +107,13 @@ func refused(ip netip.Addr, allowPrivate bool) string {
 // embedded returns the IPv4 address that an IPv6 one stands for.
 func embedded(ip netip.Addr) (netip.Addr, bool) {
 	b := ip.As16()
-	switch {
-	case sixToFour.Contains(ip):
-		return netip.AddrFrom4([4]byte(b[2:6])), true
-	case translated.Contains(ip), compatible.Contains(ip), mappedOld.Contains(ip):
-		return netip.AddrFrom4([4]byte(b[12:16])), true
-	case b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe: // ISATAP, RFC 5214
-		return netip.AddrFrom4([4]byte(b[12:16])), true
-	default:
-		return netip.Addr{}, false
+	for _, c := range carriers {
+		if c.prefix.Contains(ip) {
+			return netip.AddrFrom4([4]byte(b[c.at : c.at+4])), true
+		}
 	}
+	if b[8]&^2 == 0 && b[9] == 0 && b[10] == 0x5e && b[11] == 0xfe { // ISATAP, RFC 5214
+		return netip.AddrFrom4([4]byte(b[12:16])), true
+	}
+	return netip.Addr{}, false
 }

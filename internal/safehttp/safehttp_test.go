@@ -6,7 +6,7 @@ import (
 	"context"
 	"crypto/x509"
 	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -312,7 +312,7 @@ func TestProxyOfTheEnvironmentIsNotUsed(t *testing.T) {
 
 func TestTLSIsChecked(t *testing.T) {
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "ok") }))
-	s.Config.ErrorLog = log.New(io.Discard, "", 0) // refused handshakes are the point
+	s.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0) // refused handshakes are the point
 	s.StartTLS()
 	defer s.Close()
 	_, port, _ := net.SplitHostPort(s.Listener.Addr().String())
