@@ -42,19 +42,27 @@ type localAccess struct {
 	Token   string `json:"token"`
 }
 
-// writeJSON puts v in place by rename, so that a reader sees all of it or nothing.
-// Only the owner may read it: it holds secrets.
-func writeJSON(path string, v any) (err error) {
-	defer fault.Wrap(&err, "write %s", path)
+// writeJSON keeps v in a file as writeFile does.
+func writeJSON(path string, v any) error {
 	b, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
+	return writeFile(path, append(b, '\n'))
+}
+
+// writeFile puts b in place by rename, so that a reader sees all of it or nothing,
+// also after a crash. Only the owner may read it: these files hold secrets.
+func writeFile(path string, b []byte) (err error) {
+	defer fault.Wrap(&err, "write %s", path)
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(append(b, '\n'))
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
 	if e := f.Close(); err == nil {
 		err = e
 	}

@@ -30,7 +30,13 @@ const (
 func (c *claimHeader) value(b []byte, t *verify.Token) ([]byte, bool) {
 	switch c.fixed {
 	case factUser:
-		return appendClaim(b, t.UserID, 0), t.UserID != ""
+		// An app that acts for itself is its own subject (RFC 9068 section 2.2): then
+		// X-User-ID equals X-Client-ID, and no upstream meets a caller without a name.
+		who := t.UserID
+		if who == "" {
+			who = t.Subject
+		}
+		return appendClaim(b, who, 0), who != ""
 	case factClient:
 		return appendClaim(b, t.ClientID, 0), t.ClientID != ""
 	case factScopes:

@@ -1,0 +1,49 @@
+package app
+
+import (
+	"context"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/admin"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+)
+
+// administrators says whose API token it is. It implements admin.Authenticator.
+type administrators struct {
+	local    string // of this process, for commands on this machine (docs/adr/0004)
+	setup    string // GATEHOUSE_SETUP_TOKEN; "" for none
+	identity func() *identity
+}
+
+func newAdministrators(setup string, id func() *identity) *administrators {
+	return &administrators{local: keys.Secret(256), setup: setup, identity: id}
+}
+
+// Authenticate implements admin.Authenticator.
+func (a *administrators) Authenticate(ctx context.Context, token string) (admin.Actor, error) {
+	switch {
+	case keys.Equal(token, a.local):
+		return admin.Actor{ID: "local", Name: "local administrator"}, nil
+	case a.setup != "" && keys.Equal(token, a.setup):
+		return admin.Actor{ID: "setup", Name: "setup token"}, nil
+	}
+	id := a.identity()
+	if id == nil {
+		return admin.Actor{}, errStoreDown()
+	}
+	var actor admin.Actor
+	err := id.ledger.View(ctx, func(tx *ledger.Tx) error {
+		t, err := access.FindAPIToken(tx, token)
+		if err != nil {
+			return err
+		}
+		actor = admin.Actor{ID: t.Value.User, Name: t.Value.Name}
+		return nil
+	})
+	if fault.Is(err, fault.NotFound) {
+		err = fault.New(fault.Unauthenticated, "the API token is not valid")
+	}
+	return actor, err
+}

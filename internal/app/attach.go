@@ -1,0 +1,296 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"gatehouse/client"
+	"gatehouse/internal/admin"
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/config"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/store"
+	"gatehouse/internal/telemetry"
+	"gatehouse/internal/tenant"
+)
+
+// retryStore is how often a store that is down is tried again.
+const retryStore = 2 * time.Second
+
+// attach brings up what stands on the store and loads the configuration. When the
+// store is down and a snapshot is on disk, the gateway serves that, and the rest
+// follows when the store is back.
+func (a *App) attach(ctx context.Context, file *config.File) error {
+	a.tokens = newAdministrators(a.settings.SetupToken, a.current)
+	a.health.Register(telemetry.Check{Name: "store", Probe: a.storeStatus})
+	a.health.Register(telemetry.Check{Name: "configuration", Required: true, Probe: a.configurationStatus})
+	err := a.connect(ctx, file)
+	if err == nil || !fault.Is(err, fault.Unavailable) {
+		return err
+	}
+	if e := a.fromDisk(ctx); e != nil {
+		if fs := fault.Of(err); fs != nil {
+			return fmt.Errorf("the store cannot be reached (%w) and there is no snapshot to serve from in %s: %w", err, a.settings.Data, e)
+		}
+		return err
+	}
+	a.log.Warn("the store is down; the gateway serves the snapshot on disk, the rest follows when the store is back",
+		"revision", a.node.gateway.Revision(), "error", err)
+	a.work.Go(func() { a.reconnect(file) })
+	return nil
+}
+
+// connect opens the store and all that stands on it.
+func (a *App) connect(ctx context.Context, file *config.File) error {
+	db, err := store.Open(ctx, store.Config{URL: a.settings.Store})
+	if err != nil {
+		return err
+	}
+	id, err := openIdentity(ctx, identityConfig{
+		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Metrics: a.metrics, Log: a.log, Now: time.Now,
+	})
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
+	a.mu.Lock()
+	a.identity = id
+	a.mu.Unlock()
+	ctx = withTenant(ctx)
+	if err := a.node.log.replace(func() ([]cluster.Revocation, error) { return id.revocations(ctx, time.Now()) }); err != nil {
+		return err
+	}
+	if err := a.node.context.open(ctx); err != nil {
+		return err
+	}
+	if a.config.Dev {
+		if err := a.seed(ctx, id, file); err != nil {
+			return err
+		}
+	}
+	if file, err = a.latest(file); err != nil {
+		return err
+	}
+	confs := a.configurations(id)
+	if _, err := confs.apply(ctx, fileActor(file), file, applyOptions{Reason: "start"}); err != nil {
+		return err
+	}
+	if a.config.Dev {
+		if err := a.exampleTokens(ctx, id); err != nil {
+			return err
+		}
+	}
+	a.identityPages.set(id.handler)
+	a.admin.set(admin.New(admin.Config{
+		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway},
+		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
+		Status: a.status, Tenant: tenant.Default, Log: a.log,
+	}))
+	return nil
+}
+
+// latest returns the file as it is now, if it is still right: after a long wait
+// for the store it may have changed.
+func (a *App) latest(file *config.File) (*config.File, error) {
+	if a.config.File == "" {
+		return file, nil
+	}
+	now, problems := a.readFile("")
+	if len(problems) > 0 {
+		a.log.Warn("the configuration file is broken now; what was read at the start is used", "error", problems)
+		return file, nil
+	}
+	return now, nil
+}
+
+func (a *App) configurations(id *identity) *configurations {
+	return &configurations{identity: id, node: a.node, dev: a.config.Dev}
+}
+
+// fileActor is whom history names for what a file declares.
+func fileActor(f *config.File) ledger.Actor {
+	return ledger.Actor{Type: "file", ID: f.Name, Name: f.Name}
+}
+
+// fromDisk serves what was kept by an earlier run.
+func (a *App) fromDisk(ctx context.Context) error {
+	known, err := a.node.log.recall()
+	if err != nil {
+		return err
+	}
+	if !known {
+		return fmt.Errorf("no revocations were kept either: %w", fs.ErrNotExist)
+	}
+	if err := a.node.gateway.LoadFromDisk(ctx); err != nil {
+		return err
+	}
+	a.node.member.Running(tenant.Default, a.node.gateway.Revision())
+	if err := a.node.context.open(ctx); err != nil {
+		a.log.Warn("upstreams are not told who calls in X-Gatehouse-Context until the store is back", "error", err)
+	}
+	return nil
+}
+
+// reconnect tries until the store is back.
+func (a *App) reconnect(file *config.File) {
+	tick := time.NewTicker(retryStore)
+	defer tick.Stop()
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		err := a.connect(a.ctx, file)
+		if err == nil {
+			a.log.Info("the store is back", "revision", a.node.gateway.Revision())
+			return
+		}
+		a.mu.Lock()
+		id := a.identity
+		a.identity = nil
+		a.mu.Unlock()
+		if id != nil {
+			_ = id.close()
+		}
+		if !fault.Is(err, fault.Unavailable) {
+			a.log.Error("the store is back, but it cannot be used", "error", err)
+		}
+	}
+}
+
+// follow starts what goes on by itself: watching the file, following revisions of
+// other nodes, tending the ring of the context's signer.
+func (a *App) follow() {
+	if a.config.File != "" {
+		a.work.Go(a.watch)
+	}
+	a.work.Go(a.followRevisions)
+	a.work.Go(func() {
+		tick := time.NewTicker(time.Minute)
+		defer tick.Stop()
+		for {
+			select {
+			case <-a.ctx.Done():
+				return
+			case now := <-tick.C:
+				a.node.revoked.RemoveExpired(now)
+				if err := a.node.context.open(a.ctx); err != nil && a.ctx.Err() == nil {
+					a.log.Warn("the keys that sign X-Gatehouse-Context could not be tended", "error", err)
+				}
+			}
+		}
+	})
+}
+
+// watch applies the file whenever it changes. A broken file changes nothing: what
+// runs goes on, and the log and /readyz say what is wrong.
+func (a *App) watch() {
+	w, err := config.NewWatcher(config.WatcherConfig{Path: a.config.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
+	if err == nil {
+		err = w.Run(a.ctx)
+	}
+	if err != nil && a.ctx.Err() == nil {
+		a.log.Error("the configuration file is not watched any more; restart to load changes of it", "error", err)
+	}
+}
+
+func (a *App) reload() {
+	file, problems := a.readFile("")
+	if len(problems) > 0 {
+		a.reloadFailed(problems)
+		return
+	}
+	id := a.current()
+	if id == nil {
+		a.reloadFailed(errStoreDown())
+		return
+	}
+	d, err := a.configurations(id).apply(withTenant(a.ctx), fileActor(file), file, applyOptions{Reason: "the file has changed"})
+	if err != nil {
+		a.reloadFailed(err)
+		return
+	}
+	a.broken.Store(nil)
+	a.log.Info("the configuration was reloaded", "revision", d.Revision, "changes", len(d.Changes))
+}
+
+func (a *App) reloadFailed(err error) {
+	if a.ctx.Err() != nil {
+		return
+	}
+	text := err.Error()
+	a.broken.Store(&text)
+	a.metrics.Reload(false)
+	a.log.Error("the configuration was not reloaded; what was running goes on", "file", a.config.File, "error", err)
+}
+
+// followRevisions serves what others have changed: another node, or a call of the
+// management API that this node did not make.
+func (a *App) followRevisions() {
+	for {
+		select {
+		case <-a.ctx.Done():
+			return
+		case <-a.node.wake:
+		}
+		id := a.current()
+		if id == nil {
+			continue
+		}
+		if err := a.configurations(id).serve(withTenant(a.ctx)); err != nil && a.ctx.Err() == nil {
+			a.log.Error("a new revision is not served; what was running goes on", "error", err)
+		}
+	}
+}
+
+func (a *App) storeStatus(ctx context.Context) telemetry.Status {
+	id := a.current()
+	if id == nil {
+		return telemetry.Status{State: telemetry.Degraded, Detail: "down: the gateway serves its snapshot, sign-in and changes wait"}
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if err := id.db.Ping(ctx); err != nil {
+		return telemetry.Status{State: telemetry.Degraded, Detail: "does not answer: the gateway goes on, changes are answered 503"}
+	}
+	return telemetry.Status{Detail: id.db.Engine()}
+}
+
+func (a *App) configurationStatus(context.Context) telemetry.Status {
+	s := a.node.gateway.Status()
+	switch broken := a.broken.Load(); {
+	case s.Revision == 0:
+		return telemetry.Status{State: telemetry.Failing, Detail: "nothing is loaded"}
+	case broken != nil:
+		return telemetry.Status{State: telemetry.Degraded, Detail: fmt.Sprintf("revision %d goes on, the file was refused: %s", s.Revision, *broken)}
+	case s.FromDisk:
+		return telemetry.Status{State: telemetry.Degraded, Detail: fmt.Sprintf("revision %d from disk", s.Revision)}
+	}
+	return telemetry.Status{Detail: fmt.Sprintf("revision %d", s.Revision)}
+}
+
+// status answers GET /gatehouse/v1/status.
+func (a *App) status(ctx context.Context) (client.Status, error) {
+	id := a.current()
+	if id == nil {
+		return client.Status{}, errStoreDown()
+	}
+	head, err := id.ledger.Head(withTenant(ctx))
+	if err != nil {
+		return client.Status{}, err
+	}
+	s := client.Status{Version: a.config.Version, Tenant: string(tenant.Default), Revision: int64(head), Started: a.started}
+	for _, n := range a.bus.Nodes() {
+		if revision, ok := n.Revisions[tenant.Default]; ok {
+			s.Nodes = append(s.Nodes, client.Node{Name: n.ID, Revision: revision})
+		}
+	}
+	return s, nil
+}
+
+var _ http.Handler = (*later)(nil)

@@ -1,0 +1,108 @@
+package app
+
+import (
+	"context"
+	"strings"
+
+	"gatehouse/internal/config"
+	"gatehouse/internal/gateway"
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/spec"
+	"gatehouse/verify"
+)
+
+// TestResult is what came of one line under "tests".
+type TestResult struct {
+	Text   string `json:"test"`
+	Source string `json:"source"`
+	Passed bool   `json:"passed"`
+	Got    string `json:"got"` // allow, or deny and the reason
+}
+
+// CheckFile compiles a configuration as a gateway would and runs its tests. It
+// needs no store and no network. The error says what does not compile.
+func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
+	verifier, err := verify.New(verify.Config{})
+	if err != nil {
+		return nil, err
+	}
+	gw, err := gateway.New(gateway.Config{
+		Backend: func(spec.API, gateway.Backend) (gateway.Backend, error) { return unreachable{}, nil },
+		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
+			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
+		},
+		Verifier:    verifier,
+		Revocations: gateway.NewRevocations(gateway.RevocationsConfig{Loaded: true}),
+		Limiter:     ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
+	})
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = gw.Close() }()
+	return runTests(ctx, gw, f)
+}
+
+// runTests decides each test of the file with the gateway's own steps.
+func runTests(ctx context.Context, gw *gateway.Gateway, f *config.File) ([]TestResult, error) {
+	snapshot := withBuiltins(f.Declared, func(name string) (url string, audience []string, ok bool) {
+		return "https://builtin.invalid/oauth2/" + name, []string{"api://" + name}, true
+	})
+	list := make([]gateway.Hypothetical, len(f.Tests))
+	for i, t := range f.Tests {
+		list[i] = gateway.Hypothetical{Method: t.Method, Host: t.Host, Path: t.Path, From: t.From, User: t.User, Scopes: t.Scopes, Groups: t.Groups}
+	}
+	traces, err := gw.ExplainWith(ctx, snapshot, list)
+	if err != nil {
+		return nil, err
+	}
+	out := make([]TestResult, len(traces))
+	for i, tr := range traces {
+		t := f.Tests[i]
+		r := TestResult{Text: t.Text, Source: t.At.String(), Got: "allow", Passed: t.Allow == tr.Allowed}
+		if !tr.Allowed {
+			r.Got = strings.TrimSpace("deny " + tr.Decision.Reason)
+			r.Passed = !t.Allow && (t.Reason == "" || t.Reason == tr.Decision.Reason)
+		}
+		out[i] = r
+	}
+	return out, nil
+}
+
+// withBuiltins returns the snapshot with the addresses and default audiences of
+// built-in servers filled in. A server that is not there keeps an empty address,
+// which does not compile.
+func withBuiltins(s spec.Snapshot, server func(name string) (url string, audience []string, ok bool)) spec.Snapshot {
+	list := make([]spec.Issuer, len(s.Issuers))
+	copy(list, s.Issuers)
+	for i := range list {
+		if list[i].Builtin == "" {
+			continue
+		}
+		url, audience, ok := server(list[i].Builtin)
+		if !ok {
+			continue
+		}
+		list[i].URL = url
+		if len(list[i].Audience) == 0 {
+			list[i].Audience = audience
+		}
+	}
+	s.Issuers = list
+	return s
+}
+
+// unreachable is the backend of a gateway that only decides.
+type unreachable struct{}
+
+// Serve implements gateway.Backend.
+func (unreachable) Serve(*gateway.Exchange) error {
+	return gateway.Refuse(gateway.ReasonUpstreamUnreachable, nil, "this gateway only decides")
+}
+
+// noKeys are the keys of a gateway that verifies nothing.
+type noKeys struct{}
+
+// Key implements verify.KeySource.
+func (noKeys) Key(context.Context, string, verify.Algorithm) (*verify.Key, error) {
+	return nil, &verify.Error{Reason: verify.ReasonIssuerUnreachable, Detail: "this gateway only decides"}
+}

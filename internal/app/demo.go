@@ -1,0 +1,179 @@
+package app
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/config"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/ledger"
+)
+
+const (
+	demoApp   = "Demo client"
+	demoGroup = "employees"
+	demoToken = "Demo administrator's token"
+)
+
+// demoPeople are the users of the demo tenant; the first administers it.
+func demoPeople() []directory.Profile {
+	return []directory.Profile{
+		{Login: "ana@example.com", Email: "ana@example.com", FirstName: "Ana", LastName: "Example"},
+		{Login: "ben@example.com", Email: "ben@example.com", FirstName: "Ben", LastName: "Example"},
+	}
+}
+
+// seed makes the demo tenant: an app with a fresh secret, people with fresh
+// passwords, an administrator's API token, and every scope that the file names.
+// Nothing of it has a fixed secret, and what an earlier run handed out ends here.
+func (a *App) seed(ctx context.Context, id *identity, file *config.File) (err error) {
+	defer fault.Wrap(&err, "make the demo tenant")
+	actor := ledger.System("demo")
+	d := &Demo{Issuer: a.addresses.Identity + "/oauth2/default"}
+	if d.ClientID, d.ClientSecret, err = seedApp(ctx, id, actor); err != nil {
+		return err
+	}
+	admin, err := a.seedPeople(ctx, id, actor, d)
+	if err != nil {
+		return err
+	}
+	if a.addresses.APIToken, err = seedAPIToken(ctx, id, actor, admin); err != nil {
+		return err
+	}
+	a.addresses.Demo = d
+	if len(file.Declared.APIs) > 0 {
+		d.API = a.addresses.Gateway + file.Declared.APIs[0].BasePath
+	}
+	_, err = id.access.EnsureScopes(ctx, actor, access.DefaultServer, fileScopes(file), "named by "+file.Name)
+	return err
+}
+
+// fileScopes returns every scope that a route names, whatever issuer it is for.
+func fileScopes(file *config.File) (all []string) {
+	for _, api := range file.Declared.APIs {
+		all = append(all, scopesOf(api)...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+func seedApp(ctx context.Context, id *identity, actor ledger.Actor) (clientID, secret string, err error) {
+	found, err := id.access.FindApp(ctx, demoApp)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		made, err := id.access.CreateApp(ctx, actor, access.NewApp{Label: demoApp, Owner: "demo"})
+		return made.ID, made.Secret, err
+	case err != nil:
+		return "", "", err
+	}
+	// The old secret cannot be shown again, so it goes.
+	for _, s := range found.Value.Secrets {
+		if err := id.access.SetSecretStatus(ctx, actor, found.ID, s.ID, access.Inactive); err != nil {
+			return "", "", err
+		}
+		if err := id.access.DeleteSecret(ctx, actor, found.ID, s.ID); err != nil {
+			return "", "", err
+		}
+	}
+	secret, err = id.access.RotateSecret(ctx, actor, found.ID)
+	return found.ID, secret, err
+}
+
+// seedPeople returns the id of the first, who administers the tenant.
+func (a *App) seedPeople(ctx context.Context, id *identity, actor ledger.Actor, d *Demo) (admin string, err error) {
+	group, err := id.people.FindGroup(ctx, demoGroup)
+	if fault.Is(err, fault.NotFound) {
+		group, err = id.people.CreateGroup(ctx, actor, directory.Group{Name: demoGroup, Description: "Everybody who is on the demo's payroll."})
+	}
+	if err != nil {
+		return "", err
+	}
+	for _, p := range demoPeople() {
+		password := dummyPassword()
+		user, err := id.people.FindUser(ctx, p.Login)
+		switch {
+		case fault.Is(err, fault.NotFound):
+			if user, err = id.people.CreateUser(ctx, actor, directory.NewUser{Profile: p, Password: password}); err != nil {
+				return "", err
+			}
+			if err := id.people.AddMember(ctx, actor, group.ID, user.ID); err != nil {
+				return "", err
+			}
+		case err != nil:
+			return "", err
+		default:
+			if err := id.people.SetPassword(ctx, actor, user.ID, password); err != nil {
+				return "", err
+			}
+		}
+		if admin == "" {
+			admin = user.ID
+		}
+		d.Users = append(d.Users, DemoUser{Login: p.Login, Password: password})
+	}
+	return admin, nil
+}
+
+func seedAPIToken(ctx context.Context, id *identity, actor ledger.Actor, user string) (token string, err error) {
+	_, err = id.ledger.Update(ctx, actor, "a token for this run of the demo", func(tx *ledger.Tx) error {
+		for old, err := range access.APITokens.All(tx, ledger.Query{By: "name", Equal: []string{demoToken}}) {
+			if err != nil {
+				return err
+			}
+			if err := access.APITokens.Delete(tx, old.ID, 0); err != nil {
+				return err
+			}
+		}
+		token, err = access.CreateAPIToken(tx, demoToken, user, time.Time{})
+		return err
+	})
+	return token, err
+}
+
+// demoClient returns the client id of the demo's app, "" outside of dev.
+func (a *App) demoClient() string {
+	if a.addresses.Demo == nil {
+		return ""
+	}
+	return a.addresses.Demo.ClientID
+}
+
+// exampleTokens mints the two tokens of the commands that `dev` prints.
+func (a *App) exampleTokens(ctx context.Context, id *identity) error {
+	if a.config.File != "" {
+		return nil
+	}
+	target, err := id.target(ctx, access.DefaultServer)
+	if err != nil {
+		return err
+	}
+	mint := func(scope string) (string, error) {
+		t, err := id.issuer.Issue(ctx, target, grant.IssueRequest{ClientID: a.demoClient(), Scopes: []string{scope}})
+		return t.AccessToken, err
+	}
+	may, err := mint("vacations:read")
+	if err != nil {
+		return err
+	}
+	mayNot, err := mint("payroll:write")
+	if err != nil {
+		return err
+	}
+	url := a.addresses.Gateway + "/hr/vacations/ana"
+	a.calls = [2]welcomeCall{
+		{"A call that is allowed:", fmt.Sprintf("curl -H 'Authorization: Bearer %s' %s", may, url)},
+		{"The same call without the scope it needs; the answer says why:", fmt.Sprintf("curl -H 'Authorization: Bearer %s' %s", mayNot, url)},
+	}
+	return nil
+}
+
+// Welcome returns what `dev` prints once everything serves.
+func (a *App) Welcome() string { return a.addresses.welcome(a.calls[0], a.calls[1]) }
+
+func joined(list []string) string { return strings.Join(list, " ") }

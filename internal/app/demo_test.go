@@ -1,0 +1,136 @@
+package app_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"gatehouse/client"
+)
+
+// The demo API is the first thing that anybody sees: what is allowed, what is
+// not, and why.
+func TestDemo(t *testing.T) {
+	p := start(t, "")
+	reads, writes := p.token("vacations:read"), p.token("payroll:write")
+
+	a := p.call(http.MethodGet, "/hr/vacations/ana", reads)
+	if a.Status != http.StatusOK {
+		t.Fatalf("allowed call: %d %s", a.Status, a.Body)
+	}
+	got := a.json(t)
+	if got["path"] != "/vacations/ana" || got["method"] != "GET" {
+		t.Errorf("the upstream saw %v %v", got["method"], got["path"])
+	}
+	headers, _ := got["headers"].(map[string]any)
+	for name, want := range map[string]string{"X-Client-Id": p.Ready().Demo.ClientID, "X-Granted-Scopes": "vacations:read"} {
+		if v, _ := headers[name].([]any); len(v) != 1 || v[0] != want {
+			t.Errorf("%s = %v, want once %q", name, headers[name], want)
+		}
+	}
+	for _, name := range []string{"X-Request-Id", "X-Forwarded-For", "Traceparent", "X-Gatehouse-Context", "X-User-Id"} {
+		if v, _ := headers[name].([]any); len(v) != 1 || v[0] == "" {
+			t.Errorf("%s = %v, want it once", name, headers[name])
+		}
+	}
+	if headers["Authorization"] != nil {
+		t.Error("the token reached the upstream")
+	}
+
+	for _, c := range []struct {
+		name, method, path, token string
+		status                    int
+		reason                    string
+	}{
+		{"no token", "GET", "/hr/vacations/ana", "", 401, "no_token"},
+		{"the wrong scope", "GET", "/hr/vacations/ana", writes, 403, "missing_scope"},
+		{"not an employee", "PUT", "/hr/direct-deposit/ana", writes, 403, "group_required"},
+		{"no such operation", "GET", "/hr/payslips", reads, 404, "no_route"},
+		{"the wrong method", "DELETE", "/hr/vacations/ana", reads, 405, "method_not_allowed"},
+		{"a broken token", "GET", "/hr/vacations/ana", reads + "x", 401, "bad_signature"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			a := p.call(c.method, c.path, c.token)
+			v := a.json(t)
+			if a.Status != c.status || v["reason"] != c.reason && !(c.reason == "bad_signature" && v["reason"] == "token_malformed") {
+				t.Errorf("%d %v, want %d %s\n%s", a.Status, v["reason"], c.status, c.reason, a.Body)
+			}
+			decision := "deny"
+			if c.status == http.StatusUnauthorized {
+				decision = "challenge"
+			}
+			if d := a.Header.Get("Gatehouse-Decision"); d != decision+"; reason="+v["reason"].(string) {
+				t.Errorf("Gatehouse-Decision: %q", d)
+			}
+			id := a.Header.Get("X-Request-Id")
+			if id == "" || v["request_id"] != id {
+				t.Errorf("request id %q, in the body %v", id, v["request_id"])
+			}
+			d, err := p.admin().Decision(t.Context(), id)
+			if err != nil {
+				t.Fatalf("explain: %v", err)
+			}
+			if d.Decision != decision || d.Reason != v["reason"] || len(d.Steps) == 0 {
+				t.Errorf("explained as %+v", d)
+			}
+			page := p.request(http.MethodGet, v["type"].(string), "", "")
+			if page.Status != http.StatusOK || !strings.Contains(page.Body, c.reason) && !strings.Contains(page.Body, v["reason"].(string)) {
+				t.Errorf("the reason's page %v answers %d", v["type"], page.Status)
+			}
+		})
+	}
+	if a := p.call(http.MethodGet, "/hr/health", ""); a.Status != http.StatusOK {
+		t.Errorf("the public operation answers %d", a.Status)
+	}
+	// An employee with the scope may.
+	tok, err := p.admin().Mint(t.Context(), client.TokenRequest{User: "ana@example.com", Scopes: []string{"payroll:write"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if a := p.call(http.MethodPut, "/hr/direct-deposit/ana", tok.AccessToken); a.Status != http.StatusOK {
+		t.Errorf("an employee is answered %d %s", a.Status, a.Body)
+	}
+}
+
+// What `dev` prints can be copied.
+func TestWelcomeNamesWhatServes(t *testing.T) {
+	p := start(t, "")
+	w := p.Welcome()
+	for _, want := range []string{p.Ready().Gateway, p.Ready().Identity, p.Ready().Console, "curl -H"} {
+		if !strings.Contains(w, want) {
+			t.Errorf("the welcome does not name %q:\n%s", want, w)
+		}
+	}
+	if strings.Contains(w, p.Ready().Demo.ClientSecret) || strings.Contains(w, p.Ready().APIToken) {
+		t.Error("the welcome shows a secret")
+	}
+}
+
+// When the revocation call has returned, the token is dead.
+func TestRevokedTokenIsRefusedBeforeTheCallReturns(t *testing.T) {
+	p := start(t, "")
+	d := p.Ready().Demo
+	for range 20 {
+		token := p.token("vacations:read")
+		if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusOK {
+			t.Fatalf("before: %d", a.Status)
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, d.Issuer+"/v1/revoke", strings.NewReader("token="+token))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.SetBasicAuth(d.ClientID, d.ClientSecret)
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		res, err := p.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK {
+			t.Fatalf("revoke answers %d", res.StatusCode)
+		}
+		if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusUnauthorized || a.json(t)["reason"] != "revoked" {
+			t.Fatalf("after: %d %s", a.Status, a.Body)
+		}
+	}
+}

@@ -1,0 +1,208 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"sync"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/authserver"
+	"gatehouse/internal/catalog"
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/store"
+	"gatehouse/internal/telemetry"
+	"gatehouse/internal/tenant"
+)
+
+// identity is everything that stands on the store: the ledger, the domain
+// services and the authorization server. It exists once the store is open.
+type identity struct {
+	db      *store.DB
+	ledger  *ledger.Ledger
+	views   *access.Views
+	access  *access.Service
+	people  *directory.Service
+	rings   *grant.Rings
+	issuer  *grant.Issuer
+	audit   *audit.Writer
+	handler http.Handler
+	bus     *cluster.Local
+	url     string
+
+	revoked *authserver.RevokedSet
+	members []*cluster.Member
+	stop    context.CancelFunc
+	work    sync.WaitGroup
+}
+
+// identityConfig is what openIdentity needs.
+type identityConfig struct {
+	URL     string // of the identity listener, without trailing slash
+	DB      *store.DB
+	Sealer  *keys.Sealer
+	Bus     *cluster.Local
+	Metrics *telemetry.Metrics
+	Log     *slog.Logger
+	Now     func() time.Time
+}
+
+// newRegistry returns every kind that this program keeps.
+func newRegistry() (*ledger.Registry, error) {
+	var all []ledger.AnyKind
+	all = append(all, access.Kinds()...)
+	all = append(all, directory.Kinds()...)
+	all = append(all, catalog.Kinds()...)
+	return ledger.NewRegistry(all...)
+}
+
+// openIdentity composes the identity half over an open store and makes what the
+// default tenant always has.
+func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error) {
+	defer fault.Wrap(&err, "start the authorization server")
+	registry, err := newRegistry()
+	if err != nil {
+		return nil, err
+	}
+	id := &identity{db: c.DB, bus: c.Bus, url: c.URL}
+	id.audit = audit.NewWriter(audit.WriterConfig{
+		Sink: c.DB, NewID: func() string { return keys.ID("evt") }, Now: c.Now, Log: c.Log,
+	})
+	if id.ledger, err = ledger.New(ledger.Config{
+		Store: c.DB.Ledger(), Registry: registry, Clock: c.Now,
+		// The bus of one process calls its members, which only take a note.
+		Committed: func(t tenant.ID, r ledger.Revision) {
+			_ = c.Bus.PublishRevision(context.WithoutCancel(ctx), t, int64(r))
+		},
+	}); err != nil {
+		return nil, err
+	}
+	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Now: c.Now, Log: c.Log})
+	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
+	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings})
+	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.audit})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Now: c.Now})
+	if err != nil {
+		return nil, err
+	}
+	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
+	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
+	token := grant.New(grant.Config{Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log})
+	id.revoked = authserver.NewRevokedSet()
+	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
+	id.handler, err = authserver.New(authserver.Config{
+		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
+		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
+		Revocations: c.DB, Bus: c.Bus, Revoked: id.revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := id.join(ctx, c); err != nil {
+		id.leave()
+		return nil, err
+	}
+	id.run(ctx)
+	return id, nil
+}
+
+// join puts the identity half on the bus, and reads the store after that, so that
+// nothing falls in between.
+func (id *identity) join(ctx context.Context, c identityConfig) error {
+	for _, part := range []struct {
+		name string
+		sub  cluster.Subscriber
+	}{{"identity", id.views}, {"introspection", id.revoked}} {
+		m, err := c.Bus.Join(part.name, "identity", part.sub)
+		if err != nil {
+			return err
+		}
+		id.members = append(id.members, m)
+	}
+	list, err := id.revocations(ctx, c.Now())
+	if err != nil {
+		return err
+	}
+	id.revoked.Load(list)
+	return id.access.EnsureTenant(tenant.With(ctx, tenant.Default), ledger.System("setup"))
+}
+
+func (id *identity) leave() {
+	for _, m := range id.members {
+		m.Leave()
+	}
+	id.members = nil
+}
+
+// revocations returns every revocation that still matters.
+func (id *identity) revocations(ctx context.Context, now time.Time) (all []cluster.Revocation, err error) {
+	const page = 1000
+	var after int64
+	for {
+		list, err := id.db.Revocations(ctx, after, now, page)
+		if err != nil {
+			return nil, err
+		}
+		for i := range list {
+			all = append(all, list[i].Revocation)
+			after = list[i].Seq
+		}
+		if len(list) < page {
+			return all, nil
+		}
+	}
+}
+
+// run starts the work that goes on by itself.
+func (id *identity) run(ctx context.Context) {
+	ctx, id.stop = context.WithCancel(context.WithoutCancel(ctx))
+	id.work.Go(func() { _ = id.audit.Run(ctx) })
+	id.work.Go(func() { _ = id.rings.Run(ctx) })
+	id.work.Go(func() { id.prune(ctx) })
+}
+
+// prune forgets what has expired, once an hour.
+func (id *identity) prune(ctx context.Context) {
+	tick := time.NewTicker(time.Hour)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case now := <-tick.C:
+			// What is not pruned now is pruned in an hour; it harms nobody meanwhile.
+			_, _ = id.db.PruneRevocations(ctx, now)
+			id.revoked.Prune(now)
+			_, _ = id.db.PruneUsed(ctx, now)
+			_, _ = id.db.PruneEvents(ctx, tenant.Default, now.Add(-90*24*time.Hour))
+		}
+	}
+}
+
+func (id *identity) close() error {
+	id.leave()
+	id.stop()
+	id.work.Wait()
+	return errors.Join(id.rings.Close(), id.db.Close())
+}
+
+// target returns where a token of the named server comes from.
+func (id *identity) target(ctx context.Context, server string) (*grant.Target, error) {
+	view, err := id.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return nil, err
+	}
+	s, ok := view.Server(server)
+	if !ok {
+		return nil, fault.New(fault.NotFound, "there is no active authorization server %q", server)
+	}
+	return &grant.Target{Tenant: tenant.Default, URL: id.url, View: view, Server: s}, nil
+}

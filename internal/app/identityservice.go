@@ -1,0 +1,160 @@
+package app
+
+import (
+	"context"
+	"time"
+
+	"gatehouse/client"
+	"gatehouse/internal/access"
+	"gatehouse/internal/admin"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/tenant"
+)
+
+// identityService shows and changes the built-in authorization servers. It
+// implements admin.Identity.
+type identityService struct{ id *identity }
+
+// Keys implements admin.Identity.
+func (s identityService) Keys(ctx context.Context) ([]client.Key, error) {
+	view, err := s.id.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return nil, err
+	}
+	var out []client.Key
+	for _, server := range view.Servers() {
+		list, err := s.keysOf(ctx, server)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, list...)
+	}
+	return out, nil
+}
+
+func (s identityService) keysOf(ctx context.Context, server *access.ServerView) ([]client.Key, error) {
+	ring, err := s.id.rings.Ring(ctx, tenant.Default, server)
+	if err != nil {
+		return nil, err
+	}
+	var out []client.Key
+	for _, k := range ring.Keys() {
+		out = append(out, client.Key{
+			Server: server.Name, ID: k.ID, Algorithm: string(k.Algorithm), State: string(k.State),
+			Created: k.Created, Activates: k.Activates, Expires: k.Expires,
+		})
+	}
+	return out, nil
+}
+
+// RotateKeys implements admin.Identity.
+func (s identityService) RotateKeys(ctx context.Context, actor admin.Actor, server string) ([]client.Key, error) {
+	if err := s.id.access.RotateKeys(ctx, ledgerActor(actor), server); err != nil {
+		return nil, err
+	}
+	view, err := s.id.access.Server(ctx, server)
+	if err != nil {
+		return nil, err
+	}
+	return s.keysOf(ctx, view)
+}
+
+// Apps implements admin.Identity.
+func (s identityService) Apps(ctx context.Context) ([]client.App, error) {
+	var out []client.App
+	after := ""
+	for {
+		page, err := s.id.access.ListApps(ctx, after, 1000)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range page.Items {
+			out = append(out, client.App{ID: o.ID, Label: o.Value.Label, Status: string(o.Value.Status), GrantTypes: o.Value.GrantTypes})
+		}
+		if after = page.Next; after == "" {
+			return out, nil
+		}
+	}
+}
+
+// CreateApp implements admin.Identity.
+func (s identityService) CreateApp(ctx context.Context, actor admin.Actor, app client.App) (client.App, error) {
+	if app.ID != "" || app.Secret != "" || app.Status != "" {
+		return client.App{}, fault.New(fault.Invalid, "id, status and client_secret are given by the server: send a label, and grant types if you want to")
+	}
+	made, err := s.id.access.CreateApp(ctx, ledgerActor(actor), access.NewApp{Label: app.Label, GrantTypes: app.GrantTypes})
+	if err != nil {
+		return client.App{}, err
+	}
+	return client.App{ID: made.ID, Label: made.App.Label, Status: string(made.App.Status), GrantTypes: made.App.GrantTypes, Secret: made.Secret}, nil
+}
+
+// tokenService mints tokens for trying things out, and refuses tokens. It
+// implements admin.Tokens.
+type tokenService struct {
+	id   *identity
+	demo string // the client that tokens are for when none is named
+}
+
+// Mint implements admin.Tokens.
+func (s tokenService) Mint(ctx context.Context, actor admin.Actor, r client.TokenRequest) (client.Token, error) {
+	if r.Server == "" {
+		r.Server = access.DefaultServer
+	}
+	if r.ClientID == "" {
+		r.ClientID = s.demo
+	}
+	if r.ClientID == "" {
+		return client.Token{}, fault.New(fault.Invalid, "name the app that the token is for: \"gatehouse apps\" lists them, \"gatehouse apps create\" makes one")
+	}
+	target, err := s.id.target(ctx, r.Server)
+	if err != nil {
+		return client.Token{}, err
+	}
+	q := grant.IssueRequest{
+		ClientID: r.ClientID, Scopes: r.Scopes, Login: r.User, Lifetime: time.Hour,
+		By: audit.Entity{ID: actor.ID, Type: "User", DisplayName: actor.Name},
+	}
+	t, err := s.id.issuer.Issue(ctx, target, q)
+	if err != nil {
+		return client.Token{}, err
+	}
+	return client.Token{
+		AccessToken: t.AccessToken, TokenType: "Bearer", Scope: joined(t.Scopes), ExpiresIn: int64(time.Until(t.Expires).Seconds()),
+	}, nil
+}
+
+// Revoke implements admin.Tokens: durable first, then in force on every node.
+func (s tokenService) Revoke(ctx context.Context, _ admin.Actor, r client.Revocation) error {
+	kind := cluster.Kind(r.Kind)
+	if !kind.Valid() || kind == cluster.TokenHash {
+		return fault.New(fault.Invalid, "kind must be token, client, user, session, key or issuer")
+	}
+	target, err := s.id.target(ctx, access.DefaultServer)
+	if err != nil {
+		return err
+	}
+	now := time.Now()
+	v := cluster.Revocation{Tenant: tenant.Default, Kind: kind, Issuer: target.Issuer(), Value: r.Value, Expires: now.Add(access.MaxAccessTokenLifetime)}
+	switch kind {
+	case cluster.Issuer:
+		v.Issuer, v.Value = r.Value, ""
+	case cluster.Client, cluster.User, cluster.Session:
+		v.IssuedBefore = now.Add(time.Second) // tokens carry whole seconds
+	case cluster.TokenID, cluster.Key, cluster.TokenHash:
+	}
+	if v.Value == "" && kind != cluster.Issuer {
+		return fault.New(fault.Invalid, "say which %s", r.Kind)
+	}
+	if _, err := s.id.db.AddRevocation(ctx, v); err != nil {
+		return err
+	}
+	return s.id.bus.PublishRevocation(ctx, v)
+}
+
+// dummyPassword makes passwords for people of the demo: nobody chose them.
+func dummyPassword() string { return keys.Secret(128) }

@@ -1,0 +1,193 @@
+package app_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/client"
+)
+
+// issuer is an authorization server elsewhere: discovery, keys, and tokens on demand.
+type issuer struct {
+	*httptest.Server
+	key *ecdsa.PrivateKey
+}
+
+func newIssuer(t *testing.T) *issuer {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := &issuer{key: key}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+		_ = json.NewEncoder(w).Encode(map[string]any{"issuer": i.URL, "jwks_uri": i.URL + "/keys", "token_endpoint": i.URL + "/token"})
+	})
+	mux.HandleFunc("GET /keys", func(w http.ResponseWriter, _ *http.Request) {
+		raw, err := key.PublicKey.Bytes()
+		if err != nil {
+			panic(err)
+		}
+		_ = json.NewEncoder(w).Encode(map[string]any{"keys": []any{map[string]any{
+			"kty": "EC", "crv": "P-256", "kid": "k1", "use": "sig", "alg": "ES256", "x": b64(raw[1:33]), "y": b64(raw[33:]),
+		}}})
+	})
+	i.Server = httptest.NewServer(mux)
+	t.Cleanup(i.Close)
+	return i
+}
+
+func b64(b []byte) string { return base64.RawURLEncoding.EncodeToString(b) }
+
+// token signs claims; the usual ones are added.
+func (i *issuer) token(t *testing.T, claims map[string]any) string {
+	t.Helper()
+	now := time.Now().Unix()
+	all := map[string]any{"iss": i.URL, "aud": "api://orders", "sub": "ana", "iat": now, "exp": now + 600, "jti": rand.Text(), "cid": "app1", "scp": []string{"orders:read"}}
+	for k, v := range claims {
+		all[k] = v
+	}
+	body, err := json.Marshal(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signed := b64([]byte(`{"alg":"ES256","kid":"k1"}`)) + "." + b64(body)
+	sum := sha256.Sum256([]byte(signed))
+	r, s, err := ecdsa.Sign(rand.Reader, i.key, sum[:])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sig := make([]byte, 64)
+	r.FillBytes(sig[:32])
+	s.FillBytes(sig[32:])
+	return signed + "." + b64(sig)
+}
+
+const ordersAPI = `version: 1
+issuers:
+  okta:
+    url: %s
+    audience: api://orders
+  default: { builtin: default }
+apis:
+  orders:
+    upstream: %s
+    auth: [okta, default]
+    limit: 1000/min per client
+    routes:
+      GET /orders/*: orders:read
+`
+
+// With store and issuer down, a gateway that is restarted serves what it served:
+// the first authenticated answer comes within a second, and what was revoked
+// stays revoked.
+func TestRestartWithEverythingDown(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "order") }))
+	defer up.Close()
+	is := newIssuer(t)
+	file := write(t, fmt.Sprintf(ordersAPI, is.URL, up.URL))
+	p := start(t, file)
+	foreign, dead := is.token(t, nil), is.token(t, map[string]any{"jti": "dead"})
+	own := p.token("orders:read")
+	ownDead := p.token("orders:read")
+	for _, tok := range []string{foreign, dead, own, ownDead} {
+		if a := p.call(http.MethodGet, "/orders/1", tok); a.Status != http.StatusOK {
+			t.Fatalf("before the restart: %d %s", a.Status, a.Body)
+		}
+	}
+	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: jti(t, ownDead)}); err != nil {
+		t.Fatal(err)
+	}
+	identity := strings.TrimPrefix(p.Ready().Identity, "http://")
+	data := p.data
+	p.stop()
+	is.Close()
+
+	began := time.Now()
+	// Nothing listens on the store's address; tokens name the same issuer as before.
+	p = start(t, file, withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"), withIdentity(identity))
+	a := p.call(http.MethodGet, "/orders/1", foreign)
+	took := time.Since(began)
+	if a.Status != http.StatusOK {
+		t.Fatalf("after the restart: %d %s", a.Status, a.Body)
+	}
+	t.Logf("first authenticated answer %s after the start", took.Round(time.Millisecond))
+	if took > time.Second {
+		t.Errorf("the first authenticated answer took %s", took)
+	}
+	if a := p.call(http.MethodGet, "/orders/1", own); a.Status != http.StatusOK {
+		t.Errorf("a token of the built-in server: %d %s", a.Status, a.Body)
+	}
+	if a := p.call(http.MethodGet, "/orders/1", ownDead); a.Status != http.StatusUnauthorized {
+		t.Errorf("what was revoked is answered %d", a.Status)
+	}
+	if a := p.request(http.MethodGet, p.Ready().Console+"/readyz?verbose", "", ""); a.Status != http.StatusOK || !strings.Contains(a.Body, "store degraded") {
+		t.Errorf("readyz: %d %s", a.Status, a.Body)
+	}
+	if a := p.request(http.MethodGet, p.Ready().Identity+"/oauth2/default/v1/keys", "", ""); a.Status != http.StatusServiceUnavailable {
+		t.Errorf("the identity listener answers %d", a.Status)
+	}
+}
+
+// A gateway that has never been told anything cannot know: it does not start.
+func TestFirstStartNeedsTheStore(t *testing.T) {
+	file := write(t, fmt.Sprintf(ordersAPI, "http://127.0.0.1:9", "http://127.0.0.1:9"))
+	_, err := tryStart(t, file, withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	if err == nil || !strings.Contains(err.Error(), "no snapshot") {
+		t.Errorf("started without store and snapshot: %v", err)
+	}
+}
+
+// A port that is taken: the message names the listener, the address and the flag.
+func TestPortTaken(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	_, err = tryStart(t, "", withGateway(ln.Addr().String()))
+	for _, want := range []string{"gateway", ln.Addr().String(), "--gateway"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("the error does not name %q: %v", want, err)
+		}
+	}
+}
+
+func closedPort(t *testing.T) string {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	return ln.Addr().String()
+}
+
+// jti reads a claim without verifying: the test knows where the token is from.
+func jti(t *testing.T, token string) string {
+	t.Helper()
+	b, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c struct {
+		ID string `json:"jti"`
+	}
+	if err := json.Unmarshal(b, &c); err != nil || c.ID == "" {
+		t.Fatalf("no jti: %v", err)
+	}
+	return c.ID
+}
