@@ -226,6 +226,29 @@ func TestTenantsAreIsolated(t *testing.T) {
 			model[i] = map[string]team{}
 		}
 		ids := []string{"shared0", "shared1", "shared2"}
+		// Two of them begin with the same ids and names; only in the first do they
+		// refer to one another.
+		for i := range 2 {
+			_, err := b.ledger.Update(tenants[i], ada, "begin", func(tx *ledger.Tx) error {
+				for n, id := range ids {
+					v := team{Name: []string{"a", "b", "c"}[n]}
+					if i == 0 {
+						v.Friends = []string{ids[(n+1)%len(ids)]}
+					}
+					o := ledger.Object[team]{Value: v}
+					o.ID = id
+					if _, err := b.team.Insert(tx, o); err != nil {
+						return err
+					}
+					model[i][id] = v
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			heads[i] = 1
+		}
 		for range rapid.IntRange(1, 12).Draw(t, "operations") {
 			i := rapid.IntRange(0, len(tenants)-1).Draw(t, "tenant")
 			id := rapid.SampledFrom(ids).Draw(t, "id")
