@@ -39,6 +39,12 @@ func (s *sink) text() string {
 	return s.buf.String()
 }
 
+func (s *sink) writes() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
 func TestAccessLogWritesEverythingOnce(t *testing.T) {
 	s := &sink{}
 	l := NewAccessLog(AccessLogConfig{Writer: s})
@@ -87,13 +93,13 @@ func TestAccessLogBatches(t *testing.T) {
 		}
 		time.Sleep(999 * time.Millisecond)
 		synctest.Wait()
-		if s.calls != 0 {
+		if s.writes() != 0 {
 			t.Errorf("written after 999 ms, the delay is a second")
 		}
 		time.Sleep(2 * time.Millisecond)
 		synctest.Wait()
-		if s.calls != 1 || len(s.text()) != 500 {
-			t.Errorf("%d writes of %d bytes in all, want one of 500", s.calls, len(s.text()))
+		if s.writes() != 1 || len(s.text()) != 500 {
+			t.Errorf("%d writes of %d bytes in all, want one of 500", s.writes(), len(s.text()))
 		}
 		if !l.Close(time.Second) {
 			t.Error("not closed")

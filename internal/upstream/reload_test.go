@@ -144,6 +144,19 @@ func TestHealthChecks(t *testing.T) {
 	}
 }
 
+// Probes leave nothing behind.
+func TestProbesKeepNoConnection(t *testing.T) {
+	s := serveRaw(t, answering(ok200))
+	p := pool(t, func(c *Config) {
+		c.API.Upstream.Health = &spec.Health{Path: "/health", Interval: spec.Duration(5 * time.Millisecond)}
+	}, s.url)
+	eventually(t, "some probes", func() bool { return s.requests.Load() > 2 })
+	if err := p.Close(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "every connection is closed", func() bool { return s.open.Load() == 0 })
+}
+
 // When every target is unhealthy the caller is told when to come back.
 func TestAllUnhealthy(t *testing.T) {
 	p := pool(t, func(c *Config) {

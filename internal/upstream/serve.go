@@ -162,10 +162,6 @@ func (c *call) try(t *target, trial bool, now int64) (done bool, err error) {
 	err = t.client.RoundTrip(c.out, &c.resp)
 	end := c.p.now().UnixNano()
 	c.ex.SetUpstream(t.settings.raw, c.attempts, time.Duration(end-now))
-	if err == nil && c.resp.Status == http.StatusSwitchingProtocols && len(c.out.Upgrade) == 0 {
-		c.resp.Finish()
-		err = &wire.Error{Phase: wire.PhaseInvalid, Sent: true, Err: errUnasked}
-	}
 	if err != nil {
 		c.settle(t, end, outcomeOf(err, t.metrics), trial)
 		return false, err
@@ -239,7 +235,5 @@ func (p *Pool) ejectOne(t *target, now int64) {
 	}
 }
 
-var (
-	errUnasked  = errors.New("the upstream switched protocols without being asked")
-	errAnswered = errors.New("the upstream answered 5xx; another target may do better")
-)
+// errAnswered marks an answer that is given up for another target's.
+var errAnswered = errors.New("the upstream answered 5xx; another target may do better")
