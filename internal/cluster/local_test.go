@@ -132,8 +132,12 @@ func TestRevocationWaitsForTheSlow(t *testing.T) {
 func TestRevocationMustNameSomething(t *testing.T) {
 	b := NewLocal(LocalConfig{})
 	for _, r := range []Revocation{
-		{}, {Kind: "everything", Issuer: "i", Value: "v"}, {Kind: TokenID, Issuer: "i"}, {Kind: User, Value: "v"},
-		{Kind: Issuer, Issuer: "i", Value: "v"}, {Kind: TokenHash, Issuer: "i", Value: "v"},
+		{},
+		{Kind: "everything", Issuer: "i", Value: "v"},
+		{Kind: TokenID, Issuer: "i"},
+		{Kind: User, Value: "v"},
+		{Kind: Issuer, Issuer: "i", Value: "v"},
+		{Kind: TokenHash, Issuer: "i", Value: "v"},
 	} {
 		if err := b.PublishRevocation(t.Context(), r); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%+v: %v", r, err)

@@ -56,7 +56,7 @@ func NewMemory(c MemoryConfig) *Memory {
 		n = DefaultMaxKeys
 	}
 	perShard := max((n+shardCount*ways-1)/(shardCount*ways), 1)
-	perShard = 1 << bits.Len(uint(perShard-1)) //nolint:gosec // at least 1
+	perShard = 1 << bits.Len(uint(perShard-1)) // at least 1
 	m := &Memory{}
 	for i := range m.shards {
 		m.shards[i].buckets = make([]bucket, 1)

@@ -232,8 +232,17 @@ func TestKeys(t *testing.T) {
 	l := newLimiter()
 	seen := map[Key][]string{}
 	for _, parts := range [][]string{
-		nil, {""}, {"", ""}, {"a"}, {"a", ""}, {"", "a"}, {"ab"}, {"a", "b"}, {"b", "a"},
-		{"acme", "hr", "client", "x"}, {"other", "hr", "client", "x"},
+		nil,
+		{""},
+		{"", ""},
+		{"a"},
+		{"a", ""},
+		{"", "a"},
+		{"ab"},
+		{"a", "b"},
+		{"b", "a"},
+		{"acme", "hr", "client", "x"},
+		{"other", "hr", "client", "x"},
 	} {
 		k := l.Key(parts...)
 		if other, ok := seen[k]; ok {
@@ -248,7 +257,7 @@ func TestKeys(t *testing.T) {
 	if l.Join(base, []byte("ana")) != l.JoinString(base, "ana") || l.JoinString(base, "ana") != l.Key("t", "api", "user", "ana") {
 		t.Error("Join and Key disagree")
 	}
-	if New(nil).Key("a") == New(nil).Key("a") {
+	if other := New(nil); other.Key("a") == l.Key("a") {
 		t.Error("two limiters share a seed")
 	}
 }

@@ -91,12 +91,12 @@ func TestAccessLogBatches(t *testing.T) {
 		for range 100 {
 			l.Write([]byte("line\n"))
 		}
-		time.Sleep(999 * time.Millisecond)
+		<-time.After(999 * time.Millisecond)
 		synctest.Wait()
 		if s.writes() != 0 {
 			t.Errorf("written after 999 ms, the delay is a second")
 		}
-		time.Sleep(2 * time.Millisecond)
+		<-time.After(2 * time.Millisecond)
 		synctest.Wait()
 		if s.writes() != 1 || len(s.text()) != 500 {
 			t.Errorf("%d writes of %d bytes in all, want one of 500", s.writes(), len(s.text()))
@@ -121,7 +121,7 @@ func TestAccessLogStuckSink(t *testing.T) {
 				taken++
 			}
 		}
-		time.Sleep(time.Second) // the writing goroutine is stuck with the first five now
+		<-time.After(time.Second) // the writing goroutine is stuck with the first five now
 		synctest.Wait()
 		for range 100 {
 			if l.Write(line) {

@@ -103,7 +103,7 @@ func collectRoutes(s series, routes []*RouteMetrics) {
 		var count uint64
 		cumulative := make(map[float64]uint64, len(durationBounds))
 		for i := range r.buckets {
-			count += uint64(r.buckets[i].Load()) //nolint:gosec // counts are never negative
+			count += uint64(r.buckets[i].Load()) // counts are never negative
 			if i < len(durationBounds) {
 				cumulative[durationBounds[i].Seconds()] = count
 			}

@@ -199,6 +199,6 @@ func answer(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Cache-Control", "no-store")
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	w.WriteHeader(status)
-	//nolint:errcheck,gosec // a client that is gone needs no answer
+	//nolint:errcheck // a client that is gone needs no answer
 	w.Write([]byte(text))
 }

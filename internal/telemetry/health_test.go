@@ -47,8 +47,10 @@ func TestHealthPages(t *testing.T) {
 		{"failing and required", func() { status["store"] = Status{Failing, "connection refused"} }, "/readyz", 503, "not ready: store; see /readyz?verbose\n"},
 		{"check removed", remove, "/readyz?verbose", 503, "[~]redis degraded: limits count on this node [+]alone\n[-]store failing: connection refused\n" +
 			"[-]upstream hr failing: all targets ejected (not required for traffic)\nreadyz check failed\n"},
-		{"draining", func() { clear(status); h.Draining() }, "/readyz?verbose", 503,
-			"[-]process failing: draining, about to end\n[+]redis ok\n[+]store ok\n[+]upstream hr ok\nreadyz check failed\n"},
+		{
+			"draining", func() { clear(status); h.Draining() }, "/readyz?verbose", 503,
+			"[-]process failing: draining, about to end\n[+]redis ok\n[+]store ok\n[+]upstream hr ok\nreadyz check failed\n",
+		},
 	} {
 		p.before()
 		handler := h.ReadyHandler()

@@ -139,34 +139,40 @@ func index(b bool) int {
 	return 0
 }
 
-// names is a bounded set of counters with two labels.
+// names is a bounded set of counters with two labels each.
 type names struct {
-	m   sync.Map // [2]string to *atomic.Int64
-	n   atomic.Int64
+	mu  sync.RWMutex
+	m   map[[2]string]*atomic.Int64
 	max int
 }
 
-// get returns the counter of the labels, or the one of ("other", second) when there are too many.
+// get returns the counter of the labels, or the one of ("other", "other") when there are too many.
 func (n *names) get(first, second string) *atomic.Int64 {
+	n.mu.RLock()
+	c := n.m[[2]string{first, second}]
+	n.mu.RUnlock()
+	if c != nil {
+		return c
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	key := [2]string{first, second}
-	if c, ok := n.m.Load(key); ok {
-		return c.(*atomic.Int64)
+	if n.m[key] == nil && len(n.m) >= n.max {
+		key = [2]string{"other", "other"}
 	}
-	if n.n.Add(1) > int64(n.max) && first != "other" {
-		n.n.Add(-1)
-		return n.get("other", second)
+	if n.m == nil {
+		n.m = map[[2]string]*atomic.Int64{}
 	}
-	c, loaded := n.m.LoadOrStore(key, new(atomic.Int64))
-	if loaded {
-		n.n.Add(-1)
+	if n.m[key] == nil {
+		n.m[key] = new(atomic.Int64)
 	}
-	return c.(*atomic.Int64)
+	return n.m[key]
 }
 
 func (n *names) each(f func(first, second string, v int64)) {
-	n.m.Range(func(k, v any) bool {
-		key := k.([2]string)
-		f(key[0], key[1], v.(*atomic.Int64).Load())
-		return true
-	})
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	for key, c := range n.m {
+		f(key[0], key[1], c.Load())
+	}
 }

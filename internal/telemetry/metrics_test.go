@@ -160,7 +160,7 @@ func TestMetricsAreBounded(t *testing.T) {
 	if got := got[`gatehouse_requests_total{api="other",class="4xx",method="other",route="other"}`]; got != "40" {
 		t.Errorf("%s requests of other routes, want 40", got)
 	}
-	if got := got[`gatehouse_tokens_issued_total{grant="client_credentials",server="other"}`]; got != "46" {
+	if got := got[`gatehouse_tokens_issued_total{grant="other",server="other"}`]; got != "46" {
 		t.Errorf("%s tokens of other servers, want 46", got)
 	}
 	for _, h := range handles {

@@ -19,7 +19,7 @@ import (
 	"gatehouse/internal/fault"
 )
 
-var epochForTest = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) //nolint:gochecknoglobals // a constant
+var epochForTest = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) // a constant
 
 func TestSpans(t *testing.T) {
 	exporter := tracetest.NewInMemoryExporter()

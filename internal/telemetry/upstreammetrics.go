@@ -119,7 +119,7 @@ func (u *UpstreamMetrics) Shed() {
 // Healthy says whether the target is given traffic.
 func (u *UpstreamMetrics) Healthy(ok bool) {
 	if u != nil {
-		u.healthy.Store(int32(index(ok))) //nolint:gosec // 0 or 1
+		u.healthy.Store(int32(index(ok))) // 0 or 1
 	}
 }
 

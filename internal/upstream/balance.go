@@ -91,7 +91,7 @@ func (p *Pool) first(now int64, c caller) int {
 	if n == 1 {
 		return 0
 	}
-	turn := int(p.next.Add(1) % uint32(n)) //nolint:gosec // a pool has few targets
+	turn := int(p.next.Add(1) % uint32(n)) // a pool has few targets
 	switch p.balance.kind {
 	case roundRobin:
 	case random:

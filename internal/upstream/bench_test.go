@@ -40,7 +40,7 @@ func BenchmarkServe(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.Close() //nolint:errcheck // never fails
+	defer p.Close() // never fails
 	ex, path := &quiet{}, []byte("/x")
 	out := &wire.Outbound{Method: []byte("GET")}
 	b.ReportAllocs()
@@ -57,7 +57,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer p.Close() //nolint:errcheck // never fails
+	defer p.Close() // never fails
 	ex, client := &quiet{}, p.targets[0].client
 	out := &wire.Outbound{Method: []byte("GET"), Target: []byte("/x"), Host: []byte("a"), Replayable: true}
 	var resp wire.Response
@@ -67,7 +67,7 @@ func BenchmarkRoundTrip(b *testing.B) {
 		if err := client.RoundTrip(out, &resp); err != nil {
 			b.Fatal(err)
 		}
-		ex.Relay(&resp) //nolint:errcheck,gosec // always nil
+		ex.Relay(&resp) //nolint:errcheck // always nil
 		resp.Finish()
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 func TestServeTLS(t *testing.T) {
 	s := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, r.Host+" "+r.TLS.ServerName) //nolint:errcheck,gosec // the test sees what is missing
+		io.WriteString(w, r.Host+" "+r.TLS.ServerName) //nolint:errcheck // the test sees what is missing
 	}))
 	defer s.Close()
 	s.Config.ErrorLog = nil
@@ -50,9 +50,9 @@ func TestServeIPv6(t *testing.T) {
 		t.Skip("no IPv6 loopback here")
 	}
 	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		io.WriteString(w, r.Host) //nolint:errcheck,gosec // the test sees what is missing
+		io.WriteString(w, r.Host) //nolint:errcheck // the test sees what is missing
 	}))
-	s.Listener.Close() //nolint:errcheck,gosec // another one takes its place
+	s.Listener.Close() // another one takes its place
 	s.Listener = ln
 	s.Start()
 	defer s.Close()

@@ -53,7 +53,7 @@ func TestProberInterval(t *testing.T) {
 			return nil
 		}, func(bool, error) {})
 		start := time.Now()
-		time.Sleep(1000 * time.Second)
+		<-time.After(1000 * time.Second)
 		synctest.Wait()
 		p.stop()
 		if first := at[0].Sub(start); first > time.Second {
@@ -76,12 +76,11 @@ func TestProberInterval(t *testing.T) {
 // A probe that hangs counts as failed after its time, and stop does not wait for it.
 func TestProberHanging(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var p *prober
-		p = startProber(4*time.Second, func(ctx context.Context) error {
+		p := startProber(4*time.Second, func(ctx context.Context) error {
 			<-ctx.Done()
 			return ctx.Err()
 		}, func(bool, error) {})
-		time.Sleep(30 * time.Second)
+		<-time.After(30 * time.Second)
 		synctest.Wait()
 		if !p.unhealthy.Load() {
 			t.Error("healthy though no probe was ever answered")

@@ -94,7 +94,7 @@ func TestHealthChecks(t *testing.T) {
 	flapping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/health" {
 			requests.Add(1)
-			io.WriteString(w, "served") //nolint:errcheck,gosec // the test sees what is missing
+			io.WriteString(w, "served") //nolint:errcheck // the test sees what is missing
 			return
 		}
 		probes.Add(1)
@@ -136,7 +136,7 @@ func TestHealthChecks(t *testing.T) {
 	if badAgent.Load() {
 		t.Error("a probe does not say who it is")
 	}
-	p.Close() //nolint:errcheck,gosec // never fails
+	p.Close() // never fails
 	after := probes.Load()
 	flapping.CloseClientConnections()
 	if again := probes.Load(); again > after {

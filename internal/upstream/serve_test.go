@@ -29,7 +29,7 @@ func TestServeAddressesTheTarget(t *testing.T) {
 			mu.Lock()
 			got = append(got, req.Method+" "+req.RequestURI+" "+req.Host)
 			mu.Unlock()
-			io.WriteString(c, ok200) //nolint:errcheck,gosec // the test sees what is missing
+			io.WriteString(c, ok200) //nolint:errcheck // the test sees what is missing
 		}
 	})
 	host := strings.TrimPrefix(s.url, "http://")
@@ -199,7 +199,7 @@ func TestServeStaleKeepAlive(t *testing.T) {
 			if i == 1 && len(body)%3 == 0 {
 				return // the second request of a connection is taken and never answered
 			}
-			io.WriteString(c, ok200) //nolint:errcheck,gosec // the client may have gone
+			io.WriteString(c, ok200) //nolint:errcheck // the client may have gone
 		}
 	})
 	p := pool(t, retries(3), s.url)
@@ -262,7 +262,7 @@ func TestServeDiesInTheBody(t *testing.T) {
 func answeringOnce(text string) func(*rawServer, net.Conn, *bufio.Reader) {
 	return func(s *rawServer, c net.Conn, r *bufio.Reader) {
 		if _, _, err := s.readRequest(r); err == nil {
-			io.WriteString(c, text) //nolint:errcheck,gosec // the client may have gone
+			io.WriteString(c, text) //nolint:errcheck // the client may have gone
 		}
 	}
 }

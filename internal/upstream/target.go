@@ -109,7 +109,7 @@ func (s *targetSettings) complete(c Config, timeout time.Duration) {
 	s.private = c.AllowPrivate
 	s.maxConnections = defaultMaxConnections
 	if n := u.MaxConnections; n > 0 {
-		s.maxConnections = int32(min(n, 1<<20)) //nolint:gosec // bounded
+		s.maxConnections = int32(min(n, 1<<20)) // bounded
 	}
 	s.dialTimeout = min(5*time.Second, timeout)
 	if u.Health != nil {

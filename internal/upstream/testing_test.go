@@ -116,7 +116,7 @@ func pool(t *testing.T, change func(*Config), targets ...string) *Pool {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Close() }) //nolint:errcheck // never fails
+	t.Cleanup(func() { p.Close() }) // never fails
 	return p
 }
 
@@ -155,7 +155,7 @@ func serveRaw(t testing.TB, handle func(s *rawServer, c net.Conn, r *bufio.Reade
 			mu.Unlock()
 			wg.Go(func() {
 				handle(s, c, bufio.NewReader(c))
-				c.Close() //nolint:errcheck,gosec // it may be closed already
+				c.Close() // it may be closed already
 				mu.Lock()
 				delete(live, c)
 				mu.Unlock()
@@ -164,10 +164,10 @@ func serveRaw(t testing.TB, handle func(s *rawServer, c net.Conn, r *bufio.Reade
 		}
 	})
 	t.Cleanup(func() {
-		ln.Close() //nolint:errcheck,gosec // ends Accept
+		ln.Close() // ends Accept
 		mu.Lock()
 		for c := range live {
-			c.Close() //nolint:errcheck,gosec // ends its handler
+			c.Close() // ends its handler
 		}
 		mu.Unlock()
 		wg.Wait()
@@ -217,7 +217,7 @@ func closing(s *rawServer, _ net.Conn, r *bufio.Reader) {
 // silent reads and never answers.
 func silent(s *rawServer, c net.Conn, r *bufio.Reader) {
 	if _, _, err := s.readRequest(r); err == nil {
-		io.Copy(io.Discard, c) //nolint:errcheck,gosec // until the other side gives up
+		io.Copy(io.Discard, c) //nolint:errcheck // until the other side gives up
 	}
 }
 
@@ -228,7 +228,7 @@ func refused(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() //nolint:errcheck // it was never used
+	defer ln.Close() // it was never used
 	return "http://" + ln.Addr().String()
 }
 
