@@ -93,7 +93,8 @@ func (l *Ledger) Registry() *Registry { return l.registry }
 // Update runs f in one transaction and returns the revision it made, or the
 // current one when f changed nothing. References and guards are checked after f.
 // On any error nothing is written. f may run more than once, when the store asks
-// for the transaction to be repeated, so it must have no other effects.
+// for the transaction to be repeated, so it must have no other effects; and it
+// must not call Update itself, which would wait for the first one to end.
 func (l *Ledger) Update(ctx context.Context, actor Actor, reason string, f func(*Tx) error) (Revision, error) {
 	r, _, err := l.update(ctx, actor, reason, false, f)
 	return r, err

@@ -14,7 +14,7 @@ func (db *DB) SigningKeys() keys.RingStore { return ringStore{db} }
 type ringStore struct{ db *DB }
 
 const sqlSigningKeys = `SELECT tenant, server, kid, algorithm, key_use, state, private, public, created, activates, expires
-FROM signing_keys WHERE tenant = $1 AND server = $2 ORDER BY created, kid`
+FROM signing_keys WHERE tenant = $1 AND server = $2 ORDER BY kid`
 
 func (s ringStore) Keys(ctx context.Context, t tenant.ID, server string) ([]keys.Record, error) {
 	var out []keys.Record

@@ -162,3 +162,52 @@ func TestStatementsKeepToThePortableSubset(t *testing.T) {
 		}
 	}
 }
+
+// Every statement finds its rows by an index and needs no sorting, so that its
+// cost does not grow with the store.
+func TestStatementsUseIndexes(t *testing.T) {
+	db := openTest(t, "sqlite:"+filepath.Join(t.TempDir(), "x.db"))
+	all := statements(t)
+	for _, down := range []bool{false, true} {
+		all[fmt.Sprintf("eventsText(%t)", down)] = eventsText(down, false, 0)
+		all[fmt.Sprintf("eventsText(%t) of an actor", down)] = eventsText(down, true, 0)
+		all[fmt.Sprintf("eventsText(%t) of a type", down)] = eventsText(down, false, 1)
+	}
+	seen := 0
+	for name, text := range all {
+		if strings.HasPrefix(name, "pg") || strings.HasPrefix(name, "ddl") || strings.HasPrefix(name, "sqlite") || name == "sqlPing" || name == "sqlMigrations" {
+			continue
+		}
+		err := db.read(t.Context(), "explain", func(ctx context.Context, tx *tx) error {
+			return tx.rows(ctx, func(row scanner) error {
+				var id, parent, unused int
+				var detail string
+				err := row.Scan(&id, &parent, &unused, &detail)
+				seen++
+				if strings.HasPrefix(detail, "SCAN") || strings.Contains(detail, "TEMP B-TREE") {
+					t.Errorf("%s: %s\n%s", name, detail, text)
+				}
+				return err
+			}, "EXPLAIN QUERY PLAN "+text, placeholders(text)...)
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if seen < 30 {
+		t.Errorf("only %d steps of plans were seen", seen)
+	}
+}
+
+// placeholders returns a value for each parameter of a statement.
+func placeholders(text string) []any {
+	numbers := map[string]bool{}
+	for _, p := range regexp.MustCompile(`\$\d+`).FindAllString(text, -1) {
+		numbers[p] = true
+	}
+	out := make([]any, len(numbers))
+	for i := range out {
+		out[i] = "1"
+	}
+	return out
+}
