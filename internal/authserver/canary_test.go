@@ -47,8 +47,8 @@ func TestCanaries(t *testing.T) {
 	}
 	for place, text := range map[string]string{"system log": string(events), "log": h.logs.String(), "answers": answers.String()} {
 		for name, canary := range map[string]string{
-			"secret": a.Secret, "second secret": second, "wrong secret": wrong, "token": token, "signature": token[strings.LastIndexByte(token, '.')+1:],
-			"assertion": assertion, "password": password,
+			"secret": a.Secret, "second secret": second, "wrong secret": wrong, "token": token[:64], "middle of the token": token[150:200],
+			"signature": token[strings.LastIndexByte(token, '.')+1:][:64], "assertion": assertion[:64], "password": password,
 		} {
 			if strings.Contains(text, canary) {
 				t.Errorf("the %s is in the %s", name, place)

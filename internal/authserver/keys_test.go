@@ -94,6 +94,14 @@ func TestAlgorithmChange(t *testing.T) {
 	if !h.active(a, before) || !h.active(a, after) {
 		t.Error("both tokens must be active")
 	}
+	// The keys of the old algorithm go on being rotated: none of them is for ever.
+	for range 3 {
+		h.clock.Advance(91 * 24 * time.Hour)
+		h.rings.Tend(h.ctx)
+	}
+	if kids, _ := h.kids(); slices.Contains(kids, claims(t, before, 0)["kid"].(string)) {
+		t.Error("the key of the old algorithm is still published after nine months")
+	}
 }
 
 func TestKeysAreCacheable(t *testing.T) {
