@@ -414,6 +414,9 @@ func TestRestartWithEverythingDown(t *testing.T) {
 		old := p.remote(t, dir)
 		_, err = old.v.Verify(t.Context(), token("k1", 3))
 		want(t, err, ReasonIssuerUnreachable)
+		if s := old.State(); s.FromStore || !s.Fetched.IsZero() {
+			t.Errorf("keys that are too old were taken up: %+v", s)
+		}
 	})
 }
 

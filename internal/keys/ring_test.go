@@ -328,6 +328,24 @@ func TestOneWinner(t *testing.T) {
 	}
 }
 
+// Two nodes have both made a NEXT key: the older one stays, the other goes, and
+// nothing is lost, for it has signed nothing.
+func TestTwoNextKeys(t *testing.T) {
+	clk := &clock{t: epoch}
+	store := &memory{}
+	r := open(t, store, clk.now)
+	first := r.sorted(verify.ES256, Next)[0].ID
+	clk.move(time.Second)
+	must(0, r.make(t.Context(), verify.ES256, Next))
+	if n := len(r.sorted(verify.ES256, Next)); n != 2 {
+		t.Fatalf("%d NEXT keys", n)
+	}
+	must(0, r.Tend(t.Context()))
+	if left := r.sorted(verify.ES256, Next); len(left) != 1 || left[0].ID != first || len(store.records) != 2 {
+		t.Errorf("%s, %d records", states(r), len(store.records))
+	}
+}
+
 func TestRevoke(t *testing.T) {
 	clk := &clock{t: epoch}
 	store := &memory{}
