@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"gatehouse/internal/config"
@@ -131,6 +132,12 @@ func (e *examination) snapshot() {
 }
 
 func (e *examination) store(ctx context.Context) {
+	if path, ok := strings.CutPrefix(e.settings.Store, "sqlite:"); ok {
+		if _, err := os.Stat(path); err != nil {
+			e.add(Warning, "store", "there is no %s yet; the first run makes it", path)
+			return
+		}
+	}
 	findings, err := checkStore(ctx, e.settings)
 	if err != nil {
 		e.add(Failed, "store", "%v", err)

@@ -125,7 +125,7 @@ func newRoot(std IO) *cobra.Command {
 	f.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
 	f.StringVar(&s.server, "server", "", "address of the console listener (default: $GATEHOUSE_URL, else the server that runs on the data folder)")
 	f.StringVar(&s.token, "token", "", "API token (default: $GATEHOUSE_TOKEN, else the local one in the data folder)")
-	f.StringVar(&s.data, "data", ".gatehouse", "data folder")
+	f.StringVar(&s.data, "data", "", "data folder (default: $GATEHOUSE_DATA, else .gatehouse for dev and gatehouse-data for run)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch s.output {
 		case "table", "json", "yaml":

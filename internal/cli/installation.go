@@ -41,9 +41,7 @@ func newDoctor(s *session) *cobra.Command {
 		Short: "Check the installation: files, store, history, snapshot, issuers, upstreams, ports",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if cmd.Flags().Changed("data") {
-				f.Data = s.data
-			}
+			f.Data = s.data
 			findings, err := app.Doctor(cmd.Context(), app.Config{Flags: f, File: file, Getenv: s.Getenv, Version: version, Out: s.Out, Err: s.Err})
 			if err != nil {
 				if p, ok := asProblems(err); ok {
@@ -86,10 +84,8 @@ func newDB(s *session) *cobra.Command {
 	}
 	c.PersistentFlags().StringVar(&f.Store, "store", "", "sqlite:PATH or postgres://user@host/db (default: of the configuration, else of the data folder)")
 	c.PersistentFlags().StringVar(&file, "config", "", "configuration file or folder that names the store")
-	conf := func(cmd *cobra.Command) app.Config {
-		if cmd.Flags().Changed("data") {
-			f.Data = s.data
-		}
+	conf := func() app.Config {
+		f.Data = s.data
 		return app.Config{Flags: f, File: file, Getenv: s.Getenv, Version: version, Out: s.Out, Err: s.Err}
 	}
 	c.AddCommand(
@@ -98,7 +94,7 @@ func newDB(s *session) *cobra.Command {
 			Short: "Bring the store's schema to the version of this binary",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				v, err := app.MigrateStore(cmd.Context(), conf(cmd))
+				v, err := app.MigrateStore(cmd.Context(), conf())
 				if err == nil {
 					s.say("the schema is at version %d", v)
 				}
@@ -110,7 +106,7 @@ func newDB(s *session) *cobra.Command {
 			Short: "Check the store: schema, integrity, and the hash chain of the history",
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
-				report, err := app.CheckStore(cmd.Context(), conf(cmd))
+				report, err := app.CheckStore(cmd.Context(), conf())
 				if err != nil {
 					return err
 				}

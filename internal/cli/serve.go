@@ -62,9 +62,7 @@ func newRun(s *session) *cobra.Command {
 
 // serve starts the program and returns when ctx has ended and all is drained.
 func (s *session) serve(cmd *cobra.Command, flags settings.Flags, file string, dev bool) error {
-	if cmd.Flags().Changed("data") {
-		flags.Data = s.data
-	}
+	flags.Data = s.data
 	a, err := app.Start(cmd.Context(), app.Config{
 		Flags: flags, File: file, Dev: dev, Getenv: s.Getenv, Version: version, Out: s.Out, Err: s.Err,
 	})

@@ -7,8 +7,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"gatehouse/client"
+	"gatehouse/internal/settings"
 )
 
 // local is what a running server leaves in its data folder for the person who
@@ -16,6 +18,38 @@ import (
 type local struct {
 	Console string `json:"console"`
 	Token   string `json:"token"`
+}
+
+// folders are where a server on this machine keeps its data when it is not told
+// otherwise: that of `dev`, and that of `run`.
+func (s *session) folders() []string {
+	if s.data != "" {
+		return []string{s.data}
+	}
+	if dir, ok := s.Getenv(settings.EnvData); ok && dir != "" {
+		return []string{dir}
+	}
+	return []string{settings.DevData, settings.RunData}
+}
+
+// local returns what a server that runs here has left, or nil when none does.
+func (s *session) local() (*local, error) {
+	for _, dir := range s.folders() {
+		path := filepath.Join(dir, "local.json")
+		b, err := os.ReadFile(path) //nolint:gosec // the data folder is the caller's own choice
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		var l local
+		if err := json.Unmarshal(b, &l); err != nil {
+			return nil, fmt.Errorf("%s: %w", path, err)
+		}
+		return &l, nil
+	}
+	return nil, nil //nolint:nilnil // that no server runs is an answer
 }
 
 // client returns a client of the server that the flags, the environment or the data folder name.
@@ -27,28 +61,20 @@ func (s *session) client() (*client.Client, error) {
 	if c.Token == "" {
 		c.Token, _ = s.Getenv("GATEHOUSE_TOKEN")
 	}
-	if c.URL == "" || c.Token == "" {
-		path := filepath.Join(s.data, "local.json")
-		b, err := os.ReadFile(path) //nolint:gosec // the data folder is the caller's own choice
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			if c.URL == "" {
-				return nil, exit{exitUnreachable, fmt.Errorf("no server runs on %s; start one with \"gatehouse dev\", or name one with --server and --token", s.data)}
-			}
-		case err != nil:
-			return nil, err
-		default:
-			var l local
-			if err := json.Unmarshal(b, &l); err != nil {
-				return nil, fmt.Errorf("%s: %w", path, err)
-			}
-			// A token is only ever sent to the server that it belongs to.
-			if c.URL == "" || c.URL == l.Console {
-				c.URL = l.Console
-				if c.Token == "" {
-					c.Token = l.Token
-				}
-			}
+	if c.URL != "" && c.Token != "" {
+		return client.New(c), nil
+	}
+	l, err := s.local()
+	switch {
+	case err != nil:
+		return nil, err
+	case l == nil && c.URL == "":
+		return nil, exit{exitUnreachable, fmt.Errorf("no server runs on the data in %s; start one with \"gatehouse dev\", or name one with --server and --token", strings.Join(s.folders(), " or "))}
+	// A token is only ever sent to the server that it belongs to.
+	case l != nil && (c.URL == "" || c.URL == l.Console):
+		c.URL = l.Console
+		if c.Token == "" {
+			c.Token = l.Token
 		}
 	}
 	return client.New(c), nil

@@ -26,6 +26,12 @@ type Options struct {
 	Dev  bool
 }
 
+// The data folders where nothing else is said.
+const (
+	DevData = ".gatehouse"
+	RunData = "gatehouse-data"
+)
+
 // Names of the environment's variables. Others that begin with GATEHOUSE_ are left
 // alone: Kubernetes makes such names for a service called gatehouse.
 const (
@@ -91,9 +97,9 @@ type defaults struct {
 
 func defaultsOf(dev bool) defaults {
 	if dev {
-		return defaults{".gatehouse", "127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082", "text", 5 * time.Second}
+		return defaults{DevData, "127.0.0.1:8080", "127.0.0.1:8081", "127.0.0.1:8082", "text", 5 * time.Second}
 	}
-	return defaults{"gatehouse-data", ":8080", ":8081", "127.0.0.1:8082", "json", 30 * time.Second}
+	return defaults{RunData, ":8080", ":8081", "127.0.0.1:8082", "json", 30 * time.Second}
 }
 
 // DefaultLimits returns what strangers may send (SECURITY rule 9).
