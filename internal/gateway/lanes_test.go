@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -19,7 +18,6 @@ import (
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/upstream"
-	"gatehouse/internal/wire"
 )
 
 // echo is what the upstream answers: what it received.
@@ -35,6 +33,8 @@ type echo struct {
 // echoServer answers with what it received, and plays some tricks on request.
 func echoServer(t testing.TB) *httptest.Server {
 	mux := http.NewServeMux()
+	end := make(chan struct{})
+	mux.HandleFunc("/end-events", func(http.ResponseWriter, *http.Request) { close(end) })
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err != nil {
@@ -54,7 +54,10 @@ func echoServer(t testing.TB) *httptest.Server {
 		w.Header().Set("Content-Type", "text/event-stream")
 		_, _ = io.WriteString(w, "data: one\n\n")
 		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done() // the second event never comes: the first must not wait for it
+		select { // the second event does not come by itself: the first must not wait for it
+		case <-r.Context().Done():
+		case <-end:
+		}
 	})
 	mux.HandleFunc("/cut", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
@@ -303,6 +306,15 @@ func TestLanesAgree(t *testing.T) {
 			t.Errorf("the upstream spoke in the gateway's name: %v", a.Header)
 		}
 
+		// That the request took the lane that it should have.
+		wantProto, wantClose := "HTTP/1.1", strings.HasPrefix(l.name, "standard")
+		if strings.HasPrefix(l.name, "h2") {
+			wantProto = "HTTP/2.0"
+		}
+		if a.Proto != wantProto || a.Close != wantClose {
+			t.Errorf("answered by another lane: %s, close %v", a.Proto, a.Close)
+		}
+
 		a = h.do(t, l, c, "POST", "/orders", "hello", "Authorization", token, "Content-Type", "text/plain")
 		if a.StatusCode != 200 || a.echo.Body != "hello" || a.echo.Headers["Expect"] != nil {
 			t.Errorf("%d %s", a.StatusCode, a.body)
@@ -465,6 +477,3 @@ func (h *house) raw(t *testing.T, request string) (*http.Response, string) {
 	}
 	return resp, string(b)
 }
-
-var _ = fmt.Sprint
-var _ = wire.Other

@@ -15,6 +15,10 @@ import (
 	"gatehouse/internal/wire"
 )
 
+// acceptGrace is how long connections are still taken from a listener's queue
+// when the server shuts down.
+const acceptGrace = 20 * time.Millisecond
+
 // maxStreams bounds the requests that one HTTP/2 connection may have open.
 const maxStreams = 250
 
@@ -44,16 +48,19 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	closed    bool
-	conns     sync.WaitGroup  // goroutines of this server
-	served    sync.WaitGroup  // of the two standard servers
-	ctx       context.Context //nolint:containedctx // the life of the server itself
-	cancel    context.CancelFunc
+	loops     sync.WaitGroup // that accept
+	conns     sync.WaitGroup // goroutines of this server
+	served    sync.WaitGroup // of the two standard servers
+
+	ctx, accept          context.Context //nolint:containedctx // the life of the server itself, and of its loops
+	cancel, cancelAccept context.CancelFunc
 }
 
 // NewServer returns a server that serves nothing yet; Close it also when Serve was never called.
 func NewServer(c ServerConfig) *Server {
 	s := &Server{config: c, listeners: map[net.Listener]struct{}{}, toH1: newHandover(), toH2: newHandover()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.accept, s.cancelAccept = context.WithCancel(s.ctx)
 	s.gate = gate{max: c.MaxConns, freed: make(chan struct{}, 1)}
 	if c.TLS != nil {
 		s.config.TLS = c.TLS.Clone()
@@ -132,12 +139,12 @@ func (s *Server) Serve(ln net.Listener) error {
 	defer s.remove(ln)
 	wait := time.Duration(0)
 	for {
-		if !s.gate.wait(s.ctx) {
+		if !s.gate.wait(s.accept) {
 			return nil
 		}
 		nc, err := ln.Accept()
 		if err != nil {
-			if s.ctx.Err() != nil {
+			if s.closing() {
 				return nil
 			}
 			if !isTemporary(err) {
@@ -200,29 +207,51 @@ func (s *Server) takeOver(nc net.Conn) {
 
 // Shutdown stops accepting, lets the requests that run finish, asks upgraded
 // connections to end, and waits for all of it. When ctx ends first, what is left
-// is cut and ctx's error returned.
+// is cut and ctx's error returned; an exchange that waits for a silent upstream
+// may then outlive the call, until that upstream's own time is over.
 func (s *Server) Shutdown(ctx context.Context) error {
-	s.stop()
+	s.stop(acceptGrace)
+	full := time.AfterFunc(2*acceptGrace, s.cancelAccept) // a loop may wait for room
+	s.loops.Wait()
+	full.Stop()
 	s.config.Gateway.Drain()
-	var errs [3]error
-	var all sync.WaitGroup
-	all.Go(func() { errs[2] = s.h2.Shutdown(ctx) })
-	all.Go(func() {
-		// In this order: the strict lane may hand over until it has ended.
-		errs[0] = s.strict.Shutdown(ctx)
-		errs[1] = s.h1.Shutdown(ctx)
-	})
-	all.Wait()
-	if err := errors.Join(errs[:]...); err != nil {
-		return errors.Join(err, s.Close())
+	done := make(chan error, 1)
+	go func() {
+		var errs [3]error
+		var all sync.WaitGroup
+		all.Go(func() { errs[2] = s.h2.Shutdown(ctx) })
+		all.Go(func() {
+			// In this order: the strict lane may hand over until it has ended.
+			errs[0] = s.strict.Shutdown(ctx)
+			errs[1] = s.h1.Shutdown(ctx)
+		})
+		all.Wait()
+		if err := errors.Join(errs[:]...); err != nil {
+			done <- errors.Join(err, s.Close())
+			return
+		}
+		s.wait()
+		done <- nil
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
 	}
-	s.wait()
-	return nil
+	cut := errors.Join(s.h1.Close(), s.h2.Close())
+	timer := time.NewTimer(time.Second)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
+	return errors.Join(fault.Because(ctx.Err(), fault.Timeout, "some requests had not ended in time and were cut"), cut)
 }
 
 // Close cuts every connection and waits for their goroutines.
 func (s *Server) Close() error {
-	s.stop()
+	s.stop(0)
+	s.loops.Wait()
 	s.config.Gateway.Drain()
 	err := errors.Join(s.strict.Close(), s.h1.Close(), s.h2.Close())
 	s.wait()
@@ -230,6 +259,7 @@ func (s *Server) Close() error {
 }
 
 func (s *Server) wait() {
+	s.cancel()
 	s.conns.Wait()
 	s.toH1.close()
 	s.toH2.close()
@@ -237,15 +267,29 @@ func (s *Server) wait() {
 	s.config.Gateway.tunnels.Wait()
 }
 
-// stop closes the listeners.
-func (s *Server) stop() {
+// stop ends accepting. Connections that wait in a listener's queue would be
+// reset with it, so for the time of grace they are still taken.
+func (s *Server) stop(grace time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.closed = true
-	s.cancel()
+	if grace == 0 {
+		s.cancelAccept() // a loop may wait for room
+	}
 	for ln := range s.listeners {
+		if d, ok := ln.(interface{ SetDeadline(t time.Time) error }); ok && grace > 0 {
+			if d.SetDeadline(time.Now().Add(grace)) == nil { //nolint:forbidigo // the socket's clock
+				continue
+			}
+		}
 		_ = ln.Close() //nolint:errcheck // Accept has returned or will
 	}
+}
+
+func (s *Server) closing() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.closed
 }
 
 func (s *Server) add(ln net.Listener) bool {
@@ -254,6 +298,7 @@ func (s *Server) add(ln net.Listener) bool {
 	if s.closed {
 		return false
 	}
+	s.loops.Add(1)
 	s.listeners[ln] = struct{}{}
 	return true
 }
@@ -261,6 +306,7 @@ func (s *Server) add(ln net.Listener) bool {
 func (s *Server) remove(ln net.Listener) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	defer s.loops.Done()
 	delete(s.listeners, ln)
 	_ = ln.Close() //nolint:errcheck // it may be closed already
 }
@@ -271,7 +317,7 @@ func (s *Server) pause(d time.Duration) bool {
 	select {
 	case <-t.C:
 		return true
-	case <-s.ctx.Done():
+	case <-s.accept.Done():
 		return false
 	}
 }
