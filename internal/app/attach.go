@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"gatehouse/client"
@@ -113,7 +114,8 @@ func (a *App) configurations(id *identity) *configurations {
 
 // fileActor is whom history names for what a file declares.
 func fileActor(f *config.File) ledger.Actor {
-	return ledger.Actor{Type: "file", ID: f.Name, Name: f.Name}
+	name := filepath.Base(f.Name)
+	return ledger.Actor{Type: "file", ID: name, Name: name}
 }
 
 // fromDisk serves what was kept by an earlier run.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -98,7 +99,7 @@ func (c *configurations) apply(ctx context.Context, actor ledger.Actor, file *co
 		}
 	}
 	result, err := catalog.Apply(ctx, c.identity.ledger, catalog.Declared{
-		File: file.Name, Digest: file.Digest, Snapshot: file.Declared, Secrets: file.Secrets,
+		File: filepath.Base(file.Name), Digest: file.Digest, Snapshot: file.Declared, Secrets: file.Secrets,
 		Reason: o.Reason, IfRevision: ledger.Revision(o.IfRevision), DryRun: o.DryRun,
 	}, actor)
 	if err != nil {

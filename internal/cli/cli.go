@@ -115,7 +115,7 @@ func newRoot(std IO) *cobra.Command {
 		Long:          "Gatehouse lets the right callers reach the right operations of your APIs, and can always say why.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
+		Args:          usage(cobra.NoArgs),
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -135,18 +135,23 @@ func newRoot(std IO) *cobra.Command {
 	}
 	for _, make := range commands() {
 		c := make(s)
-		args := c.Args
-		if args != nil {
-			c.Args = func(cmd *cobra.Command, a []string) error {
-				if err := args(cmd, a); err != nil {
-					return exit{exitUsage, fmt.Errorf("%w; see %q", err, cmd.CommandPath()+" --help")}
-				}
-				return nil
-			}
+		c.Args = usage(c.Args)
+		for _, below := range c.Commands() {
+			below.Args = usage(below.Args)
 		}
 		root.AddCommand(c)
 	}
 	return root
+}
+
+// usage makes wrong arguments an error of usage.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if err := check(c, args); err != nil {
+			return exit{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
+		}
+		return nil
+	}
 }
 
 // commands is the table of contents of the command line.

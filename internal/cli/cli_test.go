@@ -1,0 +1,245 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/internal/app"
+	"gatehouse/internal/settings"
+)
+
+// result is what a command did.
+type result struct {
+	code     int
+	out, err string
+}
+
+// run runs the command line as the shell would, in a folder of the test.
+func run(t *testing.T, env map[string]string, args ...string) result {
+	t.Helper()
+	var out, errs bytes.Buffer
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	code := Run(ctx, args, IO{In: strings.NewReader(""), Out: &out, Err: &errs, Getenv: func(k string) (string, bool) { v, ok := env[k]; return v, ok }})
+	return result{code, out.String(), errs.String()}
+}
+
+func write(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "gatehouse.yaml")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+const shop = `version: 1
+issuers:
+  default: { builtin: default }
+apis:
+  shop:
+    base_path: /shop
+    upstream: %s
+    auth: default
+    routes:
+      GET /items/*: items:read
+`
+
+// server starts the real program with a configuration, and returns what commands
+// need to reach it.
+func server(t *testing.T, file string) (*app.App, map[string]string) {
+	t.Helper()
+	data := filepath.Join(t.TempDir(), "data")
+	var log bytes.Buffer
+	a, err := app.Start(t.Context(), app.Config{
+		File: file, Dev: true, Out: &log, Err: &log, Getenv: func(string) (string, bool) { return "", false },
+		Flags: settings.Flags{Data: data, Gateway: "127.0.0.1:0", Identity: "127.0.0.1:0", Console: "127.0.0.1:0"},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := a.Shutdown(context.Background()); err != nil {
+			t.Error(err)
+		}
+	})
+	return a, map[string]string{"GATEHOUSE_DATA": data}
+}
+
+// Scripts rely on the exit codes.
+func TestExitCodes(t *testing.T) {
+	good := write(t, fmt.Sprintf(shop, "http://127.0.0.1:9"))
+	bad := write(t, strings.Replace(fmt.Sprintf(shop, "http://127.0.0.1:9"), "upstream", "upstraem", 1))
+	a, env := server(t, good)
+	nowhere := map[string]string{"GATEHOUSE_URL": "http://127.0.0.1:1", "GATEHOUSE_TOKEN": "x"}
+	stranger := map[string]string{"GATEHOUSE_URL": a.Ready().Console, "GATEHOUSE_TOKEN": "wrong"}
+	changed := write(t, fmt.Sprintf(shop, "http://127.0.0.1:9")+"      POST /items: items:write\n")
+	same := filepath.Join(filepath.Dir(good), "gatehouse.yaml")
+	for _, c := range []struct {
+		name string
+		env  map[string]string
+		args []string
+		code int
+		err  string // part of what is said
+	}{
+		{"valid", env, []string{"validate", good}, exitOK, "is valid"},
+		{"broken file", env, []string{"validate", bad}, exitFailed, "did you mean upstream?"},
+		{"no such file", env, []string{"validate", "nowhere.yaml"}, exitFailed, "gatehouse init"},
+		{"unknown command", env, []string{"frobnicate"}, exitUsage, "unknown command"},
+		{"unknown flag", env, []string{"validate", "--frob"}, exitUsage, "--help"},
+		{"too many arguments", env, []string{"validate", "a", "b"}, exitUsage, "--help"},
+		{"bad output", env, []string{"version", "-o", "xml"}, exitUsage, "json"},
+		{"no difference", env, []string{"diff", same}, exitOK, "no differences"},
+		{"a difference", env, []string{"diff", changed}, exitDifferences, ""},
+		{"allowed", env, []string{"explain", "GET", "/shop/items/1", "--scope", "items:read"}, exitOK, ""},
+		{"denied", env, []string{"explain", "GET", "/shop/items/1", "--scope", "other"}, exitDenied, ""},
+		{"unreachable", nowhere, []string{"keys"}, exitUnreachable, "cannot be reached"},
+		{"no server", map[string]string{"GATEHOUSE_DATA": t.TempDir()}, []string{"keys"}, exitUnreachable, "gatehouse dev"},
+		{"not authorized", stranger, []string{"keys"}, exitNotAuthorized, "not valid"},
+		{"no such request", env, []string{"explain", "nothing"}, exitFailed, "remembered"},
+		{"revision is no number", env, []string{"rollback", "x"}, exitUsage, "history"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := run(t, c.env, c.args...)
+			if r.code != c.code || !strings.Contains(r.err, c.err) {
+				t.Errorf("exit %d, want %d\nstdout: %s\nstderr: %s", r.code, c.code, r.out, r.err)
+			}
+		})
+	}
+}
+
+// A change goes live, shows in the history, and is taken back.
+func TestApplyHistoryRollback(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer up.Close()
+	text := fmt.Sprintf(shop, up.URL)
+	file := write(t, text)
+	a, env := server(t, file)
+	before := a.Revision()
+	replace := func(text string) {
+		t.Helper()
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	replace(text + "      GET /ping: public\n")
+	if r := run(t, env, "apply", file, "--dry-run"); r.code != exitOK || !strings.Contains(r.err, "nothing was written") {
+		t.Fatalf("dry run: %+v", r)
+	}
+	if r := run(t, env, "apply", file, "--reason", "a ping"); r.code != exitOK {
+		t.Fatalf("apply: %+v", r)
+	}
+	if r := run(t, env, "explain", "GET", "/shop/ping"); r.code != exitOK {
+		t.Errorf("the new route is not live: %+v", r)
+	}
+	if r := run(t, env, "apply", file); r.code != exitOK || !strings.Contains(r.err, "nothing to do") {
+		t.Errorf("applying again: %+v", r)
+	}
+	r := run(t, env, "history", "--since", fmt.Sprint(before), "-o", "json")
+	var changes []map[string]any
+	if err := json.Unmarshal([]byte(r.out), &changes); err != nil || len(changes) == 0 {
+		t.Fatalf("history: %v\n%s", err, r.out)
+	}
+	if r := run(t, env, "export"); r.code != exitOK || !strings.Contains(r.out, "GET /ping: public") {
+		t.Errorf("export: %+v", r)
+	}
+	if r := run(t, env, "rollback", fmt.Sprint(before), "--reason", "no ping"); r.code != exitOK {
+		t.Fatalf("rollback: %+v", r)
+	}
+	if r := run(t, env, "explain", "GET", "/shop/ping"); r.code != exitDenied {
+		t.Errorf("the route is still live: %+v", r)
+	}
+	if r := run(t, env, "export", "--revision", fmt.Sprint(before)); strings.Contains(r.out, "ping") {
+		t.Errorf("the export of revision %d: %s", before, r.out)
+	}
+}
+
+// What a newcomer writes with init is valid, and its tests pass.
+func TestInitIsValid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "first.yaml")
+	if r := run(t, nil, "init", path); r.code != exitOK {
+		t.Fatalf("%+v", r)
+	}
+	if r := run(t, nil, "validate", path); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, nil, "test", path); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+	if r := run(t, nil, "init", path); r.code != exitFailed || !strings.Contains(r.err, "exists already") {
+		t.Errorf("a second init: %+v", r)
+	}
+}
+
+// A failing test of the file is an error, with its line and what the gateway answers.
+func TestFailingTestOfTheFile(t *testing.T) {
+	file := write(t, fmt.Sprintf(shop, "http://127.0.0.1:9")+"tests:\n  - GET /shop/items/1 with items:read -> deny no_token\n")
+	for _, command := range []string{"validate", "test"} {
+		r := run(t, nil, command, file)
+		if r.code != exitFailed || !strings.Contains(r.out+r.err, "allow") {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+}
+
+func TestSchemaVersionCompletion(t *testing.T) {
+	if r := run(t, nil, "schema"); r.code != exitOK || !json.Valid([]byte(r.out)) {
+		t.Errorf("schema: %d", r.code)
+	}
+	if r := run(t, nil, "version", "-o", "json"); r.code != exitOK || !json.Valid([]byte(r.out)) {
+		t.Errorf("version: %+v", r)
+	}
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := run(t, nil, "completion", shell); r.code != exitOK || len(r.out) < 1000 {
+			t.Errorf("completion %s: %d, %d bytes", shell, r.code, len(r.out))
+		}
+	}
+}
+
+func TestKeysTokensApps(t *testing.T) {
+	_, env := server(t, write(t, fmt.Sprintf(shop, "http://127.0.0.1:9")))
+	before := run(t, env, "keys", "-o", "json")
+	if r := run(t, env, "keys", "rotate", "default"); r.code != exitOK || !strings.Contains(r.out, "ACTIVE") {
+		t.Fatalf("rotate: %+v", r)
+	}
+	if after := run(t, env, "keys", "-o", "json"); after.out == before.out {
+		t.Error("the keys are what they were")
+	}
+	if r := run(t, env, "token", "--scope", "items:read"); r.code != exitOK || strings.Count(r.out, ".") != 2 {
+		t.Errorf("token: %+v", r)
+	}
+	made := run(t, env, "apps", "create", "Billing")
+	if made.code != exitOK || !strings.Contains(made.out, "client_secret") {
+		t.Errorf("create: %+v", made)
+	}
+	if r := run(t, env, "apps"); !strings.Contains(r.out, "Billing") || strings.Contains(r.out, "client_secret") {
+		t.Errorf("apps: %+v", r)
+	}
+}
+
+func TestDoctor(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer up.Close()
+	file := write(t, fmt.Sprintf(shop, up.URL))
+	dir := t.TempDir()
+	env := map[string]string{"GATEHOUSE_DATA": filepath.Join(dir, "none"), "GATEHOUSE_GATEWAY": "127.0.0.1:0", "GATEHOUSE_IDENTITY": "127.0.0.1:0", "GATEHOUSE_CONSOLE": "127.0.0.1:0"}
+	if r := run(t, env, "doctor", "--config", file); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
+		t.Error("doctor made a data folder")
+	}
+	up.Close()
+	if r := run(t, env, "doctor", "--config", file); r.code != exitFailed || !strings.Contains(r.out, "does not accept connections") {
+		t.Errorf("with the upstream down: %+v", r)
+	}
+}
