@@ -124,7 +124,7 @@ func collectTargets(s series, targets []*UpstreamMetrics) {
 	failures := desc("upstream_failures_total", "Attempts that failed, by kind.", "api", "target", "kind")
 	ejections := desc("upstream_ejections_total", "Times that a target was taken out because of its failures.", labels...)
 	shed := desc("upstream_shed_total", "Requests refused because all connections of the target were in use.", labels...)
-	healthy := desc("upstream_healthy", "1 when the target is given traffic.", labels...)
+	healthy := desc("upstream_healthy", "1 unless the health checks of the target fail.", labels...)
 	breaker := desc("upstream_breaker", "State of the target's breaker: 0 closed, 1 half open, 2 open.", labels...)
 	for _, u := range targets {
 		s.counter(attempts, u.attempts.Load(), u.id.api, u.id.target)

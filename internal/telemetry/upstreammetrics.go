@@ -116,7 +116,7 @@ func (u *UpstreamMetrics) Shed() {
 	}
 }
 
-// Healthy says whether the target is given traffic.
+// Healthy says whether the target passes its health checks.
 func (u *UpstreamMetrics) Healthy(ok bool) {
 	if u != nil {
 		u.healthy.Store(int32(index(ok))) // 0 or 1

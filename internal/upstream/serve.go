@@ -65,6 +65,7 @@ func (p *Pool) serve(ex exchange, out *wire.Outbound, idempotent bool) error {
 // release forgets everything but memory that the next call can use.
 func (c *call) release() {
 	p := c.p
+	c.out.Target = c.path // joined belongs to the next call
 	c.p, c.ex, c.out, c.path = nil, nil, nil, nil
 	c.full = false
 	clear(c.tried[:c.attempts])
@@ -171,7 +172,7 @@ func (c *call) try(t *target, trial bool, now int64) (done bool, err error) {
 		t.metrics.Failed(telemetry.FailStatus)
 		c.settle(t, end, erred, trial)
 		if c.anotherMay(end) {
-			c.resp.Finish()
+			c.resp.Finish() // what has arrived of the body is thrown away, no more is waited for
 			return false, errAnswered
 		}
 	} else {

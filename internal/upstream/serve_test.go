@@ -357,6 +357,9 @@ func TestServeNoStorm(t *testing.T) {
 	var arrived int64
 	for _, s := range servers {
 		arrived += s.requests.Load()
+		if n := s.conns.Load(); n != 1 {
+			t.Errorf("%d connections to one target, want 1: an answer that is given up costs none", n)
+		}
 	}
 	most := int64(sent+sent/budgetShare) + budgetLeast*int64(time.Since(start)/time.Second+2)
 	if arrived > most || arrived < sent {

@@ -158,6 +158,8 @@ func newTarget(c Config, s targetSettings) *target {
 		log:     c.Logger.With(slog.String("api", c.API.Name), slog.String("target", s.raw)),
 	}
 	t.refs.Store(1)
+	t.metrics.Healthy(true) // a target of other settings may have had the name before
+	t.metrics.Breaker(telemetry.BreakerClosed)
 	if s.probePath != "" {
 		t.probe = newProber(t, dial, secure)
 	}

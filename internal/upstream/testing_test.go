@@ -94,7 +94,11 @@ func sendAs(p *Pool, f *fakeExchange, method, path string, body []byte) error {
 		out.Body = &b
 	}
 	idempotent := method != http.MethodPost && method != http.MethodPatch
-	return p.serve(f, out, idempotent)
+	err := p.serve(f, out, idempotent)
+	if string(out.Target) != path {
+		return errors.New("the request's target was left as " + string(out.Target))
+	}
+	return err
 }
 
 // reasonOf returns the reason of a refusal, "" for none.
