@@ -51,10 +51,13 @@ type Cluster struct {
 }
 
 // Database returns the URL of a new, empty database, which is dropped when the
-// test ends. Without PostgreSQL the test is skipped; or it fails, when
-// GATEHOUSE_REQUIRE_SERVICES is 1.
+// test ends. Without PostgreSQL, and in a short run, the test is skipped; without
+// it, it fails when GATEHOUSE_REQUIRE_SERVICES is 1.
 func (c *Cluster) Database(t testing.TB) string {
 	t.Helper()
+	if testing.Short() && os.Getenv(Required) != "1" {
+		t.Skip("a short run starts no servers")
+	}
 	c.once.Do(func() { c.err = c.start() })
 	switch {
 	case errors.Is(c.err, errMissing) && os.Getenv(Required) != "1":
