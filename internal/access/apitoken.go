@@ -20,8 +20,6 @@ type APIToken struct {
 }
 
 // APITokens are unique by the hash of the token, and go with their user.
-//
-//nolint:gochecknoglobals // a constant table
 var APITokens = ledger.NewKind(ledger.Spec[APIToken]{
 	Name: "api_token", IDPrefix: "00t",
 	Keys:  func(t APIToken) []ledger.Key { return []ledger.Key{ledger.By("hash", t.Hash)} },

@@ -17,7 +17,7 @@ const (
 	GrantRefreshToken      = "refresh_token"
 	GrantDeviceCode        = "urn:ietf:params:oauth:grant-type:device_code"
 	GrantTokenExchange     = "urn:ietf:params:oauth:grant-type:token-exchange" // #nosec G101 -- a grant type of RFC 8693
-	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"
+	GrantJWTBearer         = "urn:ietf:params:oauth:grant-type:jwt-bearer"     // #nosec G101 -- a grant type of RFC 7523
 	GrantImplicit          = "implicit"
 	GrantPassword          = "password"
 )

@@ -29,15 +29,15 @@ func rule(id string, priority int, c RuleConditions, minutes int) ruleView {
 }
 
 func TestEvaluate(t *testing.T) {
-	any := RuleConditions{GrantTypes: include(GrantClientCredentials, GrantAuthorizationCode), Scopes: include(AnyScope)}
+	all := RuleConditions{GrantTypes: include(GrantClientCredentials, GrantAuthorizationCode), Scopes: include(AnyScope)}
 	cc := RuleConditions{GrantTypes: include(GrantClientCredentials), Scopes: include("a", "b")}
 	staff := RuleConditions{GrantTypes: include(GrantAuthorizationCode), Scopes: include(AnyScope), People: People{Groups: include("00gStaff"), Users: Selection{Exclude: []string{"00uEve"}}}}
-	off := rule("off", 1, any, 5)
+	off := rule("off", 1, all, 5)
 	off.Status = Inactive
-	closed := policy("closed", 1, []string{AllClients}, rule("x", 1, any, 5))
+	closed := policy("closed", 1, []string{AllClients}, rule("x", 1, all, 5))
 	closed.Status = Inactive
 	s := serverOf(
-		policy("rest", 9, []string{AllClients}, rule("late", 2, any, 60), rule("early", 1, staff, 20)),
+		policy("rest", 9, []string{AllClients}, rule("late", 2, all, 60), rule("early", 1, staff, 20)),
 		closed,
 		policy("jobs", 2, []string{"0oaJob"}, off, rule("cc", 2, cc, 10)),
 	)

@@ -5,8 +5,6 @@ import (
 )
 
 // The kinds of this room. A kind holds no state.
-//
-//nolint:gochecknoglobals // constant tables
 var (
 	// Servers are authorization servers, unique by name.
 	Servers = ledger.NewKind(ledger.Spec[Server]{

@@ -69,11 +69,16 @@ func (v *Views) Revised(_ context.Context, t tenant.ID, revision int64) {
 }
 
 func (v *Views) of(t tenant.ID) *tenantView {
-	if tv, ok := v.tenants.Load(t); ok {
-		return tv.(*tenantView)
+	found, _ := v.tenants.Load(t)
+	if tv, ok := found.(*tenantView); ok {
+		return tv
 	}
-	tv, _ := v.tenants.LoadOrStore(t, &tenantView{})
-	return tv.(*tenantView)
+	fresh := &tenantView{}
+	found, _ = v.tenants.LoadOrStore(t, fresh)
+	if tv, ok := found.(*tenantView); ok {
+		return tv
+	}
+	return fresh
 }
 
 // Get returns the tenant's view, not older than the newest revision that has been

@@ -11,8 +11,6 @@ import (
 
 // The headers of every answer: none of them is ever to be shown as a page, kept
 // by a sniffing browser, or framed.
-//
-//nolint:gochecknoglobals // constants that a header map can hold
 var (
 	nosniff        = []string{"nosniff"}
 	noReferrer     = []string{"no-referrer"}

@@ -22,7 +22,7 @@ import (
 	"gatehouse/internal/access"
 )
 
-var b64 = base64.RawURLEncoding.EncodeToString //nolint:gochecknoglobals // a short name
+var b64 = base64.RawURLEncoding.EncodeToString
 
 // signer makes client assertions by hand, right and wrong ones.
 type signer struct {

@@ -74,8 +74,6 @@ type route struct {
 }
 
 // routes are all addresses that exist.
-//
-//nolint:gochecknoglobals // a constant table
 var routes = []route{
 	{http.MethodPost, "/oauth2/{server}/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/{server}/v1/introspect", (*Server).introspect},

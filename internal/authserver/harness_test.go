@@ -237,7 +237,7 @@ func (h *house) form(path, id, secret string, values url.Values) answer {
 }
 
 func basic(id, secret string) string {
-	r, err := http.NewRequest(http.MethodGet, "/", http.NoBody) //nolint:noctx // never sent
+	r, err := http.NewRequest(http.MethodGet, "/", http.NoBody)
 	if err != nil {
 		panic(err)
 	}

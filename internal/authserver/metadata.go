@@ -99,7 +99,6 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 // leaked is believed no longer than this.
 const cacheFor = "max-age=600, must-revalidate"
 
-//nolint:gochecknoglobals // constants that a header map can hold
 var (
 	cacheControl = []string{cacheFor}
 	contentJSON  = []string{"application/json"}

@@ -17,7 +17,7 @@ import (
 	"gatehouse/internal/grant"
 )
 
-var update = flag.Bool("update", false, "write the golden files") //nolint:gochecknoglobals // a flag
+var update = flag.Bool("update", false, "write the golden files")
 
 // golden compares with a file of testdata.
 func golden(t *testing.T, name, got string) {

@@ -65,8 +65,8 @@ func TestUnknownClientTakesAsLong(t *testing.T) {
 func (h *house) compare(t *testing.T, a, b func() *http.Request) (time.Duration, time.Duration) {
 	t.Helper()
 	target := h.target()
-	one := func(make func() *http.Request) time.Duration {
-		r, w := make(), httptest.NewRecorder()
+	one := func(request func() *http.Request) time.Duration {
+		r, w := request(), httptest.NewRecorder()
 		form, err := grant.ReadForm(w, r)
 		must(t, err)
 		begin := time.Now()

@@ -54,10 +54,9 @@ func (s *Server) verifierOf(ctx context.Context, t *grant.Target) (*verify.Verif
 	}
 	source := ring.KeySource()
 	name := verifierName{t.Tenant, t.Issuer()}
-	if v, ok := s.verifiers.Load(name); ok {
-		if v := v.(*serverVerifier); v.keys == source {
-			return v.verifier, nil
-		}
+	found, _ := s.verifiers.Load(name)
+	if v, ok := found.(*serverVerifier); ok && v.keys == source {
+		return v.verifier, nil
 	}
 	v, err := s.base.With([]verify.Issuer{{
 		URL: name.issuer, Keys: source, Algorithms: []verify.Algorithm{verify.RS256, verify.ES256},

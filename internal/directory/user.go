@@ -23,8 +23,6 @@ const (
 )
 
 // transitions lists where a user may go from each status.
-//
-//nolint:gochecknoglobals // a constant table
 var transitions = map[Status][]Status{
 	Staged:        {Active, Deprovisioned},
 	Active:        {Suspended, Deprovisioned},
@@ -115,8 +113,6 @@ type Membership struct {
 }
 
 // The kinds of this room. A kind holds no state.
-//
-//nolint:gochecknoglobals // constant tables
 var (
 	// Users are unique by login, whatever its case.
 	Users = ledger.NewKind(ledger.Spec[User]{

@@ -87,8 +87,6 @@ type phase struct {
 }
 
 // phases are run in this order; the first error ends the request.
-//
-//nolint:gochecknoglobals // a constant table
 var phases = [...]phase{
 	{"parse", "one reading of the body that everything after it uses: bounded, no parameter twice, no credentials in the address", (*Endpoint).parse},
 	{"authenticate client", "before anything of the grant is looked at, so that strangers cannot probe codes and tokens", (*Endpoint).authenticate},

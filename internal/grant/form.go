@@ -153,7 +153,7 @@ func decode(s string) (string, error) {
 			if i+2 >= len(s) || unhex(s[i+1]) < 0 || unhex(s[i+2]) < 0 {
 				return "", errEncoding
 			}
-			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2]))) //nolint:gosec // two digits make at most 255
+			out = append(out, byte(unhex(s[i+1])<<4|unhex(s[i+2])))
 			i += 2
 		default:
 			out = append(out, c)

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"slices"
 	"sync"
@@ -67,12 +68,17 @@ func NewRings(cfg RingsConfig) *Rings {
 // present algorithm.
 func (r *Rings) Ring(ctx context.Context, t tenant.ID, s *access.ServerView) (*keys.Ring, error) {
 	name := ringName{t, s.ID}
-	if o, ok := r.open.Load(name); ok {
-		if o := o.(*openRing); o.fits(s) {
-			return o.ring, nil
-		}
+	if o := r.opened(name); o != nil && o.fits(s) {
+		return o.ring, nil
 	}
 	return r.reopen(ctx, name, s)
+}
+
+// opened returns the open ring of the name, or nil.
+func (r *Rings) opened(name ringName) *openRing {
+	v, _ := r.open.Load(name)
+	o, _ := v.(*openRing)
+	return o
 }
 
 // fits reports whether the ring serves the server as it is now. The first
@@ -88,9 +94,9 @@ func (r *Rings) reopen(ctx context.Context, name ringName, s *access.ServerView)
 	if r.closed {
 		return nil, fault.New(fault.Unavailable, "the server is shutting down")
 	}
-	old, had := r.open.Load(name)
-	if had && old.(*openRing).fits(s) {
-		return old.(*openRing).ring, nil
+	old := r.opened(name)
+	if old != nil && old.fits(s) {
+		return old.ring, nil
 	}
 	algorithms, err := r.algorithms(ctx, name, verify.Algorithm(s.Algorithm))
 	if err != nil {
@@ -109,8 +115,8 @@ func (r *Rings) reopen(ctx context.Context, name ringName, s *access.ServerView)
 		return nil, err
 	}
 	r.open.Store(name, &openRing{ring: ring, mode: s.Credentials.Signing.RotationMode, algorithms: algorithms})
-	if had {
-		if err := old.(*openRing).ring.Close(); err != nil {
+	if old != nil {
+		if err := old.ring.Close(); err != nil {
 			r.cfg.Log.LogAttrs(ctx, slog.LevelWarn, "a key ring did not close", slog.String("server", s.ID), slog.Any("error", err))
 		}
 	}
@@ -169,13 +175,15 @@ func (r *Rings) Run(ctx context.Context) error {
 
 // Tend tends every open ring once.
 func (r *Rings) Tend(ctx context.Context) {
-	r.open.Range(func(name, o any) bool {
-		if err := o.(*openRing).ring.Tend(ctx); err != nil && ctx.Err() == nil {
+	for name, o := range r.all() {
+		if err := o.ring.Tend(ctx); err != nil && ctx.Err() == nil {
 			r.cfg.Log.LogAttrs(ctx, slog.LevelError, "signing keys could not be tended, the present ones go on",
-				slog.String("server", name.(ringName).server), slog.Any("error", err))
+				slog.String("server", name.server), slog.Any("error", err))
 		}
-		return ctx.Err() == nil
-	})
+		if ctx.Err() != nil {
+			return
+		}
+	}
 }
 
 // Close closes every ring. Ring answers Unavailable from then on.
@@ -184,10 +192,20 @@ func (r *Rings) Close() error {
 	defer r.mu.Unlock()
 	r.closed = true
 	var errs []error
-	r.open.Range(func(name, o any) bool {
-		errs = append(errs, o.(*openRing).ring.Close())
+	for name, o := range r.all() {
+		errs = append(errs, o.ring.Close())
 		r.open.Delete(name)
-		return true
-	})
+	}
 	return errors.Join(errs...)
+}
+
+// all yields the open rings.
+func (r *Rings) all() iter.Seq2[ringName, *openRing] {
+	return func(yield func(ringName, *openRing) bool) {
+		r.open.Range(func(k, v any) bool {
+			name, ok1 := k.(ringName)
+			o, ok2 := v.(*openRing)
+			return !ok1 || !ok2 || yield(name, o)
+		})
+	}
 }
