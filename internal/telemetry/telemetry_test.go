@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/fault"
 )
 
+// attack gateway 72: no token, key, cookie or password reaches a log.
 func TestLoggerHidesSecrets(t *testing.T) {
 	const canary = "CANARY-4711"
 	jwt := "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhbmEifQ." + canary
