@@ -56,7 +56,7 @@ func TestCacheEnds(t *testing.T) {
 		{"drop by id", func(_ *clock, v **Verifier) { (*v).Drop(func(t *Token) bool { return t.ID == "AT.abc" }) }, false, ""},
 		{"drop of another", func(_ *clock, v **Verifier) { (*v).Drop(func(t *Token) bool { return t.ID == "AT.x" }) }, true, ""},
 		{"purge", func(_ *clock, v **Verifier) { (*v).Purge() }, false, ""},
-		{"key retired", func(*clock, **Verifier) { keys.set.keys[0].Retire() }, false, ""},
+		{"keys retired", func(*clock, **Verifier) { keys.Retire() }, false, ""},
 		{"same configuration again", func(_ *clock, v **Verifier) { *v = must((*v).With([]Issuer{issuer})) }, true, ""},
 		{"another issuer added", func(_ *clock, v **Verifier) {
 			*v = must((*v).With([]Issuer{{URL: issuerB, Keys: keys}, issuer}))

@@ -101,7 +101,11 @@ func (d *decoder) object(depth int) (map[string]any, error) {
 		return nil, errJSONDepth
 	}
 	d.at++ // {
-	m := make(map[string]any, 8)
+	hint := 0 // inner objects may be many and empty: a short text must not cost much memory
+	if depth == 1 {
+		hint = 8
+	}
+	m := make(map[string]any, hint)
 	d.space()
 	if d.peek() == '}' {
 		d.at++

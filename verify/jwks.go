@@ -275,6 +275,14 @@ func NewStaticKeys(jwks []byte) (*StaticKeys, error) {
 	return &StaticKeys{set}, nil
 }
 
+// Retire ends the use of the keys, when another source takes their place:
+// tokens that they signed leave the caches of verifiers.
+func (s *StaticKeys) Retire() {
+	for _, k := range s.set.keys {
+		k.Retire()
+	}
+}
+
 // Key implements KeySource.
 func (s *StaticKeys) Key(_ context.Context, kid string, alg Algorithm) (*Key, error) {
 	if k := s.set.find(kid, alg); k != nil {

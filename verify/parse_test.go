@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -115,6 +116,28 @@ func TestParseIsCheap(t *testing.T) {
 		}
 		if each := time.Since(began) / 20; each > 10*time.Millisecond {
 			t.Errorf("token %d took %v", i, each)
+		}
+	}
+}
+
+// A short text must not cost much memory before its signature has been checked.
+func TestDecodeIsLean(t *testing.T) {
+	for _, text := range []string{
+		`{"a":[` + strings.Repeat("{},", 4000) + `{}]}`,
+		`{"a":[` + strings.Repeat("[],", 4000) + `[]]}`,
+		`{"a":[` + strings.Repeat("1,", 6000) + `1]}`,
+	} {
+		const runs = 50
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		for range runs {
+			if _, err := decodeObject(text); err != nil {
+				t.Fatal(err)
+			}
+		}
+		runtime.ReadMemStats(&after)
+		if n := (after.TotalAlloc - before.TotalAlloc) / runs; n > 64*uint64(len(text)) {
+			t.Errorf("%.10s...: %d bytes for %d", text, n, len(text))
 		}
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -69,6 +68,10 @@ func (m *memory) Delete(_ context.Context, t tenant.ID, server, id string) error
 		m.records = slices.Delete(m.records, i, i+1)
 	}
 	return nil
+}
+
+func find(all []Record, t tenant.ID, server, id string) int {
+	return slices.IndexFunc(all, func(r Record) bool { return r.Tenant == t && r.Server == server && r.ID == id })
 }
 
 var epoch = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -438,31 +441,6 @@ func TestRingRefuses(t *testing.T) {
 	cfg.Server, cfg.Sealer = "other", sealer()
 	if _, err := OpenRing(t.Context(), cfg); !fault.Is(err, fault.Denied) {
 		t.Errorf("a moved key: %v", err)
-	}
-}
-
-func TestFileStore(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "data", "context-keys.json")
-	clk := &clock{t: epoch}
-	r := open(t, NewFileStore(path), clk.now, verify.EdDSA)
-	raw := []byte(must(r.Sign(t.Context(), claims(epoch, "1"), "", "")))
-	clk.move(time.Hour)
-	must(0, r.Rotate(t.Context(), ""))
-	must(0, r.Close())
-	again := open(t, NewFileStore(path), clk.now, verify.EdDSA)
-	if states(again) != "EdDSA ACTIVE, EdDSA EXPIRED, EdDSA NEXT" {
-		t.Error(states(again))
-	}
-	if _, err := verifier(t, again, clk.now).Verify(t.Context(), raw); err != nil {
-		t.Error(err)
-	}
-	clk.move(25 * time.Hour)
-	must(0, again.Tend(t.Context()))
-	if states(again) != "EdDSA ACTIVE, EdDSA NEXT" {
-		t.Error(states(again))
-	}
-	if err := NewFileStore(path).Insert(t.Context(), Record{Tenant: acme, Server: "default", ID: again.Keys()[0].ID}); !fault.Is(err, fault.Conflict) {
-		t.Errorf("%v", err)
 	}
 }
 
