@@ -100,7 +100,7 @@ func (d *decoder) object(depth int) (map[string]any, error) {
 	if depth > maxDepth {
 		return nil, errJSONDepth
 	}
-	d.at++ // {
+	d.at++    // {
 	hint := 0 // inner objects may be many and empty: a short text must not cost much memory
 	if depth == 1 {
 		hint = 8
