@@ -40,7 +40,7 @@ func (c *claimHeader) value(b []byte, t *verify.Token) ([]byte, bool) {
 	case factClient:
 		return appendClaim(b, t.ClientID, 0), t.ClientID != ""
 	case factScopes:
-		return appendList(b, t.Scopes, ' '), len(t.Scopes) > 0
+		return present(b, appendList(b, t.Scopes, ' '))
 	}
 	v, ok := t.Claim(c.claim)
 	if !ok {
@@ -68,16 +68,23 @@ func (c *claimHeader) value(b []byte, t *verify.Token) ([]byte, bool) {
 				return b, false // an object in a list has no plain form
 			}
 		}
-		return appendList(b, list, ','), len(list) > 0
+		return present(b, appendList(b, list, ','))
 	}
 	return b, false // null and objects have no plain form
 }
 
+func present(before, after []byte) ([]byte, bool) { return after, len(after) > len(before) }
+
 // appendList appends the members with the separator between them. A member's
-// own separators are encoded, so that the list has as many members as it had.
+// own separators are encoded, so that the list has as many members as it had;
+// empty ones are left out.
 func appendList(b []byte, list []string, separator byte) []byte {
-	for i, s := range list {
-		if i > 0 {
+	from := len(b)
+	for _, s := range list {
+		if s == "" {
+			continue
+		}
+		if len(b) > from {
 			b = append(b, separator)
 		}
 		b = appendClaim(b, s, separator)

@@ -156,7 +156,9 @@ func (s *transform) strip(ex *Exchange) {
 		}
 		switch f.Kind {
 		case wire.Other:
-			if s.api.strip.has(f.Name) || reserved(f.Name) {
+			// The lanes refuse names with "_", which many servers read as "-".
+			// Should one come through, it goes no further.
+			if s.api.strip.has(f.Name) || reserved(f.Name) || bytes.IndexByte(f.Name, '_') >= 0 {
 				continue
 			}
 		case wire.Authorization:
