@@ -1,0 +1,184 @@
+package config
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// watched runs a watcher with a short quiet time.
+type watched struct {
+	t       *testing.T
+	changed chan struct{}
+}
+
+func watch(t *testing.T, c WatcherConfig) *watched {
+	t.Helper()
+	w := &watched{t: t, changed: make(chan struct{}, 1000)}
+	c.Changed = func() { w.changed <- struct{}{} }
+	if c.Quiet == 0 {
+		c.Quiet = 10 * time.Millisecond
+	}
+	watcher, err := NewWatcher(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- watcher.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+// expect waits for the report of a change, and for what came of the same change late.
+func (w *watched) expect(what string) {
+	w.t.Helper()
+	select {
+	case <-w.changed:
+	case <-time.After(10 * time.Second):
+		w.t.Fatalf("%s: not reported", what)
+	}
+	for {
+		select {
+		case <-w.changed:
+		case <-time.After(60 * time.Millisecond):
+			return
+		}
+	}
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func do(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestWatchFile(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "gatehouse.yaml")
+	write(t, path, "version: 1\n")
+	w := watch(t, WatcherConfig{Path: path})
+
+	write(t, path, "version: 1\n# more\n")
+	w.expect("written in place")
+
+	temporary := filepath.Join(folder, ".gatehouse.yaml.swp")
+	write(t, temporary, "version: 1\n# new\n")
+	do(t, os.Rename(temporary, path))
+	w.expect("replaced by rename, as editors do")
+
+	do(t, os.Remove(path))
+	w.expect("removed")
+	write(t, path, "version: 1\n")
+	w.expect("made again")
+
+	// What lies beside the file, and permissions, do not matter.
+	write(t, filepath.Join(folder, "other.yaml"), "x")
+	do(t, os.Chmod(path, 0o400))
+	select {
+	case <-w.changed:
+		t.Error("a change of another file, or of permissions, was taken for one of the configuration")
+	case <-time.After(100 * time.Millisecond):
+	}
+	do(t, os.Chmod(path, 0o600))
+	write(t, path, "version: 1\n# end\n")
+	w.expect("written after another file")
+}
+
+// A Kubernetes volume: the file is a link through ..data to a folder, and an
+// update makes a new folder and renames a new ..data over the old.
+func TestWatchMountedVolume(t *testing.T) {
+	folder := t.TempDir()
+	for _, version := range []string{"..1", "..2", "..3"} {
+		do(t, os.Mkdir(filepath.Join(folder, version), 0o700))
+		write(t, filepath.Join(folder, version, "gatehouse.yaml"), "version: 1\n# "+version+"\n")
+	}
+	do(t, os.Symlink("..1", filepath.Join(folder, "..data")))
+	path := filepath.Join(folder, "gatehouse.yaml")
+	do(t, os.Symlink(filepath.Join("..data", "gatehouse.yaml"), path))
+	for name, target := range map[string]string{"file": path, "folder": folder} {
+		t.Run(name, func(t *testing.T) {
+			w := watch(t, WatcherConfig{Path: target})
+			for _, version := range []string{"..2", "..3", "..1"} {
+				do(t, os.Symlink(version, filepath.Join(folder, "..data_tmp")))
+				do(t, os.Rename(filepath.Join(folder, "..data_tmp"), filepath.Join(folder, "..data")))
+				w.expect("swap to " + version)
+			}
+		})
+	}
+}
+
+func TestWatchFolder(t *testing.T) {
+	folder := t.TempDir()
+	write(t, filepath.Join(folder, "a.yaml"), "version: 1\n")
+	w := watch(t, WatcherConfig{Path: folder})
+	write(t, filepath.Join(folder, "b.yml"), "apis: {}\n")
+	w.expect("a file more")
+	do(t, os.Remove(filepath.Join(folder, "b.yml")))
+	w.expect("a file less")
+	write(t, filepath.Join(folder, "a.yaml"), "version: 1\n# x\n")
+	w.expect("a file changed")
+}
+
+// Many changes at once are one report, when it is quiet and not before; but who
+// writes for ever puts it off for a bounded time only.
+func TestWatchWaitsForQuiet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "gatehouse.yaml")
+	write(t, path, "version: 1\n")
+	asked := make(chan struct{}, 1000)
+	quiet := make(chan time.Time)
+	w := watch(t, WatcherConfig{Path: path, After: func(time.Duration) <-chan time.Time {
+		asked <- struct{}{}
+		return quiet
+	}})
+	wait := func(what string, c <-chan struct{}) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%s: did not happen", what)
+		}
+	}
+	for range 5 {
+		write(t, path, "version: 1\n# x\n")
+		wait("a change is seen", asked)
+	}
+	select {
+	case <-w.changed:
+		t.Fatal("reported before it was quiet")
+	default:
+	}
+	select {
+	case quiet <- time.Now():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the watcher does not wait for quiet")
+	}
+	wait("the report", w.changed)
+	for range longestWait + 5 {
+		write(t, path, "version: 1\n# y\n")
+	}
+	for range longestWait {
+		wait("a change is seen", asked)
+	}
+}
+
+func TestWatchMissing(t *testing.T) {
+	if _, err := NewWatcher(WatcherConfig{Path: filepath.Join(t.TempDir(), "none.yaml"), Changed: func() {}}); err == nil {
+		t.Error("a file that is not there is watched")
+	}
+}
