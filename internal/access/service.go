@@ -37,14 +37,16 @@ func NewService(cfg ServiceConfig) *Service {
 	return &Service{ledger: cfg.Ledger, views: cfg.Views, audit: cfg.Audit, rings: cfg.Rings}
 }
 
-// update runs f in one transaction and brings the view up to date.
+// update runs f in one transaction. The view hears of the revision before update
+// returns, so that whoever asks for it next sees the change.
 func (s *Service) update(ctx context.Context, actor ledger.Actor, reason string, f func(*ledger.Tx) error) error {
-	if _, err := s.ledger.Update(ctx, actor, reason, f); err != nil {
+	r, err := s.ledger.Update(ctx, actor, reason, f)
+	if err != nil {
 		return err
 	}
 	t, _ := tenant.From(ctx)
-	_, err := s.views.Refresh(ctx, t)
-	return err
+	s.views.Revised(ctx, t, int64(r))
+	return nil
 }
 
 // record writes an event about a target.

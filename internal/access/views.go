@@ -24,6 +24,13 @@ type ViewsConfig struct {
 // before that is tried again.
 const retryAfter = time.Second
 
+// patience is how long a request waits for another one that brings the view up to
+// date, counted from when that began, before it takes the view that is there.
+const patience = time.Second
+
+// catchUpTime bounds one reading of the ledger: all of it, the first time.
+const catchUpTime = 30 * time.Second
+
 // Views keeps the View of every tenant that has been asked for. A view follows
 // the ledger change by change; it is read again whole only the first time.
 //
@@ -42,8 +49,9 @@ type tenantView struct {
 	wanted atomic.Int64 // the newest revision heard of
 	failed atomic.Int64 // Unix nanoseconds of the last failure, 0 for none
 
-	mu    sync.Mutex // held while catching up
-	state state
+	turn  chan struct{} // holds one token while somebody catches up
+	began atomic.Int64  // Unix nanoseconds: when the one who catches up began
+	state state         // of the one who catches up
 }
 
 // NewViews returns Views that has read nothing yet.
@@ -73,7 +81,7 @@ func (v *Views) of(t tenant.ID) *tenantView {
 	if tv, ok := found.(*tenantView); ok {
 		return tv
 	}
-	fresh := &tenantView{}
+	fresh := &tenantView{turn: make(chan struct{}, 1)}
 	found, _ = v.tenants.LoadOrStore(t, fresh)
 	if tv, ok := found.(*tenantView); ok {
 		return tv
@@ -93,12 +101,17 @@ func (v *Views) Get(ctx context.Context, t tenant.ID) (*View, error) {
 	if view != nil && v.cfg.Now().UnixNano()-tv.failed.Load() < int64(retryAfter) {
 		return view, nil
 	}
-	tv.mu.Lock()
-	defer tv.mu.Unlock()
+	if !tv.take(ctx, view != nil, v.cfg.Now) {
+		if view != nil {
+			return view, nil
+		}
+		return nil, fault.Because(ctx.Err(), fault.Timeout, "the access view could not be read in time")
+	}
+	defer tv.give()
 	if now := tv.view.Load(); now != nil && now.revision >= tv.wanted.Load() {
 		return now, nil
 	}
-	next, err := v.catchUp(tenant.With(ctx, t), tv)
+	next, err := v.catchUp(ctx, t, tv)
 	if err == nil {
 		tv.failed.Store(0)
 		return next, nil
@@ -106,26 +119,46 @@ func (v *Views) Get(ctx context.Context, t tenant.ID) (*View, error) {
 	if view == nil {
 		return nil, err
 	}
-	if ctx.Err() == nil {
-		tv.failed.Store(v.cfg.Now().UnixNano())
-	}
+	tv.failed.Store(v.cfg.Now().UnixNano())
 	v.cfg.Log.LogAttrs(ctx, slog.LevelError, "access view is behind the ledger",
 		slog.String("tenant", string(t)), slog.Int64("revision", view.revision), slog.Any("error", err))
 	return view, nil
 }
 
-// Refresh brings the tenant's view up to the ledger's head, for a caller that has
-// just changed something and wants to see it.
-func (v *Views) Refresh(ctx context.Context, t tenant.ID) (*View, error) {
-	tv := v.of(t)
-	tv.mu.Lock()
-	defer tv.mu.Unlock()
-	return v.catchUp(tenant.With(ctx, t), tv)
+// take waits for the turn to catch up: one who has a view only for as long as
+// the patience lasts.
+func (tv *tenantView) take(ctx context.Context, impatient bool, now func() time.Time) bool {
+	select {
+	case tv.turn <- struct{}{}:
+		tv.began.Store(now().UnixNano())
+		return true
+	default:
+	}
+	var tired <-chan time.Time
+	if impatient {
+		timer := time.NewTimer(patience - now().Sub(time.Unix(0, tv.began.Load())))
+		defer timer.Stop()
+		tired = timer.C
+	}
+	select {
+	case tv.turn <- struct{}{}:
+		tv.began.Store(now().UnixNano())
+		return true
+	case <-tired:
+		return false
+	case <-ctx.Done():
+		return false
+	}
 }
 
-// catchUp applies what has happened since the view's revision. tv.mu is held.
-func (v *Views) catchUp(ctx context.Context, tv *tenantView) (_ *View, err error) {
+func (tv *tenantView) give() { <-tv.turn }
+
+// catchUp applies what has happened since the view's revision. It is the caller's
+// turn. A caller that hangs up does not end it: what was read so far would be lost.
+func (v *Views) catchUp(ctx context.Context, t tenant.ID, tv *tenantView) (_ *View, err error) {
 	defer fault.Wrap(&err, "bring the access view up to date")
+	ctx, cancel := context.WithTimeout(tenant.With(context.WithoutCancel(ctx), t), catchUpTime)
+	defer cancel()
 	err = v.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		if !tv.state.loaded {
 			return tv.state.load(tx)

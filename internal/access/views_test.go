@@ -1,8 +1,13 @@
 package access
 
 import (
+	"context"
 	"fmt"
+	"runtime"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -173,4 +178,67 @@ func TestTenantsAreApart(t *testing.T) {
 	if _, err := r.service.RotateSecret(other, r.admin, made.ID); err == nil {
 		t.Error("the other tenant rotated the secret")
 	}
+}
+
+// hanging is a store whose reads wait.
+type hanging struct {
+	ledger.Store
+	wait atomic.Pointer[chan struct{}]
+}
+
+func (h *hanging) Read(ctx context.Context, t tenant.ID, f func(ledger.Reader) error) error {
+	if wait := h.wait.Load(); wait != nil {
+		select {
+		case <-*wait:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return h.Store.Read(ctx, t, f)
+}
+
+// A store that hangs costs the requests of one second some time, and none after.
+func TestViewWithHangingStore(t *testing.T) {
+	r := newRoom(t)
+	must(t, r.service.EnsureTenant(r.ctx, r.admin))
+	h := &hanging{Store: r.db.Ledger()}
+	l, err := ledger.New(ledger.Config{Store: h, Registry: r.ledger.Registry()})
+	must(t, err)
+	views := NewViews(ViewsConfig{Ledger: l, Now: time.Now})
+	before, err := views.Get(r.ctx, tenant.Default)
+	must(t, err)
+	wait := make(chan struct{})
+	h.wait.Store(&wait)
+	_, err = r.service.CreateApp(r.ctx, r.admin, NewApp{Label: "job"})
+	must(t, err)
+	views.Revised(r.ctx, tenant.Default, before.Revision()+1)
+	var first sync.WaitGroup
+	first.Go(func() {
+		if v, err := views.Get(r.ctx, tenant.Default); err != nil || v.Revision() == before.Revision() {
+			t.Errorf("the one who catches up gets %v, %v", v, err)
+		}
+	})
+	tv := views.of(tenant.Default)
+	for len(tv.turn) == 0 || tv.began.Load() == 0 {
+		runtime.Gosched()
+	}
+	var others sync.WaitGroup
+	for range 8 {
+		others.Go(func() {
+			if v, err := views.Get(r.ctx, tenant.Default); err != nil || v != before {
+				t.Errorf("one who waits gets %v, %v", v, err)
+			}
+		})
+	}
+	others.Wait()
+	for range 1000 { // patience is over: nobody waits any more
+		if v, err := views.Get(r.ctx, tenant.Default); err != nil || v != before {
+			t.Fatalf("%v, %v", v, err)
+		}
+	}
+	if waited := time.Since(time.Unix(0, tv.began.Load())); waited < patience || waited > 10*patience {
+		t.Errorf("the requests took %s", waited)
+	}
+	close(wait)
+	first.Wait()
 }

@@ -142,7 +142,7 @@ func (h *house) serve(log *slog.Logger) {
 	_, err := h.bus.Join("identity", "identity", h.revoked)
 	must(t, err)
 	h.revoked.Load(nil)
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: h.db, Now: h.clock.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: h.db, Audit: h.audit, Now: h.clock.Now})
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})
 	h.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: h.people, Audit: h.audit})

@@ -47,15 +47,14 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Tar
 }
 
 // admit reads the form and authenticates the client of a request that is not for
-// a token. Failures of authentication are recorded.
+// a token.
 func (s *Server) admit(w http.ResponseWriter, r *http.Request, t *grant.Target, endpoint string) (*grant.Form, *access.AppView, error) {
 	form, err := grant.ReadForm(w, r)
 	if err != nil {
 		return nil, nil, err
 	}
-	app, id, err := s.cfg.Clients.Authenticate(r, &form, t, endpoint)
+	app, err := s.cfg.Clients.Authenticate(r, &form, t, endpoint)
 	if err != nil {
-		grant.RecordClientFailure(s.cfg.Audit, r, t, id, err)
 		return nil, nil, err
 	}
 	return &form, app, nil

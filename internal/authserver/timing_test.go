@@ -70,7 +70,7 @@ func (h *house) compare(t *testing.T, a, b func() *http.Request) (time.Duration,
 		form, err := grant.ReadForm(w, r)
 		must(t, err)
 		begin := time.Now()
-		_, _, err = h.config.Clients.Authenticate(r, &form, target, "token")
+		_, err = h.config.Clients.Authenticate(r, &form, target, "token")
 		took := time.Since(begin)
 		if grant.ReasonOf(err) != "invalid_client" {
 			t.Fatalf("answered %v", err)

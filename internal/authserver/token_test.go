@@ -287,3 +287,20 @@ func TestPolicyDecides(t *testing.T) {
 		}
 	}
 }
+
+// Guessing fills neither the system log nor the store: a peer's failures are
+// recorded up to a rate.
+func TestFailuresAreRecordedUpToARate(t *testing.T) {
+	h := newHouse(t)
+	a := h.app("job", "a:read")
+	for range 100 {
+		h.form("/oauth2/default/v1/token", a.ID, "wrong", url.Values{"grant_type": {"client_credentials"}, "scope": {"a:read"}})
+	}
+	events := h.events(audit.ClientAuthFailed)
+	if len(events) != 60 {
+		t.Errorf("%d events of 100 failures, want 60", len(events))
+	}
+	if e := events[0]; e.Actor.ID != a.ID || e.Outcome.Reason != "invalid_client" || e.Client.IP != "127.0.0.1" {
+		t.Errorf("%+v", e)
+	}
+}

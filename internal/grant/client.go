@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/tenant"
 )
 
@@ -37,14 +39,17 @@ type SingleUse interface {
 // ClientsConfig is what Clients needs.
 type ClientsConfig struct {
 	SingleUse SingleUse        // for the jti of client assertions
+	Audit     audit.Recorder   // told of failures
 	Now       func() time.Time // the clock
 }
 
 // Clients authenticates OAuth clients, for every endpoint that asks for it.
 type Clients struct {
-	single SingleUse
-	now    func() time.Time
-	decoy  *access.AppView // stands in for a client that does not exist
+	single   SingleUse
+	now      func() time.Time
+	decoy    *access.AppView // stands in for a client that does not exist
+	audit    audit.Recorder
+	failures *ratelimit.Limiter // of events, per peer
 }
 
 // NewClients returns Clients.
@@ -53,7 +58,10 @@ func NewClients(cfg ClientsConfig) (*Clients, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Clients{single: cfg.SingleUse, now: cfg.Now, decoy: d}, nil
+	return &Clients{
+		single: cfg.SingleUse, now: cfg.Now, decoy: d, audit: cfg.Audit,
+		failures: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 4096})),
+	}, nil
 }
 
 // method is a way to prove who one is.
@@ -76,8 +84,19 @@ type credentials struct {
 
 // Authenticate returns the app that sends the request, or a fault whose answer
 // does not tell an unknown client from a wrong secret, neither by its text nor by
-// its time. id is what the client calls itself, for the log, even on failure.
-func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, id string, err error) {
+// its time. Failures are recorded.
+func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint string) (*access.AppView, error) {
+	app, id, err := c.authenticate(r, f, t, endpoint)
+	if err != nil {
+		c.recordFailure(r, t, id, err)
+		return nil, err
+	}
+	return app, nil
+}
+
+// authenticate is Authenticate without the record. id is what the client calls
+// itself, on failure, too.
+func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, id string, err error) {
 	cred, err := readCredentials(r, f)
 	if err != nil {
 		return nil, cred.id, err

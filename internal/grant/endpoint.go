@@ -10,7 +10,6 @@ package grant
 import (
 	"context"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
 	"strings"
@@ -68,7 +67,6 @@ type exchange struct {
 	target *Target
 
 	form     Form
-	clientID string          // what the client calls itself, proved or not
 	app      *access.AppView // set when the client is authenticated
 	grant    grantType
 	subject  subject
@@ -130,7 +128,7 @@ func (e *Endpoint) parse(x *exchange) error {
 
 func (e *Endpoint) authenticate(x *exchange) error {
 	var err error
-	if x.app, x.clientID, err = e.cfg.Clients.Authenticate(x.r, &x.form, x.target, "token"); err != nil {
+	if x.app, err = e.cfg.Clients.Authenticate(x.r, &x.form, x.target, "token"); err != nil {
 		return err
 	}
 	if !x.app.MayUse(x.grant.name()) {
@@ -173,7 +171,7 @@ func (e *Endpoint) mint(x *exchange) error {
 // self-contained, and only its revocation is ever looked up. The event is
 // recorded here, so that a token that a client has is in the system log.
 func (e *Endpoint) persist(x *exchange) error {
-	e.cfg.Audit.Record(granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, requestClient(x.r)))
+	e.cfg.Audit.Record(granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, RequestClient(x.r)))
 	return nil
 }
 
@@ -187,15 +185,6 @@ func (e *Endpoint) respond(x *exchange) error {
 	b = memberString(b, "scope", scope)
 	WriteJSON(x.w, http.StatusOK, append(b, '}'))
 	return nil
-}
-
-// requestClient says where a request came from, for the system log.
-func requestClient(r *http.Request) audit.Client {
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		host = r.RemoteAddr
-	}
-	return audit.Client{IP: host, UserAgent: r.UserAgent()}
 }
 
 // DescribePhases returns the table of phases for people, one line each.

@@ -1,11 +1,14 @@
 package grant
 
 import (
+	"net"
 	"net/http"
 	"strings"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/ratelimit"
 )
 
 // granted is the event of a token that was given.
@@ -28,27 +31,22 @@ func granted(t *Target, app *access.AppView, grantName string, scopes []string, 
 	}
 }
 
-// recordRefusal records why a token was not given. For a request that the
-// policies refused, the event holds every rule that was considered.
+// recordRefusal records why an authenticated client got no token. For a request
+// that the policies refused, the event holds every rule that was considered.
 func (e *Endpoint) recordRefusal(x *exchange, err error) {
-	reason := ReasonOf(err)
-	if x.clientID == "" {
-		return // a stranger without a name: the access log has the request
+	if x.app == nil {
+		return // before that, the authentication of clients keeps the record
 	}
+	reason := ReasonOf(err)
 	ev := audit.Event{
 		Tenant: x.target.Tenant, Type: audit.TokenRefused, Severity: audit.Warn, Message: "OAuth2 token request is refused",
-		Actor: appActor(x.clientID, ""), Client: requestClient(x.r),
+		Actor: appActor(x.app.ID, x.app.Label), Client: RequestClient(x.r),
 		Outcome: audit.Outcome{Result: audit.Failure, Reason: reason},
-		Debug:   map[string]string{"authorizationServer": x.target.Server.ID},
-	}
-	if x.grant != nil {
-		ev.Debug["grantType"] = x.grant.name()
-	}
-	if x.app != nil {
-		ev.Actor.DisplayName = x.app.Label
-		ev.Debug["requestedScopes"] = x.form.Get("scope")
-	} else {
-		ev.Type, ev.Message = audit.ClientAuthFailed, "OAuth2 client authentication failed"
+		Debug: map[string]string{
+			"authorizationServer": x.target.Server.ID,
+			"grantType":           x.grant.name(),
+			"requestedScopes":     x.form.Get("scope"),
+		},
 	}
 	if reason == "no_matching_policy" {
 		var trace []access.Considered
@@ -58,21 +56,36 @@ func (e *Endpoint) recordRefusal(x *exchange, err error) {
 	e.cfg.Audit.Record(ev)
 }
 
-// RecordClientFailure records a failed authentication at another endpoint.
-func RecordClientFailure(rec audit.Recorder, r *http.Request, t *Target, clientID string, err error) {
+// failureRate is how many failed authentications of one peer are recorded: those
+// who try secrets must not be able to fill the store with it.
+var failureRate = ratelimit.Rate{Count: 60, Period: time.Minute} //nolint:gochecknoglobals // a constant
+
+// recordFailure records that a client could not authenticate. One that does not
+// say who it is is left to the access log.
+func (c *Clients) recordFailure(r *http.Request, t *Target, clientID string, err error) {
 	if clientID == "" {
 		return
 	}
-	rec.Record(audit.Event{
+	from := RequestClient(r)
+	if !c.failures.Take(c.now(), c.failures.Key("client failure", from.IP), failureRate, 1).Allowed {
+		return
+	}
+	c.audit.Record(audit.Event{
 		Tenant: t.Tenant, Type: audit.ClientAuthFailed, Severity: audit.Warn, Message: "OAuth2 client authentication failed",
-		Actor: appActor(clientID, ""), Client: requestClient(r),
+		Actor: appActor(clientID, ""), Client: from,
 		Outcome: audit.Outcome{Result: audit.Failure, Reason: ReasonOf(err)},
 		Debug:   map[string]string{"authorizationServer": t.Server.ID},
 	})
 }
 
 // RequestClient says where a request came from.
-func RequestClient(r *http.Request) audit.Client { return requestClient(r) }
+func RequestClient(r *http.Request) audit.Client {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	return audit.Client{IP: host, UserAgent: r.UserAgent()}
+}
 
 func appActor(id, label string) audit.Entity {
 	return audit.Entity{ID: id, Type: "PublicClientApp", DisplayName: label}
