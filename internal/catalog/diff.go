@@ -107,7 +107,7 @@ func fieldsOf(before, after flat) []FieldChange {
 	slices.Sort(paths)
 	var out []FieldChange
 	for _, path := range paths {
-		if before.real[path] == after.real[path] && before.shown[path] == after.shown[path] {
+		if before.actual[path] == after.actual[path] && before.shown[path] == after.shown[path] {
 			continue
 		}
 		f := FieldChange{Path: path, Before: before.shown[path], After: after.shown[path]}
@@ -121,13 +121,13 @@ func fieldsOf(before, after flat) []FieldChange {
 
 // flat is an object as settings paths and texts: those to compare, and those to show.
 type flat struct {
-	name, path  string
-	real, shown map[string]string
-	secrets     map[string]string
+	name, path    string
+	actual, shown map[string]string
+	secrets       map[string]string
 }
 
 func flatten(r *ledger.Record, secrets map[string]string) (flat, error) {
-	f := flat{real: map[string]string{}, shown: map[string]string{}, secrets: secrets}
+	f := flat{actual: map[string]string{}, shown: map[string]string{}, secrets: secrets}
 	if r == nil {
 		return f, nil
 	}
@@ -178,8 +178,8 @@ func (f *flat) add(path, key string, v any) {
 			f.routes(path, v)
 			return
 		}
-		real, shown := f.list(path, key, v)
-		f.set(path, real, shown)
+		actual, shown := f.list(path, key, v)
+		f.set(path, actual, shown)
 	default:
 		text := f.text(key, v)
 		f.set(path, text, text)
@@ -211,20 +211,20 @@ func (f *flat) routes(path string, list []any) {
 }
 
 func (f *flat) list(path, key string, list []any) (string, string) {
-	real, shown := make([]string, len(list)), make([]string, len(list))
+	actual, shown := make([]string, len(list)), make([]string, len(list))
 	for i, one := range list {
 		at := fmt.Sprintf("%s[%d]", path, i)
 		if inner, ok := one.([]any); ok {
-			real[i], shown[i] = f.list(at, key, inner)
+			actual[i], shown[i] = f.list(at, key, inner)
 			continue
 		}
-		real[i] = f.text(key, one)
-		shown[i] = real[i]
+		actual[i] = f.text(key, one)
+		shown[i] = actual[i]
 		if raw, ok := f.secrets[at]; ok {
 			shown[i] = raw
 		}
 	}
-	return "[" + strings.Join(real, ", ") + "]", "[" + strings.Join(shown, ", ") + "]"
+	return "[" + strings.Join(actual, ", ") + "]", "[" + strings.Join(shown, ", ") + "]"
 }
 
 func (f *flat) text(key string, v any) string {
@@ -245,12 +245,12 @@ func (f *flat) text(key string, v any) string {
 
 // set notes a setting. It is shown as it was written when that was a reference at
 // its path or around it.
-func (f *flat) set(path, real, shown string) {
+func (f *flat) set(path, actual, shown string) {
 	for p := path; p != "" && p != f.path; p = p[:max(0, strings.LastIndexAny(p, ".["))] {
 		if raw, ok := f.secrets[p]; ok {
 			shown = raw
 			break
 		}
 	}
-	f.real[path], f.shown[path] = real, shown
+	f.actual[path], f.shown[path] = actual, shown
 }

@@ -49,8 +49,6 @@ type Manifest struct {
 }
 
 // The kinds. A kind holds no state.
-//
-//nolint:gochecknoglobals // constant tables
 var (
 	// Issuers are unique by name.
 	Issuers = ledger.NewKind(ledger.Spec[spec.Issuer]{

@@ -111,7 +111,7 @@ func isConfigName(name string) bool {
 }
 
 func readBounded(path string) ([]byte, error) {
-	f, err := os.Open(path) //nolint:gosec // the operator names the file
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -136,7 +136,7 @@ func read(name string, texts []Text, o Options) (*File, Problems) {
 	file := &File{Name: name}
 	var tree *node
 	for _, d := range texts {
-		fmt.Fprintf(hash, "%d %s %d ", len(d.Name), d.Name, len(d.Data))
+		hash.Write(fmt.Appendf(nil, "%d %s %d ", len(d.Name), d.Name, len(d.Data)))
 		hash.Write(d.Data)
 		file.Files = append(file.Files, d.Name)
 		n, src, problems := parseYAML(d.Name, d.Data)

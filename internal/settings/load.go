@@ -48,7 +48,7 @@ const (
 	EnvLogFormat       = "GATEHOUSE_LOG_FORMAT"
 	EnvShutdownTimeout = "GATEHOUSE_SHUTDOWN_TIMEOUT"
 	EnvReadyFile       = "GATEHOUSE_READY_FILE"
-	EnvSetupToken      = "GATEHOUSE_SETUP_TOKEN" //nolint:gosec // the name of a variable, not a secret
+	EnvSetupToken      = "GATEHOUSE_SETUP_TOKEN"
 )
 
 // loader picks each setting from where it is said first.

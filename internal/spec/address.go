@@ -116,7 +116,7 @@ func ParseNetwork(text string) (netip.Prefix, error) {
 		return netip.Prefix{}, fmt.Errorf("a network is written as 10.0.0.0/8 or 2001:db8::/32, or as one address")
 	}
 	if p.Addr().Is4In6() {
-		return netip.Prefix{}, fmt.Errorf("write an IPv4 network as such, without ::ffff:")
+		return netip.Prefix{}, fmt.Errorf("write an IPv4 network as such, without ::ffff: before it")
 	}
 	if p != p.Masked() {
 		return netip.Prefix{}, fmt.Errorf("the address has bits behind its prefix: is the network or its length mistyped?")

@@ -160,10 +160,10 @@ func checkTarget(s string) error {
 
 // checkHash checks hash(ip), hash(header:NAME) and hash(claim:NAME).
 func checkHash(s string) error {
-	arg, ok := strings.CutPrefix(s, "hash(")
-	if arg, ok = strings.CutSuffix(arg, ")"); !ok || !strings.HasPrefix(s, "hash(") {
+	if !strings.HasPrefix(s, "hash(") || !strings.HasSuffix(s, ")") {
 		return errors.New("not a hash")
 	}
+	arg := s[len("hash(") : len(s)-1]
 	if arg == "ip" {
 		return nil
 	}

@@ -29,10 +29,20 @@ var periodUnits = []struct {
 	word   string
 	length time.Duration
 }{
-	{"d", 24 * time.Hour}, {"day", 24 * time.Hour}, {"days", 24 * time.Hour},
-	{"h", time.Hour}, {"hour", time.Hour}, {"hours", time.Hour},
-	{"min", time.Minute}, {"minute", time.Minute}, {"minutes", time.Minute}, {"m", time.Minute},
-	{"s", time.Second}, {"sec", time.Second}, {"second", time.Second}, {"seconds", time.Second},
+	{"d", 24 * time.Hour},
+	{"day", 24 * time.Hour},
+	{"days", 24 * time.Hour},
+	{"h", time.Hour},
+	{"hour", time.Hour},
+	{"hours", time.Hour},
+	{"min", time.Minute},
+	{"minute", time.Minute},
+	{"minutes", time.Minute},
+	{"m", time.Minute},
+	{"s", time.Second},
+	{"sec", time.Second},
+	{"second", time.Second},
+	{"seconds", time.Second},
 }
 
 // ParseLimit reads a limit: COUNT/PERIOD per WHAT, such as "100/min per client" or

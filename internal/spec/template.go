@@ -149,7 +149,7 @@ func unhexUpper(s string) (byte, bool) {
 		return 0, false
 	}
 	hi, lo := strings.IndexByte("0123456789ABCDEF", s[0]), strings.IndexByte("0123456789ABCDEF", s[1])
-	return byte(hi<<4 | lo), hi >= 0 && lo >= 0 //nolint:gosec // both are below 16 when it counts
+	return byte(hi<<4 | lo), hi >= 0 && lo >= 0
 }
 
 // Shape returns the template with its parameters' names left out: templates of
