@@ -89,7 +89,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.audit})
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Now: c.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -150,5 +150,11 @@ func (b *builtinKeys) recall() error {
 	return err
 }
 
-// serve makes the ring's keys the ones in use.
-func (b *builtinKeys) serve(ring *keys.Ring) { b.ring.Store(ring) }
+// serve makes the ring's keys the ones in use. What the kept ones have verified is
+// verified anew.
+func (b *builtinKeys) serve(ring *keys.Ring) {
+	b.ring.Store(ring)
+	if s := b.static.Swap(nil); s != nil {
+		s.Retire()
+	}
+}

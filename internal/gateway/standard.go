@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -35,6 +34,9 @@ const (
 // ServeHTTP implements http.Handler: the standard lane.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lane := &standardLane{g: g, w: w, r: r, rc: http.NewResponseController(w)}
+	// An upstream may begin its answer while the body is still on its way; net/http
+	// would otherwise swallow the rest of the body to answer. HTTP/2 always can.
+	_ = lane.rc.EnableFullDuplex() // HTTP/2 has no such switch
 	if why := lane.adapt(); why != "" {
 		lane.reject(why)
 		return
@@ -77,7 +79,7 @@ func (l *standardLane) adapt() (why string) {
 		return why
 	}
 	if a, ok := r.Context().Value(http.LocalAddrContextKey).(net.Addr); ok {
-		l.request.Local, _ = netip.ParseAddrPort(a.String()) //nolint:errcheck // a port of 0 is shown then
+		l.request.Local, _ = netip.ParseAddrPort(a.String()) // a port of 0 is shown then
 	}
 	target, why := originForm(r)
 	if why != "" {
@@ -201,7 +203,7 @@ func (l *standardLane) reject(why string) {
 	fields, body := l.g.RejectAnswer(&wire.Rejection{
 		Remote: l.request.Remote, Status: http.StatusBadRequest, Reason: wire.ReasonAmbiguous, Detail: why,
 	})
-	_ = l.Respond(http.StatusBadRequest, fields, body) //nolint:errcheck // the client is gone; the refusal is recorded
+	_ = l.Respond(http.StatusBadRequest, fields, body) // the client is gone; the refusal is recorded
 }
 
 // Respond implements wire.Exchange.
@@ -214,7 +216,7 @@ func (l *standardLane) Respond(status int, fields []wire.Field, body []byte) err
 	addFields(h, fields)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	l.mayClose(h)
-	_ = l.rc.SetWriteDeadline(l.g.config.Now().Add(writeSilence)) //nolint:errcheck // without it the server's own limits hold
+	_ = l.rc.SetWriteDeadline(l.g.config.Now().Add(writeSilence)) // without it the server's own limits hold
 	l.w.WriteHeader(status)
 	if l.r.Method == http.MethodHead {
 		return nil
@@ -260,7 +262,11 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	if none {
 		return 0, nil
 	}
+	// A client that has gone must not hold the upstream's connection: an event
+	// stream may be silent for hours.
+	stop := context.AfterFunc(l.r.Context(), r.Body.Interrupt)
 	n, err := l.copy(&r.Body, length < 0 || eventStream(h))
+	stop()
 	if err != nil {
 		l.broken = true
 	}
@@ -288,7 +294,7 @@ func (l *standardLane) copy(from *wire.Body, flush bool) (int64, error) {
 	for {
 		n, err := from.Read(*buf)
 		if n > 0 {
-			_ = l.rc.SetWriteDeadline(l.g.config.Now().Add(writeSilence)) //nolint:errcheck // as above
+			_ = l.rc.SetWriteDeadline(l.g.config.Now().Add(writeSilence)) // as above
 			w, werr := l.w.Write((*buf)[:n])
 			sent += int64(w)
 			if werr == nil && flush {
@@ -307,111 +313,6 @@ func (l *standardLane) copy(from *wire.Body, flush bool) (int64, error) {
 	}
 }
 
-// Upgrade implements wire.Exchange: both connections become a tunnel.
-func (l *standardLane) Upgrade(r *wire.Response, stop <-chan struct{}) (int64, error) {
-	if l.answered {
-		return 0, wire.ErrAnswered
-	}
-	if l.r.ProtoMajor != 1 {
-		return 0, wire.ErrNoUpgrade
-	}
-	l.answered = true
-	upstream, early, err := r.Hijack()
-	if err != nil {
-		return 0, fmt.Errorf("take over the upstream's connection: %w", err)
-	}
-	defer upstream.Close() //nolint:errcheck // the tunnel is over
-	l.g.tunnels.Add(1)     // before the server forgets the connection
-	defer l.g.tunnels.Done()
-	client, rw, err := l.rc.Hijack()
-	if err != nil {
-		return 0, fmt.Errorf("take over the client's connection: %w", err)
-	}
-	defer client.Close() //nolint:errcheck // the tunnel is over
-	head := appendSwitch(nil, r.Fields, l.request.Upgrade)
-	head = append(head, early...)
-	if err := errors.Join(client.SetDeadline(time.Time{}), upstream.SetDeadline(time.Time{})); err != nil {
-		return 0, err
-	}
-	if _, err := client.Write(head); err != nil {
-		return 0, err
-	}
-	return tunnel(client, rw.Reader, upstream, stop, int64(len(early)))
-}
-
-// appendSwitch writes the head of a 101 answer.
-func appendSwitch(b []byte, fields []wire.Field, protocol []byte) []byte {
-	b = append(b, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: "...)
-	b = append(append(b, protocol...), "\r\n"...)
-	for i := range fields {
-		f := &fields[i]
-		if f.HopByHop() || f.Kind.Framing() {
-			continue
-		}
-		b = append(append(append(append(b, f.Name...), ": "...), f.Value...), "\r\n"...)
-	}
-	return append(b, "\r\n"...)
-}
-
-// tunnel copies both ways until one side ends or stop is closed; the other side
-// gets a moment to finish. It returns the bytes sent to the client.
-func tunnel(client net.Conn, fromClient io.Reader, upstream net.Conn, stop <-chan struct{}, sent int64) (int64, error) {
-	up := make(chan error, 1)
-	down := make(chan error, 1)
-	var n int64
-	go func() {
-		_, err := io.Copy(upstream, fromClient)
-		up <- err
-	}()
-	go func() {
-		var err error
-		n, err = io.Copy(client, upstream)
-		down <- err
-	}()
-	waitUp, waitDown := up, down
-	var first error
-	select {
-	case first = <-up:
-		waitUp = nil
-		closeWrite(upstream)
-	case first = <-down:
-		waitDown = nil
-		closeWrite(client)
-	case <-stop:
-		_, _ = client.Close(), upstream.Close() //nolint:errcheck // it ends both copies
-	}
-	timer := time.AfterFunc(upgradeLinger, func() { _, _ = client.Close(), upstream.Close() }) //nolint:errcheck // as above
-	defer timer.Stop()
-	halted := make(chan struct{})
-	defer close(halted)
-	go func() {
-		select {
-		case <-stop:
-			_, _ = client.Close(), upstream.Close() //nolint:errcheck // as above
-		case <-halted:
-		}
-	}()
-	if waitUp != nil {
-		<-waitUp
-	}
-	if waitDown != nil {
-		<-waitDown
-	}
-	if first != nil && !errors.Is(first, net.ErrClosed) {
-		return sent + n, first
-	}
-	return sent + n, nil
-}
-
-// closeWrite ends one direction, where the connection can do that.
-func closeWrite(c net.Conn) {
-	if w, ok := c.(interface{ CloseWrite() error }); ok {
-		_ = w.CloseWrite() //nolint:errcheck // the peer is gone already
-		return
-	}
-	_ = c.Close() //nolint:errcheck // it has no half-closed state
-}
-
 // standardBody reads a request body of net/http within the strict lane's time limits.
 type standardBody struct {
 	rc   *http.ResponseController
@@ -420,7 +321,7 @@ type standardBody struct {
 
 // Read implements io.Reader.
 func (b *standardBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(bodySilence)) //nolint:errcheck,forbidigo // the connection's clock
+	_ = b.rc.SetReadDeadline(time.Now().Add(bodySilence)) //nolint:forbidigo // the connection's clock
 	n, err := b.body.Read(p)
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
@@ -433,53 +334,10 @@ func (b *standardBody) Read(p []byte) (int, error) {
 
 // Interrupt makes a Read that waits return: the body is no longer wanted.
 func (b *standardBody) Interrupt() {
-	_ = b.rc.SetReadDeadline(time.Unix(1, 0)) //nolint:errcheck // it may be over already
+	_ = b.rc.SetReadDeadline(time.Unix(1, 0)) // it may be over already
 }
 
 func isTimeout(err error) bool {
 	var t interface{ Timeout() bool }
 	return errors.As(err, &t) && t.Timeout()
-}
-
-// handedOver reports whether a connection that the strict lane hands over begins
-// with the HTTP/2 preface, and returns a connection that still yields those bytes.
-func handedOver(nc net.Conn) (net.Conn, bool, error) {
-	const preface = "PRI * HTTP/2.0\r\n"
-	c := &peekedConn{Conn: nc}
-	for len(c.head) < len(preface) {
-		var b [len(preface)]byte
-		n, err := nc.Read(b[:len(preface)-len(c.head)])
-		c.head = append(c.head, b[:n]...)
-		if !bytes.HasPrefix([]byte(preface), c.head) {
-			return c, false, nil
-		}
-		if err != nil {
-			return c, false, err
-		}
-	}
-	return c, true, nil
-}
-
-// peekedConn is a connection of which some bytes have been read already.
-type peekedConn struct {
-	net.Conn
-	head []byte
-}
-
-// Read implements net.Conn.
-func (c *peekedConn) Read(p []byte) (int, error) {
-	if len(c.head) > 0 {
-		n := copy(p, c.head)
-		c.head = c.head[n:]
-		return n, nil
-	}
-	return c.Conn.Read(p)
-}
-
-// CloseWrite ends the sending direction, where the connection can do that.
-func (c *peekedConn) CloseWrite() error {
-	if w, ok := c.Conn.(interface{ CloseWrite() error }); ok {
-		return w.CloseWrite()
-	}
-	return c.Close()
 }

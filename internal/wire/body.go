@@ -260,8 +260,8 @@ func (b *Body) readOther(p []byte) (int, error) {
 	return n, err
 }
 
-// interrupt makes a Read that blocks on another goroutine return.
-func (b *Body) interrupt() {
+// Interrupt makes a Read that blocks on another goroutine return with an error.
+func (b *Body) Interrupt() {
 	if b.src != nil {
 		b.src.sock.interruptRead()
 	} else if i, ok := b.reader.(interface{ Interrupt() }); ok {

@@ -203,9 +203,9 @@ func FuzzChunked(f *testing.F) {
 	f.Add([]byte("A;x=\"y\"\r\n0123456789\r\n0\r\nA: b\r\n\r\n"), 3)
 	f.Add([]byte("0\r\n\r\n"), 2)
 	f.Fuzz(func(t *testing.T, data []byte, step int) {
-		whole, wholeErr, left := readChunked(data, len(data)+1)
+		whole, left, wholeErr := readChunked(data, len(data)+1)
 		if step = step%64 + 64; step > 0 {
-			parts, partsErr, partsLeft := readChunked(data, step)
+			parts, partsLeft, partsErr := readChunked(data, step)
 			if !bytes.Equal(whole, parts) || !errors.Is(partsErr, wholeErr) || wholeErr == nil && left != partsLeft {
 				t.Fatalf("%q: at once %q %v %d, in steps of %d %q %v %d", data, whole, wholeErr, left, step, parts, partsErr, partsLeft)
 			}
@@ -214,7 +214,7 @@ func FuzzChunked(f *testing.F) {
 			return
 		}
 		again, _ := appendChunks(nil, ptr(BytesBody(whole)))
-		back, err, _ := readChunked(append(again, lastChunk...), 7)
+		back, _, err := readChunked(append(again, lastChunk...), 7)
 		if err != nil || !bytes.Equal(back, whole) {
 			t.Fatalf("framed anew as %q: %q %v", again, back, err)
 		}
@@ -231,12 +231,12 @@ type stepConn struct {
 
 func (c *stepConn) Read(p []byte) (int, error) { return c.in.Read(p[:min(len(p), c.step)]) }
 
-func readChunked(data []byte, step int) (content []byte, err error, left int) { //nolint:revive // the error is a result like the others
+func readChunked(data []byte, step int) (content []byte, left int, err error) {
 	sock := &socket{}
 	conn := &stepConn{memoryConn: memoryConn{in: bytes.NewReader(data)}, step: step}
 	sock.init(conn, time.Now)
 	in := &stream{sock: sock, buf: make([]byte, bufferSize)}
 	body := chunkedBody(in)
 	content, err = io.ReadAll(&body)
-	return content, err, len(in.pending()) + conn.in.Len()
+	return content, len(in.pending()) + conn.in.Len(), err
 }

@@ -163,7 +163,7 @@ func validHost(b []byte) bool {
 		if end < 0 || !validIPv6(b[1:end]) {
 			return false
 		}
-		name, port = nil, b[end+1:]
+		port = b[end+1:]
 		return len(port) == 0 || port[0] == ':' && validPort(port[1:])
 	}
 	if i := bytes.IndexByte(b, ':'); i >= 0 {

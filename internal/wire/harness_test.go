@@ -22,7 +22,7 @@ func (f handlerFunc) ServeExchange(x Exchange) { f(x) }
 // listen opens a listener on loopback, closed with the test.
 func listen(t testing.TB) net.Listener {
 	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // a test's own listener
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +173,7 @@ func startProxy(t testing.TB, upstream string, cfg ServerConfig, p *proxy) (*Ser
 
 func dial(t testing.TB, addr string) net.Conn {
 	t.Helper()
-	c, err := net.Dial("tcp", addr) //nolint:noctx // a test's own connection
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}

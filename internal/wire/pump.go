@@ -93,7 +93,7 @@ func (u *upstreamConn) stopPump() bool {
 	}
 	u.pump = nil
 	if !p.done.Load() {
-		p.body.interrupt()
+		p.body.Interrupt()
 		u.sock.interruptWrite()
 	}
 	<-p.finished

@@ -59,7 +59,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 // load sends requests on one connection until it is told that it ends. It
 // reports false when nobody listens any more.
 func load(t *testing.T, addr string, answered *atomic.Int64) bool {
-	c, err := net.Dial("tcp", addr) //nolint:noctx // a test's own connection
+	c, err := net.Dial("tcp", addr)
 	if err != nil {
 		return false
 	}

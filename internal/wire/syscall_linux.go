@@ -28,7 +28,7 @@ func rawIO(call uintptr, fd int, p []byte, flags uintptr) (int, error) {
 	n, _, errno := syscall.RawSyscall6(call, uintptr(fd), uintptr(unsafe.Pointer(&p[0])), uintptr(len(p)), flags, 0, 0) //nolint:gosec // p outlives the call
 	switch errno {
 	case 0:
-		return int(n), nil //nolint:gosec // at most len(p)
+		return int(n), nil
 	case syscall.EAGAIN:
 		return -1, errAgain
 	case syscall.EINTR:

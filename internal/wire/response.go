@@ -7,11 +7,10 @@ import (
 
 // Why the head of an answer is refused.
 var (
-	errStatusLine  = bad("the status line is not a version and a status of three digits")
-	errSwitch      = bad("the upstream switches protocols without having been asked")
-	errInterim     = bad("too many interim answers")
-	errEndOfHead   = bad("the connection ended in the middle of the head")
-	errFramingless = bad("the answer has framing that its status forbids")
+	errStatusLine = bad("the status line is not a version and a status of three digits")
+	errSwitch     = bad("the upstream switches protocols without having been asked")
+	errInterim    = bad("too many interim answers")
+	errEndOfHead  = bad("the connection ended in the middle of the head")
 )
 
 // answerHead is what a response head says beyond what Response shows.
