@@ -41,6 +41,7 @@ func (c *claimHeader) value(b []byte, t *verify.Token) ([]byte, bool) {
 		return appendClaim(b, t.ClientID, 0), t.ClientID != ""
 	case factScopes:
 		return present(b, appendList(b, t.Scopes, ' '))
+	case factClaim:
 	}
 	v, ok := t.Claim(c.claim)
 	if !ok {

@@ -10,7 +10,6 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/telemetry"
-	"gatehouse/internal/wire"
 	"gatehouse/verify"
 )
 
@@ -281,7 +280,7 @@ func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
 	if err != nil {
 		return err
 	}
-	if s.Method != "*" && !validMethod([]byte(s.Method)) || s.Method == "TRACE" || s.Method == "CONNECT" {
+	if s.Method != "*" && !validMethod([]byte(s.Method)) || unroutable([]byte(s.Method)) {
 		return fault.New(fault.Invalid, "method %q: must be an upper-case word or *, and neither TRACE nor CONNECT, which are never passed on", s.Method)
 	}
 	full := a.spec.BasePath + s.Path
@@ -338,151 +337,6 @@ func (c *compiler) supported(r *route) error {
 	}
 	if slices.Contains(s.Groups, "") {
 		return fault.New(fault.Invalid, "groups: a group has no name")
-	}
-	return nil
-}
-
-func (c *compiler) guard(r *route) (step, error) {
-	maxBody := r.spec.MaxBody
-	if maxBody == 0 {
-		maxBody = r.api.spec.MaxBody
-	}
-	switch {
-	case maxBody == 0:
-		maxBody = defaultMaxBody
-	case maxBody < 0:
-		return nil, nil //nolint:nilnil // no limit, no step
-	}
-	return &guard{maxBody}, nil
-}
-
-func (c *compiler) authenticate(r *route) (step, error) {
-	if r.public() {
-		return nil, nil //nolint:nilnil // nobody needs to be known
-	}
-	return &authenticate{c.out.verifier, r.api.issuers}, nil
-}
-
-func (c *compiler) revocation(r *route) (step, error) {
-	if r.public() {
-		return nil, nil //nolint:nilnil // there is no token
-	}
-	return revoked{c.g.config.Revocations}, nil
-}
-
-func (c *compiler) authorize(r *route) (step, error) {
-	if len(r.spec.Scopes) == 0 && len(r.spec.Groups) == 0 {
-		return nil, nil //nolint:nilnil // every caller may
-	}
-	if len(r.spec.Scopes) > 0 {
-		r.scope = strings.Join(r.spec.Scopes[0], " ")
-	}
-	return &authorize{r.spec.Scopes, r.spec.Groups}, nil
-}
-
-func (c *compiler) limit(r *route) (step, error) {
-	key := r.spec.Method + " " + r.spec.Path
-	own, err := c.limits(r.api, r.spec.Limits, key, spec.PathRoute(r.api.name, r.spec.Method, r.spec.Path, "limit"))
-	if err != nil {
-		return nil, err
-	}
-	rules := append(slices.Clone(r.api.limits), own...)
-	if len(rules) == 0 {
-		return nil, nil //nolint:nilnil // unlimited
-	}
-	if len(rules) > maxLimits {
-		return nil, fault.New(fault.Invalid, "%d limits apply, with the API's; at most %d may", len(rules), maxLimits)
-	}
-	l := newLimit(rules)
-	r.policy = l.policy
-	return l, nil
-}
-
-// limits compiles the limits of an API (route is "") or a route. The base keys
-// are the same in every snapshot, so that counters live on over a reload.
-func (c *compiler) limits(a *api, list []spec.Limit, route, source string) ([]limitRule, error) {
-	var rules []limitRule
-	for i, l := range list {
-		per, ok := subjectOf(l.Per)
-		if !ok {
-			return nil, fault.New(fault.Invalid, "limit per %q: must be client, user, ip or api", l.Per)
-		}
-		if l.Count < 1 || l.Period <= 0 {
-			return nil, fault.New(fault.Invalid, "limit %d in %s: both must be positive", l.Count, l.Period.Std())
-		}
-		name := l.Per
-		if route != "" {
-			name = "route-" + l.Per
-		}
-		if n := countOf(rules, name); n > 0 {
-			name = fmt.Sprintf("%s-%d", name, n+1)
-		}
-		rules = append(rules, limitRule{
-			name: name, per: per, rate: rateOf(l), source: c.out.spec.Sources[source],
-			base: c.g.config.Limiter.Key("limit", c.out.tenant, a.name, route, l.Per, fmt.Sprint(i)),
-		})
-	}
-	return rules, nil
-}
-
-func countOf(rules []limitRule, name string) int {
-	n := 0
-	for i := range rules {
-		if strings.HasPrefix(rules[i].name, name) {
-			n++
-		}
-	}
-	return n
-}
-
-func (c *compiler) transform(r *route) (step, error) {
-	return &transform{
-		api: r.api, public: r.public(), forward: r.api.spec.ForwardAuthorization,
-		keep: r.api.spec.KeepBasePath,
-	}, nil
-}
-
-func (c *compiler) backend(r *route) (step, error) { return backend{r.api.backend}, nil }
-
-// headers compiles what the API's upstream is told about the caller.
-func (c *compiler) headers(a *api) error {
-	fixed := map[string]fixedFact{
-		strings.ToLower(headerUser): factUser, strings.ToLower(headerClient): factClient, strings.ToLower(headerScopes): factScopes,
-	}
-	names := a.spec.Headers.Forward
-	if len(names) == 0 {
-		names = []string{headerUser, headerClient, headerScopes}
-	}
-	for _, n := range names {
-		f, ok := fixed[strings.ToLower(n)]
-		if !ok {
-			return fault.New(fault.Invalid, "headers.forward: %q is not one of X-User-ID, X-Client-ID, X-Granted-Scopes", n)
-		}
-		a.claims = append(a.claims, claimHeader{header: n, fixed: f})
-	}
-	var custom []string
-	for n := range a.spec.Headers.Claims {
-		custom = append(custom, n)
-	}
-	slices.Sort(custom)
-	seen := map[string]string{}
-	for _, n := range custom {
-		b := []byte(n)
-		low := string(fold(nil, b))
-		switch k := wire.Classify([]byte(low)); {
-		case !wire.ValidFieldName(b) || strings.Contains(n, "_") || len(n) > maxHeaderName:
-			return fault.New(fault.Invalid, "headers.claims: %q is not a header name of letters, digits and hyphens, at most %d long", n, maxHeaderName)
-		case k != wire.Other || reserved(b) || c.g.names.has(b):
-			return fault.New(fault.Invalid, "headers.claims: %q has a meaning of its own; choose another name", n)
-		case seen[low] != "":
-			return fault.New(fault.Invalid, "headers.claims: %q and %q are one header", n, seen[low])
-		}
-		seen[low] = n
-		a.claims = append(a.claims, claimHeader{header: n, claim: a.spec.Headers.Claims[n]})
-	}
-	a.strip = c.g.names
-	if len(custom) > 0 {
-		a.strip = newHeaderNames(custom)
 	}
 	return nil
 }

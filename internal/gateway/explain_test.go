@@ -88,7 +88,7 @@ func TestExplainHypothetical(t *testing.T) {
 	}
 	want := []TraceStep{
 		{Name: "canonicalize", Outcome: "pass", Needed: "a request with one meaning"},
-		{Name: "match", Outcome: "pass", Needed: "PUT /hr/deposit/{user}", Source: "g.yaml:9:7"},
+		{Name: "match", Outcome: "pass", Needed: "a route for this method, host and path", Had: "PUT /hr/deposit/{user}", Source: "g.yaml:9:7"},
 		{Name: "guard", Outcome: "pass", Needed: "a body of at most 10485760 bytes"},
 		{Name: "authenticate", Outcome: "assumed", Needed: "a token of main (https://issuer.test) for api://test", Had: "a caller as described", Source: "g.yaml:5:5"},
 		{Name: "revocation", Outcome: "pass", Needed: "a token that is not revoked"},
@@ -185,19 +185,24 @@ func TestTail(t *testing.T) {
 		t.Error("nothing was dropped")
 	}
 	cancel()
-	for range all { // ends
-	}
-	for range denied {
-	}
+	drain(all)
+	drain(denied)
 	last := g.Tail(t.Context(), DecisionFilter{})
 	if err := g.Close(); err != nil {
 		t.Fatal(err)
 	}
-	for range last {
-	}
+	drain(last)
 	if _, open := <-g.Tail(t.Context(), DecisionFilter{}); open {
 		t.Error("a closed gateway has decisions")
 	}
+}
+
+// drain reads until the channel is closed.
+func drain(c <-chan Decision) (n int) {
+	for range c {
+		n++
+	}
+	return n
 }
 
 // attack gateway 69, 68: never more than the limit pass, however many come at

@@ -363,6 +363,9 @@ func hotLane(t testing.TB, iss *FakeIssuer) *memoryLane {
 }
 
 func TestHotPathAllocatesNothing(t *testing.T) {
+	if raceDetector {
+		t.Skip("the race detector allocates")
+	}
 	iss := NewIssuerFor(t, "https://issuer.test")
 	g := hotGateway(t, iss, nowhere{})
 	l := hotLane(t, iss)

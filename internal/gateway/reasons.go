@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 
@@ -83,16 +82,7 @@ var reasonTable = [...]Reason{
 // Reasons returns every reason that this version can answer with, in a fixed order.
 func Reasons() []Reason { return append([]Reason(nil), reasonTable[:]...) }
 
-// reasonOf finds the reason of an error. An error without one is internal.
-func reasonOf(err error) *Reason {
-	name := ReasonInternal
-	var f *fault.Error
-	if errors.As(err, &f) && f.Reason != "" {
-		name = f.Reason
-	}
-	return reasonNamed(name)
-}
-
+// reasonNamed returns the reason of that name; internal when there is none.
 func reasonNamed(name string) *Reason {
 	for i := range reasonTable {
 		if reasonTable[i].Name == name {

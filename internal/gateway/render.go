@@ -152,8 +152,10 @@ func (g *Gateway) RejectAnswer(r *wire.Rejection) ([]wire.Field, []byte) {
 	e := g.render.byName[reasonNamed(r.Reason).Name]
 	id := newID(nil)
 	fields := []wire.Field{
-		{Name: nameContentType, Value: valueProblem}, {Name: nameCacheControl, Value: valueNoStore},
-		{Name: nameDecision, Value: e.decision}, {Name: nameRequestID, Value: id},
+		{Name: nameContentType, Value: valueProblem},
+		{Name: nameCacheControl, Value: valueNoStore},
+		{Name: nameDecision, Value: e.decision},
+		{Name: nameRequestID, Value: id},
 	}
 	g.recordRejection(r, e.Reason, string(id))
 	return fields, e.body(nil, id)

@@ -175,7 +175,7 @@ func (s *Server) serve(nc net.Conn) {
 		err := conn.HandshakeContext(ctx)
 		cancel()
 		if err != nil {
-			_ = nc.Close() //nolint:errcheck // there was no connection yet
+			_ = nc.Close() // there was no connection yet
 			return
 		}
 		if conn.ConnectionState().NegotiatedProtocol == "h2" {
@@ -195,7 +195,7 @@ func (s *Server) serve(nc net.Conn) {
 func (s *Server) takeOver(nc net.Conn) {
 	c, h2, err := handedOver(nc)
 	if err != nil {
-		_ = nc.Close() //nolint:errcheck // it broke off
+		_ = nc.Close() // it broke off
 		return
 	}
 	if h2 {
@@ -282,7 +282,7 @@ func (s *Server) stop(grace time.Duration) {
 				continue
 			}
 		}
-		_ = ln.Close() //nolint:errcheck // Accept has returned or will
+		_ = ln.Close() // Accept has returned or will
 	}
 }
 
@@ -308,7 +308,7 @@ func (s *Server) remove(ln net.Listener) {
 	defer s.mu.Unlock()
 	defer s.loops.Done()
 	delete(s.listeners, ln)
-	_ = ln.Close() //nolint:errcheck // it may be closed already
+	_ = ln.Close() // it may be closed already
 }
 
 func (s *Server) pause(d time.Duration) bool {
@@ -326,97 +326,3 @@ func isTemporary(err error) bool {
 	var t interface{ Temporary() bool }
 	return !errors.Is(err, net.ErrClosed) && errors.As(err, &t) && t.Temporary()
 }
-
-// gate bounds the connections open at once. One that changes lanes counts twice
-// for a moment.
-type gate struct {
-	mu    sync.Mutex
-	n     int
-	max   int // 0 = no limit
-	freed chan struct{}
-}
-
-func (g *gate) enter() {
-	g.mu.Lock()
-	g.n++
-	g.mu.Unlock()
-}
-
-func (g *gate) leave() {
-	g.mu.Lock()
-	g.n--
-	g.mu.Unlock()
-	select {
-	case g.freed <- struct{}{}:
-	default:
-	}
-}
-
-// wait returns when one more connection may be open, or false when ctx has ended.
-func (g *gate) wait(ctx context.Context) bool {
-	for {
-		g.mu.Lock()
-		room := g.max <= 0 || g.n < g.max
-		g.mu.Unlock()
-		if room {
-			return ctx.Err() == nil
-		}
-		select {
-		case <-g.freed:
-		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// tlsKey is the context key of a handed-over connection's TLS state.
-type tlsKey struct{}
-
-// handover is a listener whose connections are given to it.
-type handover struct {
-	conns chan net.Conn
-	done  chan struct{}
-	once  sync.Once
-}
-
-func newHandover() *handover {
-	return &handover{conns: make(chan net.Conn), done: make(chan struct{})}
-}
-
-// give hands a connection to whoever accepts, or closes it when nobody does any more.
-func (h *handover) give(c net.Conn) {
-	select {
-	case h.conns <- c:
-	case <-h.done:
-		_ = c.Close() //nolint:errcheck // the server is shutting down
-	}
-}
-
-func (h *handover) close() { h.once.Do(func() { close(h.done) }) }
-
-// Accept implements net.Listener.
-func (h *handover) Accept() (net.Conn, error) {
-	select {
-	case c := <-h.conns:
-		return c, nil
-	case <-h.done:
-		return nil, net.ErrClosed
-	}
-}
-
-// Close implements net.Listener.
-func (h *handover) Close() error {
-	h.close()
-	return nil
-}
-
-// Addr implements net.Listener.
-func (h *handover) Addr() net.Addr { return handoverAddr{} }
-
-type handoverAddr struct{}
-
-// Network implements net.Addr.
-func (handoverAddr) Network() string { return "handover" }
-
-// String implements net.Addr.
-func (handoverAddr) String() string { return "handed over within the process" }

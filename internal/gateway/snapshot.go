@@ -164,7 +164,7 @@ func writeSnapshot(path string, s spec.Snapshot) (err error) {
 	}
 	defer func() {
 		if err != nil {
-			_ = os.Remove(f.Name()) //nolint:errcheck // it may not be there any more
+			_ = os.Remove(f.Name()) // it may not be there any more
 		}
 	}()
 	_, err = f.WriteString(head)

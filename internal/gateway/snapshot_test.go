@@ -252,8 +252,10 @@ func TestOneIssuerTwoAudiences(t *testing.T) {
 	c := ConfigFor(t, iss)
 	g := newTestGateway(t, c, s)
 	for _, x := range []struct{ path, aud, reason string }{
-		{"/x", "api://test", ""}, {"/second/x", "api://second", ""},
-		{"/x", "api://second", "wrong_audience"}, {"/second/x", "api://test", "wrong_audience"},
+		{"/x", "api://test", ""},
+		{"/second/x", "api://second", ""},
+		{"/x", "api://second", "wrong_audience"},
+		{"/second/x", "api://test", "wrong_audience"},
 	} {
 		l := newLane("GET", x.path, "Authorization", "Bearer "+iss.Token(t, Claims{"aud": x.aud}))
 		g.ServeExchange(l)

@@ -1,0 +1,108 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/internal/gateway"
+	"gatehouse/internal/spec"
+)
+
+// Reloads under load: no request fails, no connection is dropped.
+func TestReloadUnderLoad(t *testing.T) {
+	for _, l := range []lane{lanes()[0], lanes()[5]} {
+		t.Run(l.name, func(t *testing.T) {
+			var s spec.Snapshot
+			h := open(t, func(_ *gateway.Config, snap *spec.Snapshot) { s = *snap }, l.secure)
+			token := "Bearer " + h.issuer.Token(t, nil)
+			var stop atomic.Bool
+			var wg sync.WaitGroup
+			for range 4 {
+				c := l.client(h)
+				t.Cleanup(c.CloseIdleConnections)
+				wg.Go(func() {
+					for !stop.Load() {
+						if a := h.do(t, l, c, "GET", "/orders/1", "", "Authorization", token); a.StatusCode != 200 {
+							t.Errorf("%d %s", a.StatusCode, a.body)
+							return
+						}
+					}
+				})
+			}
+			for i := range 100 {
+				s.Revision = int64(i + 2)
+				s.APIs[0].Upstream.Timeout = spec.Duration(time.Duration(10+i) * time.Second)
+				if err := h.Load(t.Context(), s); err != nil {
+					t.Error(err)
+				}
+			}
+			stop.Store(true)
+			wg.Wait()
+			if h.Revision() != 101 {
+				t.Errorf("revision %d", h.Revision())
+			}
+		})
+	}
+}
+
+// Shutdown under load: every request that was begun gets its answer. (Where each
+// request has a connection of its own, one that is accepted in the very moment
+// and has not sent anything cannot be told from an idle one.)
+func TestShutdownUnderLoad(t *testing.T) {
+	for _, l := range lanes() {
+		if strings.HasPrefix(l.name, "standard") {
+			continue
+		}
+		t.Run(l.name, func(t *testing.T) {
+			h := open(t, nil, l.secure)
+			var wg sync.WaitGroup
+			var done atomic.Int32
+			running := make(chan struct{})
+			for range 4 {
+				c := l.client(h)
+				t.Cleanup(c.CloseIdleConnections)
+				wg.Go(func() {
+					for {
+						r, err := http.NewRequestWithContext(t.Context(), "GET", h.url("/public/x"), nil)
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						l.mark(r)
+						resp, err := c.Do(r)
+						var op *net.OpError
+						if errors.As(err, &op) && op.Op == "dial" {
+							return // the listener is closed: that is how it should end
+						}
+						if err != nil {
+							t.Errorf("after %d answers: %v", done.Load(), err)
+							return
+						}
+						if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+							t.Errorf("%d %v", resp.StatusCode, err)
+						}
+						resp.Body.Close()
+						if done.Add(1) == 50 {
+							close(running)
+						}
+					}
+				})
+			}
+			<-running
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			if err := h.server.Shutdown(ctx); err != nil {
+				t.Error(err)
+			}
+			wg.Wait()
+		})
+	}
+}
