@@ -125,3 +125,27 @@ func TestKeysAreCacheable(t *testing.T) {
 		}
 	}
 }
+
+// Keys that are rotated by hand are not rotated by time; the others are.
+func TestRotationMode(t *testing.T) {
+	for mode, rotates := range map[string]bool{access.RotationAuto: true, access.RotationManual: false} {
+		t.Run(mode, func(t *testing.T) {
+			h := newHouse(t)
+			h.setAlgorithm(access.ES256)
+			must(t, h.access.UpdateServer(h.ctx, h.admin, access.DefaultServer, access.ServerSettings{RotationMode: &mode}))
+			a := h.app("job", "a:read")
+			first := claims(t, h.token(a, "a:read"), 0)["kid"]
+			h.rings.Tend(h.ctx)
+			h.clock.Advance(89 * 24 * time.Hour)
+			h.rings.Tend(h.ctx)
+			if claims(t, h.token(a, "a:read"), 0)["kid"] != first {
+				t.Error("rotated before its time")
+			}
+			h.clock.Advance(2 * 24 * time.Hour)
+			h.rings.Tend(h.ctx)
+			if got := claims(t, h.token(a, "a:read"), 0)["kid"] != first; got != rotates {
+				t.Errorf("rotated after 91 days: %v, want %v", got, rotates)
+			}
+		})
+	}
+}
