@@ -44,6 +44,7 @@ type Client struct {
 	cfg     ClientConfig
 	buffers sync.Pool // *[]byte of bufferSize: held by a connection while it is in use
 	copies  sync.Pool // *[]byte of copySize
+	pipes   pipePool
 
 	mu      sync.Mutex
 	idle    []*upstreamConn // the one used last is the last

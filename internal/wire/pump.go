@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"io"
 	"os"
 	"sync/atomic"
 	"time"
@@ -53,7 +52,7 @@ func (u *upstreamConn) sendRest(body *Body) (fromBody bool, err error) {
 		}
 		if !spliced && canMove(&u.sock, body) {
 			spliced = true
-			if _, fromBody, err = move(&u.sock, body, u.writePatience(), &io.LimitedReader{}); err != nil {
+			if _, fromBody, err = move(&u.sock, body, u.writePatience(), &u.client.pipes); err != nil {
 				return fromBody, err
 			}
 			continue

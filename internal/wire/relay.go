@@ -95,7 +95,7 @@ func (s *session) relayFixed(r *Response) (int64, error) {
 	}
 	sent := int64(len(here))
 	if canMove(&s.conn.sock, body) {
-		n, fromUpstream, err := move(&s.conn.sock, body, s.srv.cfg.Timeouts.Write, &s.splice)
+		n, fromUpstream, err := move(&s.conn.sock, body, s.srv.cfg.Timeouts.Write, &s.srv.pipes)
 		sent += n
 		if fromUpstream {
 			err = upstreamFailed(err)

@@ -75,6 +75,7 @@ type Server struct {
 	cfg      ServerConfig
 	sessions sync.Pool // *session: what a connection needs while a request is on it
 	copies   sync.Pool // *[]byte of copySize
+	pipes    pipePool
 	date     atomic.Pointer[dateLine]
 	closing  atomic.Bool
 	slots    chan struct{} // one for each connection that may be open; nil = no limit

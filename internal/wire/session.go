@@ -2,7 +2,6 @@ package wire
 
 import (
 	"errors"
-	"io"
 	"net/http"
 	"strconv"
 	"time"
@@ -18,7 +17,6 @@ type session struct {
 	out     []byte
 	req     Request
 	framing framing
-	splice  io.LimitedReader
 
 	answered bool // an answer has begun
 	close    bool // the answer said that the connection ends
@@ -48,7 +46,6 @@ func (s *session) detach() {
 	if cap(s.out) > 4*bufferSize {
 		s.out = make([]byte, 0, 4<<10)
 	}
-	s.splice.R = nil
 }
 
 // begin parses the head into the request.

@@ -89,6 +89,11 @@ func (s *socket) write(p []byte, patience time.Duration) (int, error) {
 		}
 		return n, err
 	}
+	return s.push(p, nil, len(p), patience)
+}
+
+// push sends p, or else n bytes out of the pipe, on a plain connection.
+func (s *socket) push(p []byte, from *pipe, n int, patience time.Duration) (int, error) {
 	sent, stalled := 0, false
 	for {
 		if s.writeBy.IsZero() {
@@ -98,13 +103,13 @@ func (s *socket) write(p []byte, patience time.Duration) (int, error) {
 		if s.stopWrite.Load() {
 			return sent, ErrInterrupted
 		}
-		n, err := s.writeSome(p[sent:])
-		sent += n
+		k, err := s.writeSome(p[min(sent, len(p)):], from, n-sent)
+		sent += k
 		if err == nil || !isTimeout(err) {
 			return sent, err
 		}
 		s.writeBy = time.Time{}
-		if s.stopWrite.Load() || stalled && n == 0 {
+		if s.stopWrite.Load() || stalled && k == 0 {
 			return sent, s.writeStopped()
 		}
 		stalled = true

@@ -20,7 +20,7 @@ func (*socket) gone() bool { return false }
 
 func (s *socket) readSome(p []byte) (int, error) { return s.nc.Read(p) }
 
-func (s *socket) writeSome(p []byte) (int, error) { return s.nc.Write(p) }
+func (s *socket) writeSome(p []byte, _ *pipe, _ int) (int, error) { return s.nc.Write(p) }
 
 func (s *socket) readLent(from lender, until time.Time) (int, error) {
 	return s.readLentPortable(from, until)

@@ -22,7 +22,11 @@ type sysConn struct {
 	readTo  []byte
 	n       int
 	err     error
+	into    int // read: the pipe to splice into, when it is not 0
+	most    int
 	toWrite []byte
+	outOf   int // write: the pipe to splice out of, when it is not 0
+	toSend  int
 	sent    int
 	sendErr error
 	one     [1]byte
@@ -114,7 +118,7 @@ func (c *sysConn) readFD(fd uintptr) bool {
 		p = c.from.lend()
 	}
 	for {
-		n, err := sysRead(int(fd), p)
+		n, err := c.readOnce(int(fd), p)
 		switch {
 		case err == syscall.EINTR: //nolint:errorlint // a plain errno
 			continue
@@ -131,14 +135,24 @@ func (c *sysConn) readFD(fd uintptr) bool {
 	}
 }
 
-// writeSome sends p, waiting for room until the armed deadline; it returns how
-// much was sent.
-func (s *socket) writeSome(p []byte) (int, error) {
+func (c *sysConn) readOnce(fd int, p []byte) (int, error) {
+	if c.into != 0 {
+		return sysSplice(fd, c.into, c.most)
+	}
+	return sysRead(fd, p)
+}
+
+// writeSome sends p, or else n bytes out of the pipe, waiting for room until the
+// armed deadline; it returns how much was sent.
+func (s *socket) writeSome(p []byte, from *pipe, n int) (int, error) {
 	c := &s.sys
 	if s.tcp == nil || c.raw == nil {
 		return s.nc.Write(p)
 	}
-	c.toWrite, c.sent, c.sendErr = p, 0, nil
+	c.toWrite, c.outOf, c.toSend, c.sent, c.sendErr = p, 0, n, 0, nil
+	if from != nil {
+		c.outOf = from.r
+	}
 	err := c.raw.Write(c.writeFn)
 	c.toWrite = nil
 	if err == nil {
@@ -147,9 +161,16 @@ func (s *socket) writeSome(p []byte) (int, error) {
 	return c.sent, err
 }
 
+func (c *sysConn) writeOnce(fd int) (int, error) {
+	if c.outOf != 0 {
+		return sysSplice(c.outOf, fd, c.toSend-c.sent)
+	}
+	return sysWrite(fd, c.toWrite[c.sent:])
+}
+
 func (c *sysConn) writeFD(fd uintptr) bool {
-	for c.sent < len(c.toWrite) {
-		n, err := sysWrite(int(fd), c.toWrite[c.sent:])
+	for c.sent < c.toSend {
+		n, err := c.writeOnce(int(fd))
 		switch {
 		case err == syscall.EINTR: //nolint:errorlint // a plain errno
 		case err == syscall.EAGAIN: //nolint:errorlint // a plain errno
