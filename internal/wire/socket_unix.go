@@ -30,7 +30,7 @@ type sysConn struct {
 	sent    int
 	sendErr error
 	one     [1]byte
-	peeked  int
+
 	peekErr error
 }
 
@@ -61,15 +61,9 @@ func (s *socket) quiet() bool {
 	return c.peekErr == syscall.EAGAIN //nolint:errorlint // a plain errno
 }
 
-// gone reports whether the connection has ended or broken, as far as can be
-// seen without reading.
-func (s *socket) gone() bool {
-	return s.sys.raw != nil && !s.quiet() && s.sys.peeked <= 0
-}
-
 func (c *sysConn) peekFD(fd uintptr) {
 	for {
-		c.peeked, c.peekErr = sysPeek(int(fd), c.one[:])
+		_, c.peekErr = sysPeek(int(fd), c.one[:])
 		if c.peekErr != syscall.EINTR { //nolint:errorlint // a plain errno
 			return
 		}
