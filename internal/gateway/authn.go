@@ -42,8 +42,7 @@ type authenticate struct {
 // Do implements step.
 func (s *authenticate) Do(ex *Exchange) error {
 	if ex.assumed != nil {
-		ex.token = ex.assumed
-		return nil
+		return s.assume(ex)
 	}
 	raw, err := bearer(ex)
 	if err != nil {
@@ -61,6 +60,20 @@ func (s *authenticate) Do(ex *Exchange) error {
 	}
 	ex.token = t
 	ex.memo = ex.gw.memoOf(t, raw)
+	return nil
+}
+
+// assume takes a caller that was described for one of the API's first issuer,
+// unless the description names another.
+func (s *authenticate) assume(ex *Exchange) error {
+	t := ex.assumed
+	if t.Issuer == "" {
+		t.Issuer, t.Audience = s.issuers[0].url, s.issuers[0].audience
+	}
+	if err := s.accepts(t); err != nil {
+		return err
+	}
+	ex.token = t
 	return nil
 }
 

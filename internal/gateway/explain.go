@@ -161,8 +161,8 @@ func (h *Hypothetical) request() wire.Request {
 	return r
 }
 
-// caller is the described caller as a token that has passed authentication. Its
-// issuer is the named one, or the first that the API at the address accepts.
+// caller is the described caller as a token of the named issuer. Without a name,
+// authenticate fills in the issuer.
 func (h *Hypothetical) caller(c *compiled) *verify.Token {
 	t := &verify.Token{
 		UserID: h.User, Subject: h.User, ClientID: h.Client,
@@ -173,10 +173,12 @@ func (h *Hypothetical) caller(c *compiled) *verify.Token {
 	if t.Subject == "" {
 		t.Subject = h.Client
 	}
+	t.Issuer = h.Issuer // a name that nobody has is no API's issuer
 	for _, a := range c.apis {
-		if len(a.issuers) > 0 && (h.Issuer == "" || slices.ContainsFunc(a.issuers, func(i accepted) bool { return i.name == h.Issuer })) {
-			t.Issuer = a.issuers[0].url
-			break
+		for _, i := range a.issuers {
+			if h.Issuer != "" && i.name == h.Issuer {
+				t.Issuer, t.Audience = i.url, i.audience
+			}
 		}
 	}
 	return t

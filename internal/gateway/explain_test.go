@@ -40,14 +40,21 @@ func explainSnapshot() spec.Snapshot {
 
 func TestExplainHypothetical(t *testing.T) {
 	iss := NewIssuerFor(t, "https://issuer.test")
+	other := NewIssuerFor(t, "https://other.test")
 	sent := 0
-	c := ConfigFor(t, iss)
+	c := ConfigFor(t, iss, other)
 	c.Backend = func(spec.API, Backend) (Backend, error) {
 		return &backendFunc{func(*Exchange) error { sent++; return nil }}, nil
 	}
 	log := &LogLines{}
 	c.AccessLog = log
-	g := newTestGateway(t, c, explainSnapshot())
+	s := explainSnapshot()
+	s.Issuers = append(s.Issuers, spec.Issuer{Name: "other", URL: other.URL, Audience: []string{"api://test"}})
+	s.APIs = append(s.APIs, spec.API{
+		Name: "else", BasePath: "/else-where", Auth: []string{"other"}, Upstream: s.APIs[0].Upstream,
+		Routes: []spec.Route{{Method: "GET", Path: "/"}},
+	})
+	g := newTestGateway(t, c, s)
 	for _, x := range []struct {
 		name   string
 		h      Hypothetical
@@ -62,6 +69,8 @@ func TestExplainHypothetical(t *testing.T) {
 		{"public, described", Hypothetical{Path: "/hr/health", User: "ana"}, true, "", ""},
 		{"no group", Hypothetical{Method: "PUT", Path: "/hr/deposit/ana", User: "ana", Scopes: []string{"payroll:write"}}, false, "group_required", "authorize"},
 		{"all", Hypothetical{Method: "PUT", Path: "/hr/deposit/ana", User: "ana", Scopes: []string{"payroll:write"}, Groups: []string{"employees"}}, true, "", ""},
+		{"of its issuer", Hypothetical{Path: "/hr/vacations/ana", Scopes: []string{"vacations:read"}, Issuer: "main"}, true, "", ""},
+		{"of another issuer", Hypothetical{Path: "/hr/vacations/ana", Scopes: []string{"vacations:read"}, Issuer: "other"}, false, "unknown_issuer", "authenticate"},
 		{"unknown path", Hypothetical{Path: "/else"}, false, "no_route", "match"},
 		{"method", Hypothetical{Method: "DELETE", Path: "/hr/health"}, false, "method_not_allowed", "match"},
 		{"ambiguous", Hypothetical{Path: "/hr/../health"}, false, "ambiguous_request", "canonicalize"},

@@ -23,7 +23,8 @@ type renderer struct {
 type rendered struct {
 	*Reason
 	title    string
-	head     string // of the body, up to the request id
+	head     string // of the body, up to the status
+	tail     string // from there up to the request id
 	decision []byte // value of Gatehouse-Decision
 }
 
@@ -37,16 +38,17 @@ func newRenderer(identityURL string) *renderer {
 			verdict = "challenge"
 		}
 		e.decision = []byte(verdict + "; reason=" + e.Name)
-		e.head = `{"type":` + strconv.Quote(identityURL+"/docs/reasons/"+e.Name) + `,"title":` + strconv.Quote(e.title) +
-			`,"status":` + strconv.Itoa(e.Status) + `,"reason":"` + e.Name + `","request_id":"`
+		e.head = `{"type":` + strconv.Quote(identityURL+"/docs/reasons/"+e.Name) + `,"title":` + strconv.Quote(e.title) + `,"status":`
+		e.tail = `,"reason":"` + e.Name + `","request_id":"`
 		r.byName[e.Name] = e
 	}
 	return r
 }
 
 // body appends the problem document (RFC 9457).
-func (e *rendered) body(b, id []byte) []byte {
-	return append(append(append(b, e.head...), id...), "\"}\n"...)
+func (e *rendered) body(b []byte, status int, id []byte) []byte {
+	b = strconv.AppendInt(append(b, e.head...), int64(status), 10)
+	return append(append(append(b, e.tail...), id...), "\"}\n"...)
 }
 
 // Names and values of the gateway's own answers as bytes. They are never written to.
@@ -81,7 +83,7 @@ func (ex *Exchange) refuse() {
 		out = append(out, wire.Field{Name: nameRetryAfter, Value: b})
 	}
 	out = ex.appendLimitFields(out)
-	ex.body = e.body(ex.body[:0], ex.ID())
+	ex.body = e.body(ex.body[:0], e.Status, ex.ID())
 	ex.answer, ex.answered, ex.status = out, true, e.Status
 	err := ex.lane.Respond(e.Status, out, ex.body)
 	ex.sent = int64(len(ex.body))
@@ -157,6 +159,17 @@ func (g *Gateway) RejectAnswer(r *wire.Rejection) ([]wire.Field, []byte) {
 		{Name: nameDecision, Value: e.decision},
 		{Name: nameRequestID, Value: id},
 	}
+	if r.Status == http.StatusMethodNotAllowed {
+		fields = append(fields, wire.Field{Name: nameAllow, Value: []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")})
+	}
 	g.recordRejection(r, e.Reason, string(id))
-	return fields, e.body(nil, id)
+	return fields, e.body(nil, r.Status, id)
+}
+
+// Rejected records what the strict lane has cut off without an answer. Use it as
+// wire.ServerConfig.OnReject: what is answered is recorded by RejectAnswer.
+func (g *Gateway) Rejected(r *wire.Rejection) {
+	if r.Status == 0 {
+		g.recordRejection(r, reasonNamed(r.Reason), string(newID(nil)))
+	}
 }

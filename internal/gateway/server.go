@@ -71,7 +71,7 @@ func NewServer(c ServerConfig) *Server {
 	}
 	g := c.Gateway
 	s.strict = wire.NewServer(wire.ServerConfig{
-		Handler: g, Handoff: s.takeOver, Reject: g.RejectAnswer, Limits: c.Limits, Timeouts: c.Timeouts,
+		Handler: g, Handoff: s.takeOver, Reject: g.RejectAnswer, OnReject: g.Rejected, Limits: c.Limits, Timeouts: c.Timeouts,
 		OnPanic: func(v any, stack []byte) {
 			g.config.Logger.Error("the strict lane panicked", slog.Any("panic", v), slog.String("stack", string(stack)))
 		},

@@ -278,6 +278,18 @@ func TestAmbiguousFramingIsRefused(t *testing.T) {
 			t.Errorf("%s: the refusal cannot be explained", x.name)
 		}
 	}
+	for head, status := range map[string]int{
+		"CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n": 405, "TRACE /public/x HTTP/1.1\r\nHost: a\r\n\r\n": 405,
+		"GET /" + strings.Repeat("x", 9000) + " HTTP/1.1\r\nHost: a\r\n\r\n":                    414,
+		"GET /public/x HTTP/1.1\r\nHost: a\r\n" + strings.Repeat("X-A: b\r\n", 101) + "\r\n":    431,
+		"GET /public/x HTTP/1.1\r\nHost: a\r\nX-A: " + strings.Repeat("b", 33<<10) + "\r\n\r\n": 431,
+	} {
+		resp, body := h.raw(t, head)
+		var doc struct{ Status int }
+		if json.Unmarshal([]byte(body), &doc) != nil || resp.StatusCode != status || doc.Status != status || (status == 405) != (resp.Header.Get("Allow") != "") {
+			t.Errorf("%.20q: %d %v %s", head, resp.StatusCode, resp.Header, body)
+		}
+	}
 	if resp, body := h.raw(t, "GET http://a/public/x?y=1 HTTP/1.1\r\nHost: a\r\n\r\n"); resp.StatusCode != 200 || !strings.Contains(body, `"target":"/public/x?y=1"`) {
 		t.Errorf("absolute form that agrees: %d %s", resp.StatusCode, body)
 	}
