@@ -182,6 +182,27 @@ func TestDiffForPeople(t *testing.T) {
 	}
 }
 
+// A setting that is a reference as a whole is shown as such, whatever it holds.
+func TestDiffShowsReferences(t *testing.T) {
+	h := newHouse(t)
+	r := h.apply(orders(func(d *Declared) {
+		d.Secrets = map[string]string{"apis.orders.upstream": "${env:UPSTREAM}", "issuers.okta.url": "${env:ISSUER}"}
+		d.Snapshot.APIs[0].Upstream = spec.Upstream{Targets: []string{"http://secret-host"}}
+	}))
+	var b strings.Builder
+	if err := r.Print(&b, false); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"+ upstream.targets: ${env:UPSTREAM}", "+ url: ${env:ISSUER}"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %q in:\n%s", want, b.String())
+		}
+	}
+	if strings.Contains(b.String(), "secret-host") || strings.Contains(b.String(), "acme") {
+		t.Errorf("a value from outside of the file is shown:\n%s", b.String())
+	}
+}
+
 func TestAFileOwnsWhatItDeclares(t *testing.T) {
 	h := newHouse(t)
 	h.apply(orders())

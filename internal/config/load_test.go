@@ -56,6 +56,27 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// All references together are bounded too.
+func TestReferencesAreBoundedTogether(t *testing.T) {
+	o := testOptions()
+	big := strings.Repeat("x", mostReference-1)
+	o.Env = func(string) (string, bool) { return big, true }
+	_, problems := Parse("big.yaml", []byte("version: 1\nissuers: { a: { builtin: a } }\nserver: { data: \""+strings.Repeat("${env:BIG}", 200)+"\" }\n"), o)
+	if len(problems) != 1 || !strings.Contains(problems[0].Message, "bring in more than 8 MiB") {
+		t.Errorf("%v", problems)
+	}
+}
+
+// Should a message ever repeat a value from outside, it is taken out at the end.
+func TestScrub(t *testing.T) {
+	c := compilation{brought: []brought{{canary, "${env:SECRET}"}}}
+	c.problems = Problems{{Message: "cannot use " + canary, Suggestion: canary}}
+	p := c.finish()[0]
+	if p.Message != "cannot use ${env:SECRET}" || p.Suggestion != "${env:SECRET}" {
+		t.Errorf("%+v", p)
+	}
+}
+
 func nested(depth int) string {
 	var b strings.Builder
 	for i := range depth {
