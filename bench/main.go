@@ -68,6 +68,7 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough is an error of a write, not the end before the cleaning up
 	b := &bench{seconds: time.Duration(*seconds) * time.Second, rounds: *rounds, short: *short, gatehouseBinary: *binary}
 	if *short {
 		b.seconds, b.rounds = time.Second, 1
