@@ -21,6 +21,9 @@ build: ## bin/gatehouse, stripped
 bin/golangci-lint: tools/go.mod tools/go.sum
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint
 
+bin/h2spec: tools/h2spec/go.mod tools/h2spec/go.sum
+	go build -C tools/h2spec -o ../../bin/h2spec github.com/summerwind/h2spec/cmd/h2spec
+
 fmt: bin/golangci-lint ## format
 	bin/golangci-lint fmt ./...
 
@@ -32,13 +35,13 @@ check: lint ## format, vet, lint, the rules of the house, unit tests: under two 
 	go vet ./...
 	go test -short ./...
 
-test: lint ## everything, with real servers: installs what the tests need
+test: lint bin/h2spec ## everything, with real servers: installs what the tests need
 	scripts/services
 	go vet ./...
 	GATEHOUSE_REQUIRE_SERVICES=1 go test -race -timeout 14m ./...
 	$(MAKE) conformance
 
-conformance: ## outside suites, with their figures
+conformance: bin/h2spec ## outside suites, with their figures
 	scripts/conformance
 
 fuzz: ## every fuzz target for FUZZTIME

@@ -95,7 +95,7 @@ func (s *Server) standard(p *http.Protocols) *http.Server {
 		Handler: g, Protocols: p, TLSConfig: s.config.TLS,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: maxHeadBytes,
 		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
+			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
 			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeSilence,
 		},
 		ErrorLog:    slog.NewLogLogger(g.config.Logger.Handler(), slog.LevelDebug),
