@@ -37,4 +37,10 @@ import (
 	_ "modernc.org/sqlite"
 	_ "modernc.org/sqlite/lib"
 	_ "pgregory.net/rapid"
+	_ "github.com/cedar-policy/cedar-go"
+	_ "github.com/oschwald/maxminddb-golang/v2"
+	_ "github.com/okta/okta-sdk-golang/v5/okta"
+	_ "github.com/okta/okta-jwt-verifier-golang/v2"
+	_ "github.com/coreos/go-oidc/v3/oidc"
+	_ "golang.org/x/oauth2/clientcredentials"
 )
