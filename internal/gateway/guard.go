@@ -18,14 +18,11 @@ type guard struct {
 // Do implements step. A body whose length is declared is refused here; of one
 // whose length is not known, reading fails beyond the limit.
 func (s *guard) Do(ex *Exchange) error {
-	if ex.req.Body.Length() > s.maxBody {
-		return Refuse(ReasonBodyTooLarge, nil, "the body has %d bytes, the limit is %d", ex.req.Body.Length(), s.maxBody)
-	}
 	if ex.req.Body.Length() == 0 {
 		return nil
 	}
 	if err := ex.req.Body.Limit(s.maxBody); err != nil {
-		return Refuse(ReasonBodyTooLarge, err, "the limit is %d bytes", s.maxBody)
+		return Refuse(ReasonBodyTooLarge, nil, "the body has %d bytes, the limit is %d", ex.req.Body.Length(), s.maxBody)
 	}
 	return nil
 }

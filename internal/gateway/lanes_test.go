@@ -65,6 +65,11 @@ func echoServer(t testing.TB) *httptest.Server {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	})
+	mux.HandleFunc("/cut-chunked", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, "half")
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	})
 	mux.HandleFunc("/ignores-body", func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(http.StatusTeapot)
 	})
@@ -127,6 +132,7 @@ func open(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure boo
 		spec.Route{Method: "*", Path: "/public/*", Public: true, MaxBody: 1000},
 		spec.Route{Method: "GET", Path: "/events", Public: true},
 		spec.Route{Method: "GET", Path: "/cut", Public: true},
+		spec.Route{Method: "GET", Path: "/cut-chunked", Public: true},
 		spec.Route{Method: "GET", Path: "/large", Public: true},
 		spec.Route{Method: "GET", Path: "/ws"},
 		spec.Route{Method: "POST", Path: "/ignores-body", Public: true, MaxBody: -1},

@@ -50,18 +50,20 @@ func TestEventsAreNotHeldBack(t *testing.T) {
 // An answer that the upstream breaks off must not look whole.
 func TestCutAnswersDoNotLookWhole(t *testing.T) {
 	onLanes(t, nil, func(t *testing.T, h *house, l lane, c *http.Client) {
-		r, err := http.NewRequestWithContext(t.Context(), "GET", h.url("/cut"), nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		l.mark(r)
-		resp, err := c.Do(r)
-		if err != nil {
-			return // cut before the head: not whole either
-		}
-		defer resp.Body.Close()
-		if b, err := io.ReadAll(resp.Body); err == nil {
-			t.Errorf("%d %q looks whole", resp.StatusCode, b)
+		for _, path := range []string{"/cut", "/cut-chunked"} {
+			r, err := http.NewRequestWithContext(t.Context(), "GET", h.url(path), nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.mark(r)
+			resp, err := c.Do(r)
+			if err != nil {
+				continue // cut before the head: not whole either
+			}
+			if b, err := io.ReadAll(resp.Body); err == nil {
+				t.Errorf("%s: %d %q looks whole", path, resp.StatusCode, b)
+			}
+			resp.Body.Close()
 		}
 	})
 }

@@ -152,6 +152,46 @@ func TestAuthorizationIsForwardedOnRequestOnly(t *testing.T) {
 	}
 }
 
+// What concerns one connection is removed before our lines are set, whoever else would do it too.
+func TestHopByHopGoesNoFurther(t *testing.T) {
+	s := OrdersSnapshot2("public", spec.Route{Method: "GET", Path: "/x", Public: true})
+	l := newLane("GET", "/x", "Connection", "X-Mine", "Keep-Alive", "1", "TE", "trailers", "Trailer", "X", "Upgrade", "h2c",
+		"Proxy-Connection", "x", "Proxy-Authorization", "x", "HTTP2-Settings", "x", "X-Mine", "1", "X-Kept", "1", "Transfer-Encoding", "chunked", "Content-Length", "3")
+	for i := range l.request.Fields {
+		f := &l.request.Fields[i]
+		f.Nominated = string(f.Name) == "X-Mine"
+	}
+	lines, _ := sentUpstream(t, ConfigFor(t), s, l)
+	for _, name := range []string{"Connection", "Keep-Alive", "TE", "Trailer", "Upgrade", "Proxy-Connection", "Proxy-Authorization", "HTTP2-Settings", "X-Mine", "Transfer-Encoding", "Content-Length"} {
+		if got := valuesOf(lines, name); len(got) != 0 {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+	if len(valuesOf(lines, "X-Kept")) != 1 {
+		t.Errorf("%q", lines)
+	}
+}
+
+// A backend uses its response's memory again, so the gateway must not leave its own there.
+func TestRelayGivesTheFieldsBack(t *testing.T) {
+	c := ConfigFor(t)
+	r := newResponse(200)
+	r.Fields = []wire.Field{{Name: []byte("Gatehouse-Decision"), Value: []byte("x")}, {Name: []byte("A"), Value: []byte("b")}}
+	own := &r.Fields[0]
+	c.Backend = func(spec.API, Backend) (Backend, error) {
+		return &backendFunc{func(ex *Exchange) error { return ex.Relay(r) }}, nil
+	}
+	g := newTestGateway(t, c, OrdersSnapshotPublic())
+	l := newLane("GET", "/x")
+	g.ServeExchange(l)
+	if len(r.Fields) != 2 || &r.Fields[0] != own || string(r.Fields[0].Name) != "Gatehouse-Decision" {
+		t.Errorf("%v", r.Fields)
+	}
+	if l.fields["Gatehouse-Decision"] != nil || l.fields["A"] == nil {
+		t.Errorf("%v", l.fields)
+	}
+}
+
 func TestForwardSelectsHeaders(t *testing.T) {
 	iss := NewIssuerFor(t, "https://issuer.test")
 	s := OrdersSnapshot(spec.Route{Method: "GET", Path: "/x"})
