@@ -78,8 +78,8 @@ func (s *authenticate) assume(ex *Exchange) error {
 }
 
 // bearer returns the token of the request's only Authorization line: the scheme
-// in any case, one space, and a token without any byte that could part two (RFC
-// 6750 section 2.1). Tokens in the query or the body are not looked at.
+// in any case, one space, and the rest (RFC 6750 section 2.1). Tokens in the query
+// or the body are not looked at.
 func bearer(ex *Exchange) ([]byte, error) {
 	switch ex.auths {
 	case 0:
@@ -103,13 +103,18 @@ func bearer(ex *Exchange) ([]byte, error) {
 	if v[len(scheme)-1] == '\t' || len(raw) == 0 {
 		return nil, errBearerSyntax
 	}
+	return raw, nil
+}
+
+// token68 reports whether the text is what RFC 9110 section 11.2 calls so: no
+// space, comma or other byte that could part two tokens.
+func token68(raw []byte) bool {
 	for _, c := range raw {
-		// token68 of RFC 9110 section 11.2
 		if !in(c, unreservedLow|1<<'+'|1<<'/'|1<<'=', unreservedHigh) {
-			return nil, errBearerSyntax
+			return false
 		}
 	}
-	return raw, nil
+	return true
 }
 
 // verify returns the token's facts, from the cache when it was seen before. A
@@ -122,6 +127,9 @@ func (s *authenticate) verify(ex *Exchange, raw []byte) (*verify.Token, error) {
 	}
 	if hit {
 		return t, nil
+	}
+	if !token68(raw) { // one that is known was looked at when it was new
+		return nil, errBearerSyntax
 	}
 	c := &ex.gw.config
 	key := c.Limiter.JoinAddr(ex.gw.forgery, ex.ClientIP())

@@ -215,7 +215,15 @@ func (ex *Exchange) end() {
 	clear(ex.answer)
 	stamp := ex.stamp
 	*ex = Exchange{
-		pathBuf: ex.pathBuf[:0], targetBuf: ex.targetBuf[:0], fields: ex.fields[:0], lines: ex.lines[:0],
-		answer: ex.answer[:0], answerBuf: ex.answerBuf[:0], body: ex.body[:0], stamp: stamp,
+		pathBuf: kept(ex.pathBuf), targetBuf: kept(ex.targetBuf), fields: ex.fields[:0], lines: kept(ex.lines),
+		answer: ex.answer[:0], answerBuf: kept(ex.answerBuf), body: kept(ex.body), stamp: stamp,
 	}
+}
+
+// kept returns the buffer for the next exchange, unless this one has made it large.
+func kept(b []byte) []byte {
+	if cap(b) > 64<<10 {
+		return nil
+	}
+	return b[:0]
 }

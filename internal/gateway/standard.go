@@ -264,9 +264,15 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	}
 	// A client that has gone must not hold the upstream's connection: an event
 	// stream may be silent for hours.
-	stop := context.AfterFunc(l.r.Context(), r.Body.Interrupt)
+	interrupted := make(chan struct{})
+	stop := context.AfterFunc(l.r.Context(), func() {
+		r.Body.Interrupt()
+		close(interrupted)
+	})
 	n, err := l.copy(&r.Body, length < 0 || eventStream(h))
-	stop()
+	if !stop() {
+		<-interrupted // the backend uses the response's memory again
+	}
 	if err != nil {
 		l.broken = true
 	}
