@@ -32,6 +32,7 @@ var rules = []rule{
 	{room: "internal/keys", only: []string{"internal/fault", "internal/tenant", "verify"}, reason: "cryptography knows no product"},
 	{room: "internal/telemetry", only: []string{"internal/fault", "internal/tenant"}, reason: "everything reports to it"},
 	{room: "internal/safehttp", only: []string{"internal/fault", "internal/tenant"}, reason: "the one outbound client must stay reviewable"},
+	{room: "internal/introspect", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it asks an issuer; what the answer allows is the gateway's business"},
 	{room: "internal/ratelimit", only: []string{"internal/fault", "internal/tenant"}, reason: "arithmetic"},
 	{room: "internal/ledger", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/catalog", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},

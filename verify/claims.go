@@ -2,6 +2,7 @@ package verify
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -168,10 +169,39 @@ func (c *claimReader) first(names ...string) string {
 	return ""
 }
 
-// readClaims fills a Token from the claims. Issuer and time are judged by the caller.
+// readClaims fills a Token from the claims of a signed token. Issuer and time are
+// judged by the caller.
 func readClaims(m map[string]any) (*Token, *Error) {
+	t, hasExpiry, bad := fillToken(m)
+	if bad == nil && !hasExpiry {
+		return nil, fail(ReasonMalformed, "claim exp is missing")
+	}
+	return t, bad
+}
+
+// FromClaims returns the Token of claims for which not a signature but somebody
+// who was asked vouches, such as the answer of an introspection endpoint (RFC 7662
+// section 2.2). object is one JSON object, read as strictly as a token's payload:
+// no name twice, no claim of a wrong type; null is the same as missing. Nothing else is judged: not the issuer, not
+// the audience, not the time. Expires is 0 when exp is missing. Until the caller
+// hands the Token out it may change the fields, but not the claims. The error is an
+// *Error with ReasonMalformed.
+func FromClaims(object []byte) (*Token, error) {
+	m, err := decodeObject(string(object))
+	if err != nil {
+		return nil, &Error{Reason: ReasonMalformed, Detail: "claims", Cause: err}
+	}
+	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
+	t, _, bad := fillToken(m)
+	if bad != nil {
+		return nil, bad
+	}
+	return t, nil
+}
+
+func fillToken(m map[string]any) (t *Token, hasExpiry bool, bad *Error) {
 	c := claimReader{m: m}
-	t := &Token{
+	t = &Token{
 		Issuer:   c.text("iss"),
 		Subject:  c.text("sub"),
 		ClientID: c.first("cid", "client_id", "azp", "appid"),
@@ -185,20 +215,16 @@ func readClaims(m map[string]any) (*Token, *Error) {
 		AMR:      c.texts("amr"),
 		claims:   m,
 	}
-	var hasExpiry bool
 	t.Expires, hasExpiry = c.date("exp")
 	t.NotBefore, _ = c.date("nbf")
 	t.IssuedAt, _ = c.date("iat")
 	t.AuthTime, _ = c.date("auth_time")
 	c.confirmation(t)
 	t.UserID = c.user(t)
-	if c.fail == "" && !hasExpiry {
-		return nil, fail(ReasonMalformed, "claim exp is missing")
-	}
 	if c.fail != "" {
-		return nil, fail(ReasonMalformed, "claim "+c.fail+" is of a wrong type or out of range")
+		return nil, false, fail(ReasonMalformed, "claim "+c.fail+" is of a wrong type or out of range")
 	}
-	return t, nil
+	return t, hasExpiry, nil
 }
 
 // confirmation reads cnf (RFC 7800).

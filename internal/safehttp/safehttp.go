@@ -16,6 +16,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -45,6 +46,14 @@ type Config struct {
 	Resolver     Resolver       // nil means net.DefaultResolver
 	Roots        *x509.CertPool // nil means the system's
 }
+
+// StatusError is in the chain of the error of a call that was answered with
+// another status than 200: the status. Callers for whom a 400 means something else
+// than a 500 find it with errors.As.
+type StatusError int
+
+// Error says the status.
+func (e StatusError) Error() string { return "status " + strconv.Itoa(int(e)) }
 
 // Client makes the calls. It is safe for concurrent use.
 type Client struct {
@@ -126,7 +135,7 @@ func (c *Client) call(ctx context.Context, method, address string, header http.H
 	}
 	defer func() { _ = res.Body.Close() }()
 	if res.StatusCode != http.StatusOK {
-		return nil, "", fault.New(fault.Unavailable, "the address answered with status %d; 200 is needed, and redirects are not followed", res.StatusCode)
+		return nil, "", fault.Because(StatusError(res.StatusCode), fault.Unavailable, "the address answered with status %d; 200 is needed, and redirects are not followed", res.StatusCode)
 	}
 	if coding := res.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
 		return nil, "", fault.New(fault.Unavailable, "the address answered with a compressed body, which was not asked for")
