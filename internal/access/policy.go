@@ -3,6 +3,7 @@ package access
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 // Words that stand for all of a kind in the conditions of a policy or rule.
@@ -11,6 +12,9 @@ const (
 	Everyone   = "EVERYONE" // the group that every user is in
 	AnyScope   = "*"
 )
+
+// maxRefreshMinutes is five years, Okta's bound.
+const maxRefreshMinutes = 5 * 365 * 24 * 60
 
 // MaxPriority bounds the priorities of policies and rules.
 const MaxPriority = 999
@@ -55,7 +59,7 @@ type Rule struct {
 type RuleConditions struct {
 	People     People    `json:"people"`     // not asked when no user is involved
 	GrantTypes Selection `json:"grantTypes"` // include: any of these
-	Scopes     Selection `json:"scopes"`     // include: all requested scopes are among these, or AnyScope
+	Scopes     Selection `json:"scopes"`     // include: all requested scopes are among these, or AnyScope; none: only requests without scopes
 }
 
 // People selects users: those included by id or by group, less those excluded.
@@ -72,7 +76,15 @@ type RuleActions struct {
 // TokenActions are the lifetimes of what is issued.
 type TokenActions struct {
 	AccessTokenMinutes int `json:"accessTokenLifetimeMinutes"`
+	// RefreshTokenMinutes is how long a refresh token and its successors live; 0 = without end.
+	RefreshTokenMinutes int `json:"refreshTokenLifetimeMinutes"`
+	// RefreshWindowMinutes is how long one may lie unused.
+	RefreshWindowMinutes int `json:"refreshTokenWindowMinutes,omitempty"`
 }
+
+// DefaultRefreshWindow is how long a refresh token may lie unused where no rule
+// says another.
+const DefaultRefreshWindow = 7 * 24 * time.Hour
 
 func (p Policy) fill() Policy {
 	if p.Status == "" {
@@ -87,6 +99,9 @@ func (r Rule) fill() Rule {
 	}
 	if r.Actions.Token.AccessTokenMinutes == 0 {
 		r.Actions.Token.AccessTokenMinutes = int(DefaultAccessTokenLifetime.Minutes())
+	}
+	if r.Actions.Token.RefreshWindowMinutes == 0 {
+		r.Actions.Token.RefreshWindowMinutes = int(DefaultRefreshWindow.Minutes())
 	}
 	// Okta answers with sorted lists whatever was sent.
 	for _, s := range []*Selection{&r.Conditions.GrantTypes, &r.Conditions.Scopes, &r.Conditions.People.Users, &r.Conditions.People.Groups} {
@@ -127,12 +142,15 @@ func checkRule(r Rule) error {
 	for _, g := range r.Conditions.GrantTypes.Include {
 		c.that(KnownGrantType(g), "conditions.grantTypes.include", quoted(g)+" is not a grant type, known are "+strings.Join(GrantTypes(), ", "))
 	}
-	c.that(len(r.Conditions.Scopes.Include) > 0, "conditions.scopes.include", "is empty: name the scopes that the rule allows, or *")
 	for _, s := range r.Conditions.Scopes.Include {
 		c.that(s == AnyScope || ValidScopeName(s), "conditions.scopes.include", quoted(s)+" is not a scope name")
 	}
 	c.that(len(r.Conditions.GrantTypes.Exclude) == 0, "conditions.grantTypes.exclude", "is not supported, list the grant types that are allowed")
 	c.that(len(r.Conditions.Scopes.Exclude) == 0, "conditions.scopes.exclude", "is not supported, list the scopes that are allowed")
 	c.lifetime("actions.token.accessTokenLifetimeMinutes", r.Actions.Token.AccessTokenMinutes)
+	refresh, window := r.Actions.Token.RefreshTokenMinutes, r.Actions.Token.RefreshWindowMinutes
+	c.that(refresh >= 0 && refresh <= maxRefreshMinutes, "actions.token.refreshTokenLifetimeMinutes", "must be 0 for without end, or at most five years")
+	c.that(window >= 5 && window <= maxRefreshMinutes, "actions.token.refreshTokenWindowMinutes", "must be from 5 minutes to five years")
+	c.that(refresh == 0 || refresh >= r.Actions.Token.AccessTokenMinutes, "actions.token.refreshTokenLifetimeMinutes", "is shorter than the access token's")
 	return c.err("access rule %s is not valid", quoted(r.Name))
 }

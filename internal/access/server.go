@@ -49,10 +49,12 @@ const (
 	ES256 = "ES256"
 )
 
-// The ways an issuer name is made (Okta's issuerMode). ORG_URL is the only one
-// that is served: the identity URL and the server's path.
+// The ways an issuer name is made (Okta's issuerMode): of the identity URL and
+// the server's path, or of the host that was called. A tenant has one host, so
+// both come to the same.
 const (
-	IssuerOrgURL = "ORG_URL"
+	IssuerOrgURL  = "ORG_URL"
+	IssuerDynamic = "DYNAMIC"
 )
 
 // The rotation modes of a server's signing keys.
@@ -130,7 +132,7 @@ func checkServer(s Server) error {
 	for _, a := range s.Audiences {
 		c.that(a != "" && len(a) <= 255 && !strings.ContainsFunc(a, notPrintable), "audiences", "an audience is 1 to 255 printable characters without spaces")
 	}
-	c.oneOf("issuerMode", s.IssuerMode, IssuerOrgURL)
+	c.oneOf("issuerMode", s.IssuerMode, IssuerOrgURL, IssuerDynamic)
 	c.oneOf("status", string(s.Status), string(Active), string(Inactive))
 	c.oneOf("signingAlgorithm", s.Algorithm, RS256, ES256)
 	c.oneOf("tokenShape", string(s.Shape), string(ShapeOkta), string(ShapeRFC9068))

@@ -112,21 +112,41 @@ func createDefaultPolicy(tx *ledger.Tx, server string) error {
 func ensureServer(tx *ledger.Tx, server Server) (id string, made bool, err error) {
 	found, err := Servers.Find(tx, ledger.By("name", server.Name))
 	if err == nil {
-		return found.ID, false, nil
+		return found.ID, false, ensureClaims(tx, found.ID)
 	}
 	if !fault.Is(err, fault.NotFound) {
 		return "", false, err
 	}
+	o, err := createServer(tx, server)
+	return o.ID, true, err
+}
+
+// createServer makes the server with its system scopes and claims.
+func createServer(tx *ledger.Tx, server Server) (ledger.Object[Server], error) {
 	o, err := Servers.Create(tx, server.fill())
 	if err != nil {
-		return "", false, err
+		return o, err
 	}
 	for _, sc := range SystemScopes(o.ID) {
 		if _, err := Scopes.Create(tx, sc); err != nil {
-			return "", false, err
+			return o, err
 		}
 	}
-	return o.ID, true, nil
+	return o, ensureClaims(tx, o.ID)
+}
+
+// ensureClaims makes the system claims of a server that has no claim at all.
+func ensureClaims(tx *ledger.Tx, server string) error {
+	p, err := Claims.List(tx, ledger.Query{By: "server", Equal: []string{server}, Limit: 1})
+	if err != nil || len(p.Items) > 0 {
+		return err
+	}
+	for _, c := range SystemClaims(server) {
+		if _, err := Claims.Create(tx, c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // EnsureServer makes an authorization server with its system scopes unless one

@@ -134,7 +134,6 @@ func TestInvalidObjects(t *testing.T) {
 	ok := RuleConditions{GrantTypes: include(GrantClientCredentials), Scopes: include(AnyScope)}
 	rules := map[string]Rule{
 		"no grant types": {Policy: p, Name: "r", Conditions: RuleConditions{Scopes: include(AnyScope)}},
-		"no scopes":      {Policy: p, Name: "r", Conditions: RuleConditions{GrantTypes: include(GrantClientCredentials)}},
 		"a minute":       {Policy: p, Name: "r", Conditions: ok, Actions: RuleActions{Token: TokenActions{AccessTokenMinutes: 1}}},
 		"unknown group":  {Policy: p, Name: "r", Conditions: RuleConditions{GrantTypes: ok.GrantTypes, Scopes: ok.Scopes, People: People{Groups: include("00gNobody")}}},
 		"scopes exclude": {Policy: p, Name: "r", Conditions: RuleConditions{GrantTypes: ok.GrantTypes, Scopes: Selection{Include: []string{"*"}, Exclude: []string{"a"}}}},

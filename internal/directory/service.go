@@ -12,15 +12,17 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// Hasher turns a password into its verifier; keys.Passwords is one.
-type Hasher interface {
+// Passwords turns a password into its verifier and compares them; keys.Passwords
+// does.
+type Passwords interface {
 	Hash(ctx context.Context, password string) (string, error)
+	Check(ctx context.Context, verifier, password string) (ok, rehash bool, err error)
 }
 
 // Config is what a Service needs.
 type Config struct {
 	Ledger    *ledger.Ledger
-	Passwords Hasher
+	Passwords Passwords
 	Audit     audit.Recorder
 }
 
@@ -34,8 +36,12 @@ func NewService(cfg Config) *Service { return &Service{cfg: cfg} }
 // NewUser is what CreateUser needs.
 type NewUser struct {
 	Profile  Profile
-	Password string // may be empty: then the user cannot sign in with one
-	Staged   bool   // not active yet
+	Password string   // may be empty: then the user cannot sign in with one
+	Staged   bool     // not active yet
+	Status   Status   // Staged, Provisioned or Active; empty: as Staged says
+	Question string   // recovery question; empty for none
+	Answer   string   // to the question
+	Groups   []string // ids of groups to put the user into
 }
 
 // Bounds of a password, in characters and bytes. The upper one keeps hashing
@@ -49,23 +55,41 @@ const (
 // taken.
 func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser) (out ledger.Object[User], err error) {
 	defer fault.Wrap(&err, "make user %q", n.Profile.Login)
-	u := User{Status: Active, Profile: n.Profile}
-	if n.Staged {
-		u.Status = Staged
+	u := User{Status: n.Status, Profile: n.Profile}
+	if u.Status == "" {
+		u.Status = Active
+		if n.Staged {
+			u.Status = Staged
+		}
 	}
 	if n.Password != "" {
 		if u.Password, err = s.hash(ctx, n.Password); err != nil {
 			return out, err
 		}
 	}
+	if n.Question != "" || n.Answer != "" {
+		if u.Question, err = s.question(ctx, n.Question, n.Answer); err != nil {
+			return out, err
+		}
+	}
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make user "+n.Profile.Login, func(tx *ledger.Tx) error {
 		u := u
 		u.StatusChanged = tx.Now()
+		if u.Status != Staged {
+			u.Activated = tx.Now()
+		}
 		if u.Password != "" {
 			u.PasswordChanged = tx.Now()
 		}
-		out, err = Users.Create(tx, u)
-		return err
+		if out, err = Users.Create(tx, u); err != nil {
+			return err
+		}
+		for _, g := range n.Groups {
+			if err := join(tx, g, out.ID); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	if err != nil {
 		return out, err
@@ -77,69 +101,9 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 // hash returns the verifier of a password that is long enough and not too long.
 func (s *Service) hash(ctx context.Context, password string) (string, error) {
 	if utf8.RuneCountInString(password) < minPassword || len(password) > maxPassword {
-		return "", fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword)
+		return "", fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword).WithReason(ReasonPassword)
 	}
 	return s.cfg.Passwords.Hash(ctx, password)
-}
-
-// SetPassword replaces a user's password.
-func (s *Service) SetPassword(ctx context.Context, actor ledger.Actor, userID, password string) (err error) {
-	defer fault.Wrap(&err, "set the password of user %q", userID)
-	verifier, err := s.hash(ctx, password)
-	if err != nil {
-		return err
-	}
-	var user ledger.Object[User]
-	_, err = s.cfg.Ledger.Update(ctx, actor, "set the password of user "+userID, func(tx *ledger.Tx) error {
-		u, err := Users.Get(tx, userID)
-		if err != nil {
-			return err
-		}
-		u.Value.Password, u.Value.PasswordChanged = verifier, tx.Now()
-		user, err = Users.Put(tx, u)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
-	return nil
-}
-
-// SetStatus moves a user in the life cycle; fault.Conflict when the way is not
-// open, nothing when the user is there already.
-func (s *Service) SetStatus(ctx context.Context, actor ledger.Actor, userID string, to Status) (err error) {
-	defer fault.Wrap(&err, "change the status of user %q", userID)
-	var user ledger.Object[User]
-	_, err = s.cfg.Ledger.Update(ctx, actor, "user "+userID+" is "+string(to), func(tx *ledger.Tx) error {
-		u, err := Users.Get(tx, userID)
-		if err != nil {
-			return err
-		}
-		if u.Value.Status == to {
-			user = u
-			return nil
-		}
-		if !slices.Contains(transitions[u.Value.Status], to) {
-			return fault.New(fault.Conflict, "a user who is %s cannot become %s: possible are %s", u.Value.Status, to, words(transitions[u.Value.Status]))
-		}
-		u.Value.Status, u.Value.StatusChanged = to, tx.Now()
-		user, err = Users.Put(tx, u)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	s.record(ctx, actor, audit.UserStatusChanged, "User is "+string(to), userEntity(user))
-	return nil
-}
-
-func words(list []Status) string {
-	out := make([]string, len(list))
-	for i, s := range list {
-		out[i] = string(s)
-	}
-	return strings.Join(out, ", ")
 }
 
 // User returns a user by id, or fault.NotFound.
@@ -160,29 +124,6 @@ func (s *Service) FindUser(ctx context.Context, login string) (u ledger.Object[U
 	return u, err
 }
 
-// CreateGroup adds a group. fault.Conflict when the name is taken.
-func (s *Service) CreateGroup(ctx context.Context, actor ledger.Actor, g Group) (out ledger.Object[Group], err error) {
-	defer fault.Wrap(&err, "make group %q", g.Name)
-	_, err = s.cfg.Ledger.Update(ctx, actor, "make group "+g.Name, func(tx *ledger.Tx) error {
-		out, err = Groups.Create(tx, g)
-		return err
-	})
-	if err != nil {
-		return out, err
-	}
-	s.record(ctx, actor, audit.GroupCreated, "Create group", groupEntity(out))
-	return out, nil
-}
-
-// FindGroup returns a group by name, or fault.NotFound.
-func (s *Service) FindGroup(ctx context.Context, name string) (g ledger.Object[Group], err error) {
-	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		g, err = Groups.Find(tx, ledger.By("name", name))
-		return err
-	})
-	return g, err
-}
-
 // AddMember puts a user into a group; nothing happens when they are in it.
 func (s *Service) AddMember(ctx context.Context, actor ledger.Actor, groupID, userID string) (err error) {
 	defer fault.Wrap(&err, "add user %q to group %q", userID, groupID)
@@ -190,8 +131,7 @@ func (s *Service) AddMember(ctx context.Context, actor ledger.Actor, groupID, us
 		if there {
 			return nil
 		}
-		_, err := Memberships.Create(tx, Membership{Group: groupID, User: userID})
-		return err
+		return join(tx, groupID, userID)
 	})
 }
 
@@ -202,8 +142,43 @@ func (s *Service) RemoveMember(ctx context.Context, actor ledger.Actor, groupID,
 		if !there {
 			return nil
 		}
-		return Memberships.Delete(tx, id, 0)
+		if err := Memberships.Delete(tx, id, 0); err != nil {
+			return err
+		}
+		return membersChanged(tx, groupID)
 	})
+}
+
+// join puts a user into a group that they are not in.
+func join(tx *ledger.Tx, groupID, userID string) error {
+	g, err := Groups.Get(tx, groupID)
+	if err != nil {
+		return err
+	}
+	if g.Value.BuiltIn {
+		return errEveryone()
+	}
+	if _, err := Memberships.Create(tx, Membership{Group: groupID, User: userID}); err != nil {
+		return err
+	}
+	return membersChanged(tx, groupID)
+}
+
+func membersChanged(tx *ledger.Tx, groupID string) error {
+	g, err := Groups.Get(tx, groupID)
+	if err != nil {
+		return err
+	}
+	g.Value.MembersChanged = tx.Now()
+	if g.Value.ProfileChanged.IsZero() {
+		g.Value.ProfileChanged = g.Updated
+	}
+	_, err = Groups.Put(tx, g)
+	return err
+}
+
+func errEveryone() error {
+	return fault.New(fault.Denied, "everybody is in the group %s: nobody can be added or removed", EveryoneGroup).WithReason(ReasonBuiltIn)
 }
 
 // member runs f with what is known of a membership, after it has made sure that
@@ -216,6 +191,9 @@ func (s *Service) member(ctx context.Context, actor ledger.Actor, groupID, userI
 		var err error
 		if group, err = Groups.Get(tx, groupID); err != nil {
 			return err
+		}
+		if group.Value.BuiltIn {
+			return errEveryone()
 		}
 		if user, err = Users.Get(tx, userID); err != nil {
 			return err

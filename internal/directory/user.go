@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
-	"gatehouse/internal/ledger"
 )
 
 // Status is where a user is in the life cycle; the names are Okta's.
@@ -16,18 +15,26 @@ type Status string
 
 // The statuses.
 const (
-	Staged        Status = "STAGED"        // made, but not yet in use
-	Active        Status = "ACTIVE"        // may sign in and gets tokens
-	Suspended     Status = "SUSPENDED"     // keeps everything, may do nothing
-	Deprovisioned Status = "DEPROVISIONED" // left; the step before deletion
+	Staged          Status = "STAGED"           // made, but not yet in use
+	Provisioned     Status = "PROVISIONED"      // in use, but has no credential yet
+	Active          Status = "ACTIVE"           // may sign in and gets tokens
+	Recovery        Status = "RECOVERY"         // the password was reset and is to be chosen anew
+	PasswordExpired Status = "PASSWORD_EXPIRED" // the password is to be changed at the next sign-in
+	LockedOut       Status = "LOCKED_OUT"       // too many failed attempts
+	Suspended       Status = "SUSPENDED"        // keeps everything, may do nothing
+	Deprovisioned   Status = "DEPROVISIONED"    // left; the step before deletion
 )
 
 // transitions lists where a user may go from each status.
 var transitions = map[Status][]Status{
-	Staged:        {Active, Deprovisioned},
-	Active:        {Suspended, Deprovisioned},
-	Suspended:     {Active, Deprovisioned},
-	Deprovisioned: {Active},
+	Staged:          {Provisioned, Active, Deprovisioned},
+	Provisioned:     {Active, Recovery, Suspended, Deprovisioned},
+	Active:          {PasswordExpired, Recovery, LockedOut, Suspended, Deprovisioned},
+	Recovery:        {Active, PasswordExpired, Suspended, Deprovisioned},
+	PasswordExpired: {Active, Recovery, LockedOut, Suspended, Deprovisioned},
+	LockedOut:       {Active, PasswordExpired, Recovery, Suspended, Deprovisioned},
+	Suspended:       {Active, Deprovisioned},
+	Deprovisioned:   {Provisioned, Active},
 }
 
 // User is a person. The id is the uid of their tokens.
@@ -38,6 +45,15 @@ type User struct {
 	// Password is the argon2id verifier (PHC string); empty when the user has no password.
 	Password        string    `json:"passwordHash,omitempty"` // #nosec G117 -- a verifier, not the password
 	PasswordChanged time.Time `json:"passwordChanged,omitzero"`
+	Activated       time.Time `json:"activated,omitzero"`
+	// Question is what the person is asked when the password is forgotten.
+	Question *Question `json:"recoveryQuestion,omitempty"`
+}
+
+// Question is a recovery question and the verifier of its answer.
+type Question struct {
+	Text   string `json:"text"`
+	Answer string `json:"answerHash"` // argon2id verifier of the folded answer
 }
 
 // Profile is what is known about a user.
@@ -46,6 +62,8 @@ type Profile struct {
 	Email     string `json:"email"`
 	FirstName string `json:"firstName,omitempty"`
 	LastName  string `json:"lastName,omitempty"`
+	// Attributes are the others, by name: text, numbers, booleans and lists of these.
+	Attributes map[string]any `json:"attributes,omitempty"`
 }
 
 // DisplayName returns the person's name, or the login when there is none.
@@ -71,6 +89,9 @@ func checkUser(u User) error {
 	wrong(len(p.FirstName) > 50 || strings.ContainsFunc(p.FirstName, control), "profile.firstName", "must be at most 50 bytes without control characters")
 	wrong(len(p.LastName) > 50 || strings.ContainsFunc(p.LastName, control), "profile.lastName", "must be at most 50 bytes without control characters")
 	wrong(u.Password != "" && !strings.HasPrefix(u.Password, "$argon2id$"), "passwordHash", "is not an argon2id verifier")
+	wrong(u.Question != nil && (strings.TrimSpace(u.Question.Text) == "" || len(u.Question.Text) > 255), "recoveryQuestion.text", "must be 1 to 255 bytes")
+	wrong(u.Question != nil && !strings.HasPrefix(u.Question.Answer, "$argon2id$"), "recoveryQuestion.answerHash", "is not an argon2id verifier")
+	fields = append(fields, checkAttributes(p.Attributes)...)
 	if len(fields) > 0 {
 		return fault.New(fault.Invalid, "the user is not valid").WithFields(fields...)
 	}
@@ -88,71 +109,8 @@ func control(r rune) bool { return r < 0x20 || r == 0x7f }
 
 func spaceOrControl(r rune) bool { return r <= 0x20 || r == 0x7f }
 
-// Group is a named set of users.
-type Group struct {
-	Name        string `json:"name"` // unique
-	Description string `json:"description,omitempty"`
-}
-
-func checkGroup(g Group) error {
-	if strings.TrimSpace(g.Name) == "" || len(g.Name) > 255 || strings.ContainsFunc(g.Name, control) {
-		return fault.New(fault.Invalid, "the group is not valid").
-			WithFields(fault.Field{Path: "name", Message: "must be 1 to 255 bytes without control characters"})
-	}
-	if len(g.Description) > 1024 {
-		return fault.New(fault.Invalid, "the group is not valid").
-			WithFields(fault.Field{Path: "description", Message: "is longer than 1024 bytes"})
-	}
-	return nil
-}
-
 // Membership says that a user is in a group. It goes with either.
 type Membership struct {
 	Group string `json:"group"` // id
 	User  string `json:"user"`  // id
 }
-
-// The kinds of this room. A kind holds no state.
-var (
-	// Users are unique by login, whatever its case.
-	Users = ledger.NewKind(ledger.Spec[User]{
-		Name: "user", IDPrefix: "00u",
-		Keys: func(u User) []ledger.Key { return []ledger.Key{byLogin(u.Profile.Login)} },
-		Index: func(u User) []ledger.Key {
-			return []ledger.Key{
-				ledger.By("email", strings.ToLower(u.Profile.Email)),
-				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login)),
-			}
-		},
-		Check: checkUser,
-	})
-	// Groups are unique by name.
-	Groups = ledger.NewKind(ledger.Spec[Group]{
-		Name: "group", IDPrefix: "00g",
-		Keys:  func(g Group) []ledger.Key { return []ledger.Key{ledger.By("name", g.Name)} },
-		Check: checkGroup,
-	})
-	// Memberships are found from both sides.
-	Memberships = ledger.NewKind(ledger.Spec[Membership]{
-		Name: "membership", IDPrefix: "gmb",
-		Keys:  func(m Membership) []ledger.Key { return []ledger.Key{ledger.By("pair", m.Group, m.User)} },
-		Index: func(m Membership) []ledger.Key { return []ledger.Key{ledger.By("user", m.User)} },
-		Refs: func(m Membership) []ledger.Ref {
-			return []ledger.Ref{
-				{Field: "group", Kind: "group", ID: m.Group, OnDelete: ledger.Cascade},
-				{Field: "user", Kind: "user", ID: m.User, OnDelete: ledger.Cascade},
-			}
-		},
-		Check: func(m Membership) error {
-			if m.Group == "" || m.User == "" {
-				return fault.New(fault.Invalid, "a membership needs a group and a user")
-			}
-			return nil
-		},
-	})
-)
-
-// Kinds returns the kinds of this room, for a ledger's registry.
-func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Users, Groups, Memberships} }
-
-func byLogin(login string) ledger.Key { return ledger.By("login", strings.ToLower(login)) }

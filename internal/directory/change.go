@@ -1,0 +1,176 @@
+package directory
+
+import (
+	"context"
+	"strings"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+)
+
+// The reasons of faults that an edge may want to tell apart.
+const (
+	ReasonPassword      = "password_policy"   // it is not as passwords must be
+	ReasonWrongPassword = "wrong_credentials" // the old one is not right
+)
+
+// The event types of changes, named as in Okta's System Log.
+const (
+	userUpdated = "user.account.update_profile"
+	userDeleted = "user.lifecycle.delete.completed"
+)
+
+// UserChange is what ChangeUser changes; nil leaves a part as it is.
+type UserChange struct {
+	Profile  func(*Profile) error
+	Password *string
+	Question *string // with Answer
+	Answer   *string
+}
+
+// ChangeUser changes a user. A password makes a provisioned user active, and
+// ends a recovery or the expiry of the old one. fault.Conflict when a new login
+// is taken.
+func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c UserChange) (user ledger.Object[User], err error) {
+	defer fault.Wrap(&err, "change user %q", userID)
+	var verifier string
+	if c.Password != nil {
+		if verifier, err = s.hash(ctx, *c.Password); err != nil {
+			return user, err
+		}
+	}
+	var question *Question
+	if c.Question != nil && c.Answer != nil {
+		if question, err = s.question(ctx, *c.Question, *c.Answer); err != nil {
+			return user, err
+		}
+	}
+	_, err = s.cfg.Ledger.Update(ctx, actor, "change user "+userID, func(tx *ledger.Tx) error {
+		u, err := Users.Get(tx, userID)
+		if err != nil {
+			return err
+		}
+		if c.Profile != nil {
+			if err := c.Profile(&u.Value.Profile); err != nil {
+				return err
+			}
+		}
+		if question != nil {
+			u.Value.Question = question
+		}
+		if verifier != "" {
+			if err := u.Value.setPassword(verifier, tx); err != nil {
+				return err
+			}
+		}
+		user, err = Users.Put(tx, u)
+		return err
+	})
+	if err != nil {
+		return user, err
+	}
+	if c.Profile != nil {
+		s.record(ctx, actor, userUpdated, "Update user profile", userEntity(user))
+	}
+	if c.Password != nil {
+		s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
+	}
+	return user, nil
+}
+
+// setPassword gives the user a new password and what follows from it.
+func (u *User) setPassword(verifier string, tx *ledger.Tx) error {
+	u.Password, u.PasswordChanged = verifier, tx.Now()
+	switch u.Status {
+	case Provisioned, Recovery, PasswordExpired:
+		return u.enter(Active, tx)
+	case Deprovisioned:
+		return fault.New(fault.Conflict, "the user is deprovisioned: activate them first").WithReason(ReasonStatus)
+	case Staged, Active, LockedOut, Suspended:
+	}
+	return nil
+}
+
+// question returns a recovery question with the verifier of its answer, of which
+// case and outer spaces do not count.
+func (s *Service) question(ctx context.Context, text, answer string) (*Question, error) {
+	answer = foldAnswer(answer)
+	if len(answer) < 4 || len(answer) > maxPassword {
+		return nil, fault.New(fault.Invalid, "the recovery question is not valid").
+			WithFields(fault.Field{Path: "credentials.recovery_question.answer", Message: "must have 4 to 256 bytes"})
+	}
+	verifier, err := s.cfg.Passwords.Hash(ctx, answer)
+	return &Question{Text: text, Answer: verifier}, err
+}
+
+func foldAnswer(s string) string { return strings.ToLower(strings.TrimSpace(s)) }
+
+// SetPassword replaces a user's password.
+func (s *Service) SetPassword(ctx context.Context, actor ledger.Actor, userID, password string) error {
+	_, err := s.ChangeUser(ctx, actor, userID, UserChange{Password: &password})
+	return err
+}
+
+// CheckPassword answers fault.Denied unless it is the user's password.
+func (s *Service) CheckPassword(ctx context.Context, userID, password string) (err error) {
+	defer fault.Wrap(&err, "check the password of user %q", userID)
+	u, err := s.User(ctx, userID)
+	if err != nil {
+		return err
+	}
+	wrong := fault.New(fault.Denied, "the password is not right").WithReason(ReasonWrongPassword)
+	if u.Value.Password == "" || len(password) > maxPassword {
+		return wrong
+	}
+	ok, _, err := s.cfg.Passwords.Check(ctx, u.Value.Password, password)
+	if err == nil && !ok {
+		err = wrong
+	}
+	return err
+}
+
+// ChangePassword replaces the password of a user who knows the old one.
+func (s *Service) ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (user ledger.Object[User], err error) {
+	if err := s.CheckPassword(ctx, userID, old); err != nil {
+		return user, err
+	}
+	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next})
+}
+
+// ChangeQuestion replaces the recovery question of a user who knows the password.
+func (s *Service) ChangeQuestion(ctx context.Context, actor ledger.Actor, userID, password, question, answer string) (user ledger.Object[User], err error) {
+	if err := s.CheckPassword(ctx, userID, password); err != nil {
+		return user, err
+	}
+	return s.ChangeUser(ctx, actor, userID, UserChange{Question: &question, Answer: &answer})
+}
+
+// UserList asks for a page of users. Zero fields do not restrict; of Login, Email
+// and Status at most one is looked at, in this order.
+type UserList struct {
+	Login  string // exactly, whatever its case
+	Email  string // exactly, whatever its case
+	Status Status
+	Match  func(ledger.Object[User]) bool
+	After  string
+	Limit  int // 0 means 200
+}
+
+// ListUsers returns a page of users: all by id, those of a status by login.
+func (s *Service) ListUsers(ctx context.Context, q UserList) (p ledger.Page[User], err error) {
+	find := ledger.Query{After: q.After, Limit: q.Limit}
+	switch {
+	case q.Login != "":
+		find.By, find.Equal = "login", []string{strings.ToLower(q.Login)}
+	case q.Email != "":
+		find.By, find.Equal = "email", []string{strings.ToLower(q.Email)}
+	case q.Status != "":
+		find.By, find.Equal = "status", []string{string(q.Status)}
+	}
+	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		p, err = Users.Select(tx, find, q.Match)
+		return err
+	})
+	return p, err
+}
