@@ -23,6 +23,9 @@ type Hypothetical struct {
 	Scopes   []string          `json:"scopes,omitempty"`
 	Groups   []string          `json:"groups,omitempty"`
 	From     string            `json:"from,omitempty"` // IP address of the peer
+	MFA      string            `json:"mfa,omitempty"`  // how long ago the user has used a second factor, such as "2m"; empty: not known
+	ACR      string            `json:"acr,omitempty"`  // authentication context class
+	At       time.Time         `json:"at,omitzero"`    // when; zero = now
 }
 
 // Decision is what the gateway decided about one request, and why.

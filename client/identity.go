@@ -49,6 +49,8 @@ type TokenRequest struct {
 	User     string   `json:"user,omitempty"`   // login; empty = the app itself
 	ClientID string   `json:"client_id,omitempty"`
 	Scopes   []string `json:"scopes,omitempty"`
+	// MFA makes the token say that the user has just signed in with a second factor.
+	MFA bool `json:"mfa,omitempty"`
 }
 
 // Token is an access token.

@@ -125,7 +125,6 @@ func TestWhatIsNotEnforcedIsRefused(t *testing.T) {
 	base := fmt.Sprintf(twoScopes, "http://127.0.0.1:9")
 	for name, extra := range map[string]string{
 		"a condition":         "      PUT /x: { scopes: [a], when: 'context.headers.role == \"user\"' }\n",
-		"a second factor":     "      PUT /x: { scopes: [a], mfa: 5m }\n",
 		"a zone":              "      PUT /x: { scopes: [a], zones: [office] }\n",
 		"an external decider": "    authorize: http://127.0.0.1:9/decide\n",
 		"policies":            "policies:\n  p: permit (principal, action, resource);\n",

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"strings"
+	"time"
 
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
@@ -49,7 +50,7 @@ func runTests(ctx context.Context, gw *gateway.Gateway, f *config.File) ([]TestR
 	})
 	list := make([]gateway.Hypothetical, len(f.Tests))
 	for i, t := range f.Tests {
-		list[i] = gateway.Hypothetical{Method: t.Method, Host: t.Host, Path: t.Path, From: t.From, User: t.User, Scopes: t.Scopes, Groups: t.Groups}
+		list[i] = hypothetical(t, time.Now())
 	}
 	traces, err := gw.ExplainWith(ctx, snapshot, list)
 	if err != nil {
@@ -67,6 +68,24 @@ func runTests(ctx context.Context, gw *gateway.Gateway, f *config.File) ([]TestR
 	}
 	return out, nil
 }
+
+// hypothetical returns the request that a test describes.
+func hypothetical(t config.Test, now time.Time) gateway.Hypothetical {
+	h := gateway.Hypothetical{
+		Method: t.Method, Host: t.Host, Path: t.Path, From: t.From, User: t.User, Scopes: t.Scopes, Groups: t.Groups,
+		ACR: t.ACR, SignIn: t.MFA,
+	}
+	if t.MFA != nil {
+		h.AMR = secondFactor()
+	}
+	if t.Clock != nil {
+		h.At = now.UTC().Truncate(24 * time.Hour).Add(*t.Clock)
+	}
+	return h
+}
+
+// secondFactor is what a token says of a sign-in with two factors that is only described.
+func secondFactor() []string { return []string{"mfa"} }
 
 // withBuiltins returns the snapshot with the addresses and default audiences of
 // built-in servers filled in. A server that is not there keeps an empty address,

@@ -19,7 +19,15 @@ type decisions struct{ gateway *gateway.Gateway }
 func (d decisions) Explain(ctx context.Context, h client.Hypothetical) (client.Decision, error) {
 	q := gateway.Hypothetical{
 		Method: h.Method, Host: h.Host, Path: h.Path, Header: h.Headers, Token: h.Token,
-		User: h.User, Client: h.ClientID, Scopes: h.Scopes, Groups: h.Groups, Issuer: h.Issuer,
+		User: h.User, Client: h.ClientID, Scopes: h.Scopes, Groups: h.Groups, Issuer: h.Issuer, ACR: h.ACR,
+		At: h.At,
+	}
+	if h.MFA != "" {
+		age, err := time.ParseDuration(h.MFA)
+		if err != nil || age < 0 {
+			return client.Decision{}, fault.New(fault.Invalid, "%q is no age such as 2m", h.MFA)
+		}
+		q.SignIn, q.AMR = &age, secondFactor()
 	}
 	if h.From != "" {
 		from, err := netip.ParseAddr(h.From)

@@ -44,7 +44,7 @@ func TestDemo(t *testing.T) {
 	}{
 		{"no token", "GET", "/hr/vacations/ana", "", 401, "no_token"},
 		{"the wrong scope", "GET", "/hr/vacations/ana", writes, 403, "missing_scope"},
-		{"not an employee", "PUT", "/hr/direct-deposit/ana", writes, 403, "group_required"},
+		{"not an employee", "PUT", "/hr/direct-deposit/ana", writes, 401, "step_up_required"},
 		{"no such operation", "GET", "/hr/payslips", reads, 404, "no_route"},
 		{"the wrong method", "DELETE", "/hr/vacations/ana", reads, 405, "method_not_allowed"},
 		{"a broken token", "GET", "/hr/vacations/ana", reads + "x", 401, "bad_signature"},
@@ -82,13 +82,33 @@ func TestDemo(t *testing.T) {
 	if a := p.call(http.MethodGet, "/hr/health", ""); a.Status != http.StatusOK {
 		t.Errorf("the public operation answers %d", a.Status)
 	}
-	// An employee with the scope may.
-	tok, err := p.admin().Mint(t.Context(), client.TokenRequest{User: "ana@example.com", Scopes: []string{"payroll:write"}})
-	if err != nil {
-		t.Fatal(err)
+}
+
+// An employee with the scope may, once a second factor has been used.
+func TestDemoStepUp(t *testing.T) {
+	p := start(t, "")
+	mint := func(r client.TokenRequest) string {
+		t.Helper()
+		tok, err := p.admin().Mint(t.Context(), r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return tok.AccessToken
 	}
-	if a := p.call(http.MethodPut, "/hr/direct-deposit/ana", tok.AccessToken); a.Status != http.StatusOK {
-		t.Errorf("an employee is answered %d %s", a.Status, a.Body)
+	ana := client.TokenRequest{User: "ana@example.com", Scopes: []string{"payroll:write"}}
+	a := p.call(http.MethodPut, "/hr/direct-deposit/ana@example.com", mint(ana))
+	if a.Status != http.StatusUnauthorized || a.json(t)["reason"] != "step_up_required" {
+		t.Errorf("without a second factor: %d %s", a.Status, a.Body)
+	}
+	if c := a.Header.Get("WWW-Authenticate"); !strings.HasPrefix(c, `Bearer error="insufficient_user_authentication", acr_values="urn:okta:loa:2fa:any", max_age="300", `) {
+		t.Errorf("challenge: %s", c)
+	}
+	ana.MFA = true
+	if a := p.call(http.MethodPut, "/hr/direct-deposit/ana@example.com", mint(ana)); a.Status != http.StatusOK {
+		t.Errorf("with one: %d %s", a.Status, a.Body)
+	}
+	if _, err := p.admin().Mint(t.Context(), client.TokenRequest{MFA: true, Scopes: []string{"payroll:write"}}); err == nil {
+		t.Error("an app has used a second factor")
 	}
 }
 

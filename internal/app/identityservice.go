@@ -119,6 +119,12 @@ func (s tokenService) Mint(ctx context.Context, actor admin.Actor, r client.Toke
 		ClientID: r.ClientID, Scopes: r.Scopes, Login: r.User, Lifetime: time.Hour,
 		By: audit.Entity{ID: actor.ID, Type: "User", DisplayName: actor.Name},
 	}
+	if r.MFA {
+		if r.User == "" {
+			return client.Token{}, fault.New(fault.Invalid, "an app signs in without a second factor: name the user that the token is for")
+		}
+		q.AuthTime, q.AMR = time.Now(), secondFactor()
+	}
 	t, err := s.id.issuer.Issue(ctx, target, q)
 	if err != nil {
 		return client.Token{}, err

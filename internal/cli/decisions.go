@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ func newExplain(s *session) *cobra.Command {
 		Short: "Say why a request was, or would be, let through or refused",
 		Example: `  gatehouse explain 01J8ZK3V9M
   gatehouse explain GET /hr/vacations/ana --scope vacations:read
-  gatehouse explain PUT /hr/direct-deposit/ana --user ana --scope payroll:write --group employees`,
+  gatehouse explain PUT /hr/direct-deposit/ana --user ana --scope payroll:write --group employees --mfa 1m`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cl, err := s.client()
@@ -60,6 +61,9 @@ func newExplain(s *session) *cobra.Command {
 	f.StringVar(&h.From, "from", "", "from this IP address")
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
 	f.StringSliceVar(&groups, "group", nil, "in these groups")
+	f.StringVar(&h.MFA, "mfa", "", "after a sign-in with a second factor this long ago, such as 2m")
+	f.StringVar(&h.ACR, "acr", "", "with this authentication context class")
+	f.TimeVar(&h.At, "at", time.Time{}, []string{time.RFC3339}, "at this time, such as 2026-01-31T22:30:00Z (default: now)")
 	f.StringArrayVarP(&headers, "header", "H", nil, "with this header, as \"Name: value\"")
 	return c
 }

@@ -19,7 +19,7 @@ func newToken(s *session) *cobra.Command {
 		Short: "Print an access token for trying things out",
 		Long:  "Prints a short-lived access token of a built-in authorization server. Only administrators may ask, and the system log says who did.",
 		Example: `  curl -H "Authorization: Bearer $(gatehouse token --scope vacations:read)" http://127.0.0.1:8080/hr/vacations/ana
-  gatehouse token --as ana --scope payroll:write`,
+  gatehouse token --as ana@example.com --scope payroll:write --mfa`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cl, err := s.client()
@@ -39,6 +39,7 @@ func newToken(s *session) *cobra.Command {
 	f.StringVar(&r.User, "as", "", "for this user, by login")
 	f.StringVar(&r.ClientID, "client", "", "for this app (default: the demo app)")
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
+	f.BoolVar(&r.MFA, "mfa", false, "as after a sign-in with a second factor just now (needs --as)")
 	revoke := &cobra.Command{
 		Use:     "revoke KIND VALUE",
 		Short:   "Refuse tokens from now on, on every node",

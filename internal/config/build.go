@@ -206,7 +206,9 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r.MaxBody = b.size(n.get("max_body"))
 	r.When = n.get("when").str()
 	r.MFA = spec.Duration(b.duration(n.get("mfa")))
-	r.ACR = n.get("acr").str()
+	r.MaxAge = spec.Duration(b.duration(n.get("max_age")))
+	r.ACR = n.get("acr").strs()
+	r.AMR = n.get("amr").strs()
 	r.Zones = n.get("zones").strs()
 	return r
 }

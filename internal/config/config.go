@@ -107,6 +107,11 @@ type Test struct {
 	From   netip.Addr
 	Scopes []string // "with SCOPE ..."
 	Groups []string // "in GROUP ..."
+	ACR    string   // "acr CLASS"
+	// MFA is how long ago a second factor was used ("mfa AGE"), nil when the token says nothing.
+	MFA *time.Duration
+	// Clock is the time of the request ("at HH:MM") since midnight UTC, nil for now.
+	Clock *time.Duration
 	// Allow says that the request must be allowed; otherwise it must be denied for Reason.
 	Allow  bool
 	Reason string
@@ -114,4 +119,6 @@ type Test struct {
 }
 
 // Anonymous reports whether the request carries no token: nothing was said about the caller.
-func (t Test) Anonymous() bool { return t.User == "" && len(t.Scopes) == 0 && len(t.Groups) == 0 }
+func (t Test) Anonymous() bool {
+	return t.User == "" && len(t.Scopes) == 0 && len(t.Groups) == 0 && t.MFA == nil && t.ACR == ""
+}

@@ -61,7 +61,7 @@ var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
 	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
-	{name: "zones", unbuilt: "zones", doc: "Named sets of networks.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
+	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
 	{name: "policies", unbuilt: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
 	{name: "tests", doc: "Requests and what must come of them. Run by validate, and before every apply.", shape: &shape{what: "a list of tests", list: testLine}},
@@ -157,9 +157,11 @@ var routeShape = &shape{
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
 		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
 		{name: "when", unbuilt: "when", doc: "A Cedar expression that must hold.", shape: anyText},
-		{name: "mfa", unbuilt: "mfa", doc: "A second factor is needed, at most this old.", shape: duration},
-		{name: "acr", unbuilt: "acr", doc: "The authentication context class that is needed.", shape: anyText},
-		{name: "zones", unbuilt: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "names of zones")},
+		{name: "mfa", doc: "A second factor must have been used, at most this long ago.", shape: duration},
+		{name: "max_age", doc: "The caller's sign-in must be at most this old.", shape: duration},
+		{name: "acr", doc: "Authentication context classes (acr) of which the token must have one, the preferred one first.", shape: oneOrMore(&shape{what: "an authentication context class", scalar: &scalar{kinds: []kind{text}, example: "phr"}}, "authentication context classes such as phr")},
+		{name: "amr", doc: "Authentication methods (amr) that the token must have, all of them.", shape: oneOrMore(&shape{what: "an authentication method", scalar: &scalar{kinds: []kind{text}, example: "hwk"}}, "authentication methods such as hwk")},
+		{name: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "names of zones")},
 	},
 }
 

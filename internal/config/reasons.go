@@ -16,7 +16,7 @@ var reasonFeature = map[string]string{
 	"upstream_invalid": "", "issuer_unreachable": "", "revocation_state_unknown": "", "internal": "",
 	"schema_invalid": "openapi", "unsupported_media_type": "openapi",
 	"key_disabled": "auth: api_key", "proof_invalid": "sender proofs",
-	"condition_failed": "when", "step_up_required": "step-up", "zone_not_allowed": "zones",
+	"condition_failed": "when", "step_up_required": "", "zone_not_allowed": "",
 	"policy_forbids": "policies", "policy_error": "policies",
 	"not_subscribed": "plans", "plan_suspended": "plans", "quota_exceeded": "plans",
 }

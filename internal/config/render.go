@@ -231,7 +231,7 @@ func (r *renderer) route(api string, t *spec.Route) {
 	if t.Method == "*" {
 		name = "ANY " + t.Path
 	}
-	group := len(t.Groups)+len(t.Limits)+len(t.Zones) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.ACR != ""
+	group := len(t.Groups)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0
 	switch {
 	case r.secret(3, path, name):
 	case !group && t.Public && r.secrets[path+".public"] == "":
@@ -263,7 +263,9 @@ func (r *renderer) routeGroup(path string, t *spec.Route) {
 	r.size(4, path+".max_body", t.MaxBody)
 	r.text(4, path+".when", "when", t.When)
 	r.duration(4, path+".mfa", "mfa", t.MFA)
-	r.text(4, path+".acr", "acr", t.ACR)
+	r.duration(4, path+".max_age", "max_age", t.MaxAge)
+	r.list(4, path+".acr", "acr", t.ACR)
+	r.list(4, path+".amr", "amr", t.AMR)
 	r.list(4, path+".zones", "zones", t.Zones)
 }
 

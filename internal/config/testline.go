@@ -6,16 +6,20 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"gatehouse/internal/spec"
 )
 
-// A test is METHOD PATH [as USER] [from IP] [with SCOPE ...] [in GROUP ...] -> allow
-// or -> deny REASON. PATH may be a whole URL when several hosts have the path.
+// A test is METHOD PATH [as USER] [from IP] [with SCOPE ...] [in GROUP ...] [mfa AGE]
+// [acr CLASS] [at HH:MM] -> allow or -> deny REASON. PATH may be a whole URL when
+// several hosts have the path. "mfa 2m" is a sign-in with a second factor two minutes
+// ago; without it the token does not say how its user has signed in. "at" is a time
+// of today in UTC; without it the request comes now.
 
 // clauseWords begin the parts of a test's caller, in any order.
-var clauseWords = []string{"as", "from", "with", "in"}
+var clauseWords = []string{"as", "from", "with", "in", "mfa", "acr", "at"}
 
 // testReader reads the lines under "tests".
 type testReader struct {
@@ -108,7 +112,7 @@ func (l *line) request(words []string) {
 	for words = words[2:]; len(words) > 0; {
 		clause := words[0]
 		if !slices.Contains(clauseWords, clause) {
-			l.w.unknown(l.spot(clause), l.path, "a test goes on with as USER, from IP, with SCOPE ..., in GROUP ..., or ->", clause, clauseWords)
+			l.w.unknown(l.spot(clause), l.path, "a test goes on with as USER, from IP, with SCOPE ..., in GROUP ..., mfa AGE, acr CLASS, at HH:MM, or ->", clause, clauseWords)
 			return
 		}
 		if said[clause] {
@@ -129,7 +133,7 @@ func (l *line) clause(clause string, values []string) {
 		l.wrong(clause, fmt.Errorf("%s is followed by a name", clause))
 		return
 	}
-	if (clause == "as" || clause == "from") && len(values) > 1 {
+	if clause != "with" && clause != "in" && len(values) > 1 {
 		l.wrong(values[1], fmt.Errorf("%s is followed by one word", clause))
 	}
 	switch clause {
@@ -143,6 +147,21 @@ func (l *line) clause(clause string, values []string) {
 		l.test.From = a
 	case "in":
 		l.test.Groups = values
+	case "acr":
+		l.test.ACR = values[0]
+	case "mfa":
+		age, err := time.ParseDuration(values[0])
+		if err != nil || age < 0 {
+			l.wrong(values[0], errors.New("mfa is followed by how long ago the second factor was used, such as 2m"))
+		}
+		l.test.MFA = &age
+	case "at":
+		at, err := time.Parse("15:04", values[0])
+		if err != nil {
+			l.wrong(values[0], errors.New("at is followed by a time of the day in UTC, such as 22:30"))
+		}
+		of := time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
+		l.test.Clock = &of
 	case "with":
 		l.test.Scopes = values
 		for _, s := range values {

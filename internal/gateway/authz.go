@@ -5,63 +5,58 @@ import (
 	"strings"
 )
 
-// authorize asks whether the caller may use the operation: its scopes, and the
-// groups of the person it acts for.
+// authorize asks whether the token may be used for the operation: its scopes.
 type authorize struct {
-	scopes [][]string // any of these sets, all scopes of a set; empty = none needed
-	groups []string   // any of these; empty = none needed
+	scopes [][]string // any of these sets, all scopes of a set; never empty
 }
 
 // Do implements step.
 func (s *authorize) Do(ex *Exchange) error {
-	if !s.scoped(ex) {
-		return errMissingScope
-	}
-	if len(s.groups) > 0 && !s.grouped(ex) {
-		return errGroupRequired
-	}
-	return nil
-}
-
-func (s *authorize) scoped(ex *Exchange) bool {
 	for _, set := range s.scopes {
 		if ex.token.HasScopes(set...) {
-			return true
+			return nil
 		}
 	}
-	return len(s.scopes) == 0
-}
-
-func (s *authorize) grouped(ex *Exchange) bool {
-	for _, g := range s.groups {
-		if slices.Contains(ex.token.Groups, g) {
-			return true
-		}
-	}
-	return false
+	return errMissingScope
 }
 
 func (s *authorize) explain(f *facts) (needed, had string) {
-	var parts []string
-	for _, set := range s.scopes {
-		parts = append(parts, strings.Join(set, " "))
+	parts := make([]string, len(s.scopes))
+	for i, set := range s.scopes {
+		parts[i] = strings.Join(set, " ")
 	}
 	needed = "scopes " + strings.Join(parts, ", or ")
-	if len(s.scopes) == 0 {
-		needed = "a valid token"
-	}
-	if len(s.groups) > 0 {
-		needed += "; one of the groups " + strings.Join(s.groups, ", ")
-	}
-	if f.token == nil {
-		return needed, ""
-	}
-	had = "scopes " + strings.Join(f.token.Scopes, " ")
-	if len(f.token.Scopes) == 0 {
+	switch {
+	case f.token == nil:
+	case len(f.token.Scopes) == 0:
 		had = "no scopes"
+	default:
+		had = "scopes " + strings.Join(f.token.Scopes, " ")
 	}
-	if len(s.groups) > 0 {
-		had += "; groups " + strings.Join(f.token.Groups, ", ")
+	return needed, had
+}
+
+// grouped asks whether the person that the token acts for is in one of the groups.
+type grouped struct{ groups []string }
+
+// Do implements step.
+func (s *grouped) Do(ex *Exchange) error {
+	for _, g := range s.groups {
+		if slices.Contains(ex.token.Groups, g) {
+			return nil
+		}
+	}
+	return errGroupRequired
+}
+
+func (s *grouped) explain(f *facts) (needed, had string) {
+	needed = "one of the groups " + strings.Join(s.groups, ", ")
+	switch {
+	case f.token == nil:
+	case len(f.token.Groups) == 0:
+		had = "no groups"
+	default:
+		had = "groups " + strings.Join(f.token.Groups, ", ")
 	}
 	return needed, had
 }

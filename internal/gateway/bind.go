@@ -42,13 +42,55 @@ func (c *compiler) revocation(r *route) (step, error) {
 }
 
 func (c *compiler) authorize(r *route) (step, error) {
-	if len(r.spec.Scopes) == 0 && len(r.spec.Groups) == 0 {
-		return nil, nil //nolint:nilnil // every caller may
+	if len(r.spec.Scopes) == 0 {
+		return nil, nil //nolint:nilnil // every token may
 	}
-	if len(r.spec.Scopes) > 0 {
-		r.scope = strings.Join(r.spec.Scopes[0], " ")
+	r.scope = strings.Join(r.spec.Scopes[0], " ")
+	return &authorize{r.spec.Scopes}, nil
+}
+
+func (c *compiler) stepUp(r *route) (step, error) {
+	s := newStepUp(r.spec.MFA.Std(), r.spec.MaxAge.Std(), r.spec.ACR, r.spec.AMR)
+	if s == nil {
+		return nil, nil //nolint:nilnil // any sign-in will do
 	}
-	return &authorize{r.spec.Scopes, r.spec.Groups}, nil
+	r.signIn = s.params
+	return s, nil
+}
+
+// compileZones compiles every zone of the snapshot.
+func (c *compiler) compileZones() error {
+	c.zones = make(map[string]*zone, len(c.out.spec.Zones))
+	for _, s := range c.out.spec.Zones {
+		z, err := newZone(s)
+		if err != nil {
+			return err
+		}
+		c.zones[s.Name] = z
+	}
+	return nil
+}
+
+func (c *compiler) zone(r *route) (step, error) {
+	if len(r.spec.Zones) == 0 {
+		return nil, nil //nolint:nilnil // from anywhere
+	}
+	s := &inZone{}
+	for _, name := range r.spec.Zones {
+		z, ok := c.zones[name]
+		if !ok {
+			return nil, fault.New(fault.Invalid, "there is no zone %q", name)
+		}
+		s.zones = append(s.zones, z)
+	}
+	return s, nil
+}
+
+func (c *compiler) groups(r *route) (step, error) {
+	if len(r.spec.Groups) == 0 {
+		return nil, nil //nolint:nilnil // whoever they are
+	}
+	return &grouped{r.spec.Groups}, nil
 }
 
 func (c *compiler) limit(r *route) (step, error) {

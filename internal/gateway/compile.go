@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/spec"
@@ -34,6 +33,9 @@ const (
 	stepAuthenticate
 	stepRevocation
 	stepAuthorize
+	stepStepUp
+	stepZone
+	stepGroups
 	stepLimit
 	stepTransform
 	stepBackend
@@ -70,7 +72,10 @@ func steps() [stepCount]stepKind {
 		{stepGuard, "guard", "sizes are cheap to check, so they come before any work for the caller", onRoute, (*compiler).guard},
 		{stepAuthenticate, "authenticate", "who is calling; nothing about the caller is believed before", onRoute, (*compiler).authenticate},
 		{stepRevocation, "revocation", "a genuine token may have been taken back since it was cached", onRoute, (*compiler).revocation},
-		{stepAuthorize, "authorize", "what the caller may do; needs a caller that is known and not revoked", onRoute, (*compiler).authorize},
+		{stepAuthorize, "authorize", "what the token may be used for; needs a caller that is known and not revoked", onRoute, (*compiler).authorize},
+		{stepStepUp, "step-up", "a caller who can do better is asked to, before anything is said about who they are", onRoute, (*compiler).stepUp},
+		{stepZone, "zone", "where the caller is; of public operations as well", onRoute, (*compiler).zone},
+		{stepGroups, "groups", "who the caller is, now that the sign-in is good enough to say so", onRoute, (*compiler).groups},
 		{stepLimit, "limit", "only allowed requests count, so nobody can use up another's allowance", onRoute, (*compiler).limit},
 		{stepTransform, "transform", "strip, then set: after all decisions, so that none reads what we wrote", onRoute, (*compiler).transform},
 		{stepBackend, "backend", "the answer comes from the API's upstream", onRoute, (*compiler).backend},
@@ -80,7 +85,8 @@ func steps() [stepCount]stepKind {
 }
 
 var stepNames = [stepCount]string{
-	"canonicalize", "match", "guard", "authenticate", "revocation", "authorize", "limit", "transform", "backend",
+	"canonicalize", "match", "guard", "authenticate", "revocation", "authorize",
+	"step-up", "zone", "groups", "limit", "transform", "backend",
 	"filter response", "record",
 }
 
@@ -132,6 +138,7 @@ type route struct {
 	metrics *telemetry.RouteMetrics
 	policy  []byte // value of the RateLimit-Policy field
 	scope   string // the first set of scopes, as a challenge names it
+	signIn  []byte // parameters of a challenge to sign in again
 	full    string // base path and template
 	name    string // "GET /hr/vacations/{user}"
 	logged  []byte // api and route as fields of the access log
@@ -148,6 +155,7 @@ type compiler struct {
 	g       *Gateway
 	out     *compiled
 	issuers map[string]accepted
+	zones   map[string]*zone
 	table   [stepCount]stepKind
 }
 
@@ -164,6 +172,9 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 		return nil, c.unsupported("policies", s.Policies[0].Name)
 	}
 	if err := c.compileIssuers(previous); err != nil {
+		return nil, err
+	}
+	if err := c.compileZones(); err != nil {
 		return nil, err
 	}
 	for i := range c.out.spec.APIs {
@@ -319,14 +330,12 @@ func (c *compiler) supported(r *route) error {
 	switch {
 	case s.When != "":
 		return c.unsupported("when", s.When)
-	case s.MFA != 0:
-		return c.unsupported("mfa", s.MFA.Std().String())
-	case s.ACR != "":
-		return c.unsupported("acr", s.ACR)
-	case len(s.Zones) > 0:
-		return c.unsupported("zones", strings.Join(s.Zones, ", "))
 	case r.public() && (len(s.Scopes) > 0 || len(s.Groups) > 0):
 		return fault.New(fault.Invalid, "the route is public, so its scopes and groups would not be enforced: remove one or the other")
+	case r.public() && (s.MFA != 0 || s.MaxAge != 0 || len(s.ACR) > 0 || len(s.AMR) > 0):
+		return fault.New(fault.Invalid, "the route is public, so mfa, max_age, acr and amr would not be enforced: remove one or the other")
+	case s.MFA < 0 || s.MaxAge < 0:
+		return fault.New(fault.Invalid, "mfa and max_age must be positive")
 	case !r.public() && len(r.api.issuers) == 0:
 		return fault.New(fault.Invalid, "the route is not public, but the API accepts no issuer: set auth")
 	}

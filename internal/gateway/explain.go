@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/spec"
@@ -69,10 +70,18 @@ type Hypothetical struct {
 	User, Client   string
 	Scopes, Groups []string
 	Issuer         string // name of a configured issuer; empty = the first that the API accepts
+	// SignIn is how long before the request the user signed in, nil when the token
+	// does not say. ACR and AMR are what it says about how.
+	SignIn *time.Duration
+	ACR    string
+	AMR    []string
+	// At is the time of the request; zero = now.
+	At time.Time
 }
 
 func (h *Hypothetical) described() bool {
-	return h.Token == "" && (h.User != "" || h.Client != "" || len(h.Scopes) > 0 || len(h.Groups) > 0)
+	return h.Token == "" && (h.User != "" || h.Client != "" || len(h.Scopes) > 0 || len(h.Groups) > 0 ||
+		h.SignIn != nil || h.ACR != "" || len(h.AMR) > 0)
 }
 
 // Explain answers what the gateway would do, by running the very steps that
@@ -121,8 +130,11 @@ func (g *Gateway) explain(ctx context.Context, c *compiled, h Hypothetical) Trac
 	ex := &Exchange{dry: true}
 	ex.begin(g, lane)
 	ex.snap = c
+	if !h.At.IsZero() {
+		ex.started = h.At
+	}
 	if h.described() {
-		ex.assumed = h.caller(c)
+		ex.assumed = h.caller(c, ex.started)
 		ex.exact = true
 	}
 	if err := ex.guarded(); err != nil {
@@ -163,10 +175,13 @@ func (h *Hypothetical) request() wire.Request {
 
 // caller is the described caller as a token of the named issuer. Without a name,
 // authenticate fills in the issuer.
-func (h *Hypothetical) caller(c *compiled) *verify.Token {
+func (h *Hypothetical) caller(c *compiled, now time.Time) *verify.Token {
 	t := &verify.Token{
 		UserID: h.User, Subject: h.User, ClientID: h.Client,
-		Scopes: slices.Clone(h.Scopes), Groups: h.Groups,
+		Scopes: slices.Clone(h.Scopes), Groups: h.Groups, ACR: h.ACR, AMR: h.AMR,
+	}
+	if h.SignIn != nil {
+		t.AuthTime = now.Add(-*h.SignIn).Unix()
 	}
 	slices.Sort(t.Scopes)
 	t.Scopes = slices.Compact(t.Scopes)
@@ -263,10 +278,13 @@ func (s *slot) source(id stepID) string {
 	case stepAuthenticate:
 		return first(route("auth"), api("auth"), api())
 	case stepAuthorize:
-		if s.reason != nil && s.reason.Name == ReasonGroupRequired {
-			return first(route("groups"), route())
-		}
 		return first(route("scopes"), route())
+	case stepStepUp:
+		return first(route("mfa"), route("max_age"), route("acr"), route("amr"), route())
+	case stepZone:
+		return first(route("zones"), route())
+	case stepGroups:
+		return first(route("groups"), route())
 	case stepLimit:
 		if s.counted > 0 && s.limits[s.counted-1].rule.source != "" {
 			return s.limits[s.counted-1].rule.source

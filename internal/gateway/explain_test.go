@@ -67,7 +67,7 @@ func TestExplainHypothetical(t *testing.T) {
 		{"anonymous", Hypothetical{Path: "/hr/vacations/ana"}, false, "no_token", "authenticate"},
 		{"public", Hypothetical{Path: "/hr/health"}, true, "", ""},
 		{"public, described", Hypothetical{Path: "/hr/health", User: "ana"}, true, "", ""},
-		{"no group", Hypothetical{Method: "PUT", Path: "/hr/deposit/ana", User: "ana", Scopes: []string{"payroll:write"}}, false, "group_required", "authorize"},
+		{"no group", Hypothetical{Method: "PUT", Path: "/hr/deposit/ana", User: "ana", Scopes: []string{"payroll:write"}}, false, "group_required", "groups"},
 		{"all", Hypothetical{Method: "PUT", Path: "/hr/deposit/ana", User: "ana", Scopes: []string{"payroll:write"}, Groups: []string{"employees"}}, true, "", ""},
 		{"of its issuer", Hypothetical{Path: "/hr/vacations/ana", Scopes: []string{"vacations:read"}, Issuer: "main"}, true, "", ""},
 		{"of another issuer", Hypothetical{Path: "/hr/vacations/ana", Scopes: []string{"vacations:read"}, Issuer: "other"}, false, "unknown_issuer", "authenticate"},
@@ -101,7 +101,10 @@ func TestExplainHypothetical(t *testing.T) {
 		{Name: "guard", Outcome: "pass", Needed: "a body of at most 10485760 bytes"},
 		{Name: "authenticate", Outcome: "assumed", Needed: "a token of main (https://issuer.test) for api://test", Had: "a caller as described", Source: "g.yaml:5:5"},
 		{Name: "revocation", Outcome: "pass", Needed: "a token that is not revoked"},
-		{Name: "authorize", Outcome: "refuse", Reason: "group_required", Needed: "scopes payroll:write; one of the groups employees", Had: "scopes a payroll:write; groups ", Source: "g.yaml:11:9"},
+		{Name: "authorize", Outcome: "pass", Needed: "scopes payroll:write", Had: "scopes a payroll:write", Source: "g.yaml:10:9"},
+		{Name: "step-up", Outcome: "not needed"},
+		{Name: "zone", Outcome: "not needed"},
+		{Name: "groups", Outcome: "refuse", Reason: "group_required", Needed: "one of the groups employees", Had: "no groups", Source: "g.yaml:11:9"},
 		{Name: "limit", Outcome: "not reached", Needed: "at most 5 in 1h0m0s per user", Source: "g.yaml:12:9"},
 		{Name: "transform", Outcome: "not reached"},
 		{Name: "backend", Outcome: "not reached", Source: "g.yaml:3:3"},
@@ -126,7 +129,7 @@ func TestDecisionIsWhatHappened(t *testing.T) {
 		status                       int
 	}{
 		{"GET", "/hr/health?secret=1", "", "", 200},
-		{"PUT", "/hr/deposit/ana", "group_required", "authorize", 403},
+		{"PUT", "/hr/deposit/ana", "group_required", "groups", 403},
 		{"GET", "/hr/none", "no_route", "match", 404},
 		{"GET", "/hr//none", "ambiguous_request", "canonicalize", 400},
 	} {

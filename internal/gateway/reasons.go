@@ -25,8 +25,10 @@ const (
 	ReasonTokenTypeNotAccepted   = "token_type_not_accepted"
 	ReasonProofInvalid           = "proof_invalid"
 	ReasonRevoked                = "revoked"
+	ReasonStepUpRequired         = "step_up_required"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
+	ReasonZoneNotAllowed         = "zone_not_allowed"
 	ReasonRateLimited            = "rate_limited"
 	ReasonOverloaded             = "overloaded"
 	ReasonUpstreamUnreachable    = "upstream_unreachable"
@@ -67,8 +69,10 @@ var reasonTable = [...]Reason{
 	{ReasonTokenTypeNotAccepted, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonProofInvalid, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonRevoked, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonStepUpRequired, http.StatusUnauthorized, fault.Unauthenticated, "insufficient_user_authentication"},
 	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
 	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonZoneNotAllowed, http.StatusForbidden, fault.Denied, noChallenge},
 	{ReasonRateLimited, http.StatusTooManyRequests, fault.RateLimited, noChallenge},
 	{ReasonOverloaded, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
 	{ReasonUpstreamUnreachable, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},

@@ -94,7 +94,7 @@ func (ex *Exchange) refuse() {
 }
 
 // challenge is the value of WWW-Authenticate (RFC 6750 section 3): what went
-// wrong, which scope would do, and where to read what the API accepts (RFC 9728).
+// wrong, which scope or which sign-in (RFC 9470) would do, and where to read what the API accepts (RFC 9728).
 func (ex *Exchange) challenge(e *rendered) []byte {
 	b := append([]byte(nil), "Bearer "...)
 	if e.Bearer != "" {
@@ -102,6 +102,9 @@ func (ex *Exchange) challenge(e *rendered) []byte {
 	}
 	if e.Name == ReasonMissingScope && ex.route != nil && len(ex.route.scope) > 0 {
 		b = append(append(append(b, "scope=\""...), ex.route.scope...), "\", "...)
+	}
+	if e.Name == ReasonStepUpRequired && ex.route != nil {
+		b = append(b, ex.route.signIn...)
 	}
 	b = append(b, "resource_metadata=\""...)
 	b = ex.appendOrigin(b)

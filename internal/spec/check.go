@@ -202,6 +202,9 @@ func (i *Issuer) checkTokens(f *findings, path string) {
 	}
 }
 
+// mostNetworks bounds the networks of a zone.
+const mostNetworks = 10_000
+
 // Check returns what is wrong with the zone by itself.
 func (z Zone) Check() []Finding {
 	var f findings
@@ -211,7 +214,14 @@ func (z Zone) Check() []Finding {
 		f.addf(path, "a zone has at least one network")
 	}
 	checkList(&f, path, z.Networks, CheckZoneNetwork)
-	f.unbuilt(path, "zones")
+	for i, n := range z.Networks {
+		if CheckZoneNetwork(n) == nil && (strings.HasPrefix(n, "country:") || strings.HasPrefix(n, "asn:")) {
+			f.unbuilt(fmt.Sprintf("%s[%d]", path, i), "geo zones")
+		}
+	}
+	if len(z.Networks) > mostNetworks {
+		f.addf(path, "a zone has at most %d networks", mostNetworks)
+	}
 	return f.list
 }
 

@@ -22,19 +22,48 @@ func (r *Route) check(f *findings, path string, a *API) {
 	if r.When != "" {
 		f.unbuilt(path+".when", "when")
 	}
-	if r.MFA != 0 {
-		f.unbuilt(path+".mfa", "mfa")
-		if r.MFA < 0 || r.MFA.Std() > 365*24*time.Hour {
-			f.addf(path+".mfa", "the age of a second factor is longer than 0 and at most a year")
+	r.checkSignIn(f, path)
+	checkList(f, path+".zones", r.Zones, CheckName)
+}
+
+// checkSignIn checks what is asked about how the caller has signed in.
+func (r *Route) checkSignIn(f *findings, path string) {
+	for _, age := range []struct {
+		field string
+		d     Duration
+	}{{"mfa", r.MFA}, {"max_age", r.MaxAge}} {
+		if d := age.d.Std(); d < 0 || d > 365*24*time.Hour || d%time.Second != 0 {
+			f.addf(path+"."+age.field, "the age of a sign-in is a whole number of seconds, longer than 0 and at most a year")
 		}
 	}
-	if r.ACR != "" {
-		f.unbuilt(path+".acr", "acr")
-		f.add(path+".acr", CheckText(r.ACR, 255))
+	if r.MFA != 0 && r.MaxAge >= r.MFA {
+		f.addf(path+".max_age", "max_age has no effect: mfa asks for a sign-in that is at least as recent")
 	}
-	if len(r.Zones) > 0 {
-		f.unbuilt(path+".zones", "zones")
+	if len(r.ACR) > mostClasses {
+		f.addf(path+".acr", "at most %d classes", mostClasses)
 	}
+	checkList(f, path+".acr", r.ACR, func(s string) error { return checkWord(s, "an authentication context class") })
+	if len(r.AMR) > mostClasses {
+		f.addf(path+".amr", "at most %d methods", mostClasses)
+	}
+	checkList(f, path+".amr", r.AMR, func(s string) error { return checkWord(s, "an authentication method") })
+}
+
+// mostClasses bounds the classes, and the methods, that a route asks for.
+const mostClasses = 16
+
+// checkWord checks a value that stands in a challenge among others: no spaces,
+// quotes or backslashes (RFC 9470 section 3).
+func checkWord(s, what string) error {
+	if s == "" || len(s) > 255 {
+		return fmt.Errorf("%s has 1 to 255 characters", what)
+	}
+	for i := 0; i < len(s); i++ {
+		if c := s[i]; c <= ' ' || c >= 0x7f || c == '"' || c == '\\' {
+			return fmt.Errorf("%s is one word of visible ASCII without quotes and backslashes", what)
+		}
+	}
+	return nil
 }
 
 // checkCaller refuses what asks something of a caller whom nobody asks for a token.
@@ -47,7 +76,9 @@ func (r *Route) checkCaller(f *findings, path string, a *API) {
 		{"groups", len(r.Groups) > 0},
 		{"when", r.When != ""},
 		{"mfa", r.MFA != 0},
-		{"acr", r.ACR != ""},
+		{"max_age", r.MaxAge != 0},
+		{"acr", len(r.ACR) > 0},
+		{"amr", len(r.AMR) > 0},
 	}
 	for _, d := range demands {
 		switch {

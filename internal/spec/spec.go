@@ -57,11 +57,14 @@ type Route struct {
 	Groups []string   `json:"groups,omitempty"` // any of these
 	Limits []Limit    `json:"limits,omitempty"`
 	// MaxBody tightens or widens the API's limit for this operation; 0 = the API's.
-	MaxBody int64    `json:"max_body,omitempty"`
-	When    string   `json:"when,omitempty"`
-	MFA     Duration `json:"mfa,omitempty"`
-	ACR     string   `json:"acr,omitempty"`
-	Zones   []string `json:"zones,omitempty"`
+	MaxBody int64  `json:"max_body,omitempty"`
+	When    string `json:"when,omitempty"`
+	// How the person behind the token must have signed in (RFC 9470).
+	MFA    Duration `json:"mfa,omitempty"`     // a second factor was used, at most this long ago
+	MaxAge Duration `json:"max_age,omitempty"` // the sign-in is at most this old
+	ACR    []string `json:"acr,omitempty"`     // any of these authentication context classes
+	AMR    []string `json:"amr,omitempty"`     // all of these authentication methods
+	Zones  []string `json:"zones,omitempty"`   // the caller's address is in any of these
 }
 
 // Upstream is the pool of servers behind an API.

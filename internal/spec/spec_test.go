@@ -121,7 +121,14 @@ func TestRoutesOnlyTighten(t *testing.T) {
 		"public too":        func(a *API, _ *Route) { a.Auth = append(a.Auth, Public) },
 		"when":              func(_ *API, r *Route) { r.When = "true" },
 		"mfa":               func(_ *API, r *Route) { r.MFA = 1 },
-		"acr":               func(_ *API, r *Route) { r.ACR = "phr" },
+		"acr":               func(_ *API, r *Route) { r.ACR = []string{"phr high"} },
+		"acr twice":         func(_ *API, r *Route) { r.ACR = []string{"phr", "phr"} },
+		"acr with a quote":  func(_ *API, r *Route) { r.ACR = []string{`a"b`} },
+		"amr":               func(_ *API, r *Route) { r.AMR = []string{""} },
+		"max_age":           func(_ *API, r *Route) { r.MaxAge = Duration(1500 * time.Millisecond) },
+		"idle max_age":      func(_ *API, r *Route) { r.MFA, r.MaxAge = Duration(time.Minute), Duration(time.Hour) },
+		"public with mfa":   func(_ *API, r *Route) { r.Public, r.Scopes, r.MFA = true, nil, Duration(time.Minute) },
+		"public with acr":   func(_ *API, r *Route) { r.Public, r.Scopes, r.ACR = true, nil, []string{"phr"} },
 		"zones":             func(_ *API, r *Route) { r.Zones = []string{"z"} },
 	} {
 		if f := valid(change); len(f) == 0 {
@@ -133,7 +140,10 @@ func TestRoutesOnlyTighten(t *testing.T) {
 		"lower limit":  func(_ *API, r *Route) { r.Limits = []Limit{{9, Duration(time.Second), PerIP}} },
 		"other limit":  func(_ *API, r *Route) { r.Limits = []Limit{{11, Duration(time.Minute), PerIP}} },
 		"public alone": func(_ *API, r *Route) { r.Public, r.Scopes = true, nil },
-		"any caller":   func(_ *API, r *Route) { r.Scopes = nil },
+		"fresh sign-in": func(_ *API, r *Route) {
+			r.MFA, r.MaxAge, r.ACR, r.AMR = Duration(time.Hour), Duration(time.Minute), []string{"phr", "urn:okta:loa:2fa:any"}, []string{"hwk"}
+		},
+		"any caller": func(_ *API, r *Route) { r.Scopes = nil },
 	} {
 		if f := valid(change); len(f) > 0 {
 			t.Errorf("%s: %s %v", name, f[0].Path, f[0].Err)

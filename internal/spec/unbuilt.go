@@ -8,16 +8,13 @@ import "fmt"
 var unbuilt = map[string]bool{
 	"redis":         true,
 	"opaque tokens": true,
-	"zones":         true,
+	"geo zones":     true,
 	"openapi":       true,
 	"when":          true,
-	"mfa":           true,
-	"acr":           true,
 	"policies":      true,
 	"auth: api_key": true,
 	"auth: mtls":    true,
 	"balance: hash": true,
-	"step-up":       true,
 	"plans":         true,
 	"sender proofs": true,
 }

@@ -1,0 +1,96 @@
+package gateway
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/spec"
+)
+
+var errZone = Refuse(ReasonZoneNotAllowed, nil, "the client's address is in none of the zones")
+
+// zone is a named set of networks, as address ranges that neither overlap nor
+// touch, in order: a look-up is a binary search, however long the list is.
+type zone struct {
+	name   string
+	ranges []addrRange
+}
+
+type addrRange struct{ from, to netip.Addr } // both ends belong to it
+
+// newZone compiles a zone. Entries that are not networks are refused.
+func newZone(z spec.Zone) (*zone, error) {
+	out := &zone{name: z.Name}
+	for _, text := range z.Networks {
+		if err := spec.CheckZoneNetwork(text); err != nil {
+			return nil, fault.New(fault.Invalid, "zone %s: %v", z.Name, err)
+		}
+		p, err := spec.ParseNetwork(text)
+		if err != nil {
+			return nil, fault.New(fault.Unsupported, "zone %s: %s: countries and network operators are not supported yet, and nothing is accepted that would not be enforced", z.Name, text)
+		}
+		out.ranges = append(out.ranges, addrRange{p.Addr(), lastOf(p)})
+	}
+	if len(out.ranges) == 0 {
+		return nil, fault.New(fault.Invalid, "zone %s has no networks", z.Name)
+	}
+	slices.SortFunc(out.ranges, func(a, b addrRange) int { return a.from.Compare(b.from) })
+	merged := out.ranges[:1]
+	for _, r := range out.ranges[1:] {
+		last := &merged[len(merged)-1]
+		if last.from.BitLen() == r.from.BitLen() && r.from.Compare(last.to) <= 0 {
+			if r.to.Compare(last.to) > 0 {
+				last.to = r.to
+			}
+			continue
+		}
+		merged = append(merged, r)
+	}
+	out.ranges = merged
+	return out, nil
+}
+
+// lastOf returns the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().AsSlice()
+	for bit := p.Bits(); bit < len(b)*8; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}
+
+// holds reports whether the address belongs to the zone. An IPv6 address with a
+// zone of its own (fe80::1%eth0) belongs where it belongs without it.
+func (z *zone) holds(a netip.Addr) bool {
+	a = a.Unmap().WithZone("")
+	at, exact := slices.BinarySearchFunc(z.ranges, a, func(r addrRange, a netip.Addr) int { return r.from.Compare(a) })
+	if exact {
+		return true
+	}
+	return at > 0 && z.ranges[at-1].from.BitLen() == a.BitLen() && z.ranges[at-1].to.Compare(a) >= 0
+}
+
+// inZone asks whether the client's address is in one of the zones. It is the
+// address of the peer, or the one that trusted proxies vouch for.
+type inZone struct{ zones []*zone }
+
+// Do implements step.
+func (s *inZone) Do(ex *Exchange) error {
+	for _, z := range s.zones {
+		if z.holds(ex.facts.client) {
+			return nil
+		}
+	}
+	return errZone
+}
+
+func (s *inZone) explain(f *facts) (needed, had string) {
+	names := make([]string, len(s.zones))
+	for i, z := range s.zones {
+		names[i] = z.name
+	}
+	return "an address in the zone " + strings.Join(names, " or "), f.client.String()
+}
