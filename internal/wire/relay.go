@@ -127,6 +127,7 @@ func (s *session) relayPlain(r *Response, first []byte) (int64, error) {
 		}
 		sent = int64(len(here))
 	}
+	defer keepVigil(&s.conn.sock, &r.Body).end()
 	for !r.Body.atEnd() {
 		n, err := r.Body.Read(buf)
 		if n > 0 {
@@ -156,6 +157,7 @@ func (s *session) relayChunks(r *Response) (int64, error) {
 	}
 	bp := s.srv.copies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer s.srv.copies.Put(bp)
+	defer keepVigil(&s.conn.sock, &r.Body).end()
 	for {
 		chunk, n, err := readChunk(&r.Body, *bp)
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -101,6 +102,7 @@ func (c *serverConn) await() bool {
 	if c.sess != nil && len(c.sess.in.pending()) > 0 {
 		return true // pipelined
 	}
+	runtime.Gosched() // as in upstreamConn.exchange: a busy client's next request comes meanwhile
 	limits := &c.srv.cfg.Timeouts
 	since, late := c.lastUsed, false
 	for {

@@ -15,6 +15,9 @@ func (*sysConn) init(net.Conn) {}
 // quiet cannot look; a connection that has died shows it at the first use.
 func (*socket) quiet() bool { return true }
 
+// gone cannot look either: silence is bounded by the time limit of the body.
+func (*socket) gone() bool { return false }
+
 func (s *socket) readSome(p []byte) (int, error) { return s.nc.Read(p) }
 
 func (s *socket) writeSome(p []byte, _ *pipe, _ int) (int, error) { return s.nc.Write(p) }

@@ -61,6 +61,22 @@ func (s *socket) quiet() bool {
 	return c.peekErr == syscall.EAGAIN //nolint:errorlint // a plain errno
 }
 
+// gone reports whether the other side has closed the connection and nothing of it
+// is left to read. It may be called while another goroutine uses the connection.
+func (s *socket) gone() bool {
+	c := &s.sys
+	if c.raw == nil {
+		return false
+	}
+	var one [1]byte
+	var n int
+	var err error
+	if c.raw.Control(func(fd uintptr) { n, err = sysPeek(int(fd), one[:]) }) != nil {
+		return true // closed on this side
+	}
+	return n == 0 && err == nil || err != nil && err != syscall.EAGAIN && err != syscall.EINTR //nolint:errorlint // plain errnos
+}
+
 func (c *sysConn) peekFD(fd uintptr) {
 	for {
 		_, c.peekErr = sysPeek(int(fd), c.one[:])
