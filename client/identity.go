@@ -33,6 +33,21 @@ type Key struct {
 	Expires   time.Time `json:"expires,omitzero"`
 }
 
+// Server is a built-in authorization server.
+type Server struct {
+	ID        string   `json:"id,omitempty"`
+	Name      string   `json:"name,omitempty"`
+	Issuer    string   `json:"issuer,omitempty"`
+	Status    string   `json:"status,omitempty"`
+	Audiences []string `json:"audiences,omitempty"`
+	// Algorithm signs its tokens: RS256 or ES256.
+	Algorithm string `json:"algorithm,omitempty"`
+	// TokenShape is okta (cid, scp, uid) or rfc9068 (client_id, scope, typ at+jwt).
+	TokenShape string `json:"token_shape,omitempty"`
+	// AccessTokenMinutes is the lifetime of tokens where no access rule says another.
+	AccessTokenMinutes int `json:"access_token_minutes,omitempty"`
+}
+
 // App is an OAuth client.
 type App struct {
 	ID         string   `json:"id,omitempty"`
@@ -72,6 +87,23 @@ func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
 	err := c.call(ctx, http.MethodGet, "/status", nil, &s)
 	return s, err
+}
+
+// Servers lists the built-in authorization servers.
+func (c *Client) Servers(ctx context.Context) ([]Server, error) {
+	var out struct {
+		Servers []Server `json:"servers"`
+	}
+	err := c.call(ctx, http.MethodGet, "/servers", nil, &out)
+	return out.Servers, err
+}
+
+// UpdateServer changes the settings of a server, by name or id, that are not zero,
+// and returns what it is then.
+func (c *Client) UpdateServer(ctx context.Context, server string, set Server) (Server, error) {
+	var out Server
+	err := c.call(ctx, http.MethodPatch, "/servers/"+url.PathEscape(server), set, &out)
+	return out, err
 }
 
 // Keys lists the signing keys of every authorization server.

@@ -49,6 +49,8 @@ type Decisions interface {
 
 // Identity manages the built-in authorization servers.
 type Identity interface {
+	Servers(ctx context.Context) ([]client.Server, error)
+	UpdateServer(ctx context.Context, actor Actor, server string, set client.Server) (client.Server, error)
 	Keys(ctx context.Context) ([]client.Key, error)
 	RotateKeys(ctx context.Context, actor Actor, server string) ([]client.Key, error)
 	Apps(ctx context.Context) ([]client.App, error)

@@ -30,6 +30,9 @@ type (
 	appsAnswer struct {
 		Apps []client.App `json:"apps"`
 	}
+	serversAnswer struct {
+		Servers []client.Server `json:"servers"`
+	}
 	rollbackRequest struct {
 		Revision int64  `json:"revision"`
 		Reason   string `json:"reason,omitempty"`
@@ -48,6 +51,8 @@ func routes() []route {
 		{"POST", "/explain", "decide a hypothetical request", nil, client.Hypothetical{}, client.Decision{}, (*API).explain},
 		{"GET", "/decisions/{id}", "the trace of a request", nil, nil, client.Decision{}, (*API).decision},
 		{"GET", "/tail", "decisions as server-sent events", []string{"api", "denied"}, nil, client.Decision{}, (*API).tail},
+		{"GET", "/servers", "the built-in authorization servers", nil, nil, serversAnswer{}, (*API).servers},
+		{"PATCH", "/servers/{server}", "change settings of a server", nil, client.Server{}, client.Server{}, (*API).updateServer},
 		{"GET", "/keys", "signing keys, public facts", nil, nil, keysAnswer{}, (*API).keys},
 		{"POST", "/keys/{server}/rotate", "sign with the next key from now on", nil, struct{}{}, keysAnswer{}, (*API).rotate},
 		{"GET", "/apps", "the apps that may ask for tokens", nil, nil, appsAnswer{}, (*API).apps},
@@ -171,6 +176,19 @@ func (a *API) tail(c *call) (any, error) {
 		}
 	}
 	return nil, nil
+}
+
+func (a *API) servers(c *call) (any, error) {
+	list, err := a.Identity.Servers(c.Context())
+	return serversAnswer{Servers: list}, err
+}
+
+func (a *API) updateServer(c *call) (any, error) {
+	var set client.Server
+	if err := c.read(&set); err != nil {
+		return nil, err
+	}
+	return a.Identity.UpdateServer(c.Context(), c.actor, c.PathValue("server"), set)
 }
 
 func (a *API) keys(c *call) (any, error) {

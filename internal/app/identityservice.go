@@ -19,6 +19,58 @@ import (
 // implements admin.Identity.
 type identityService struct{ id *identity }
 
+// Servers implements admin.Identity.
+func (s identityService) Servers(ctx context.Context) ([]client.Server, error) {
+	view, err := s.id.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return nil, err
+	}
+	var out []client.Server
+	for _, server := range view.Servers() {
+		out = append(out, s.describe(server))
+	}
+	return out, nil
+}
+
+func (s identityService) describe(v *access.ServerView) client.Server {
+	return client.Server{
+		ID: v.ID, Name: v.Name, Issuer: v.Issuer(s.id.url), Status: string(v.Status), Audiences: v.Audiences,
+		Algorithm: v.Algorithm, TokenShape: string(v.Shape), AccessTokenMinutes: v.AccessTokenMinutes,
+	}
+}
+
+// UpdateServer implements admin.Identity. Keys of an algorithm that is new to the
+// server are made before this returns, so that its next token can be signed.
+func (s identityService) UpdateServer(ctx context.Context, actor admin.Actor, server string, set client.Server) (client.Server, error) {
+	if set.ID != "" || set.Name != "" || set.Issuer != "" || set.Status != "" {
+		return client.Server{}, fault.New(fault.Invalid, "audiences, algorithm, token_shape and access_token_minutes can be changed here")
+	}
+	var change access.ServerSettings
+	change.Audiences = set.Audiences
+	if set.Algorithm != "" {
+		change.Algorithm = &set.Algorithm
+	}
+	if set.TokenShape != "" {
+		shape := access.TokenShape(set.TokenShape)
+		change.Shape = &shape
+	}
+	if set.AccessTokenMinutes != 0 {
+		change.AccessTokenMinutes = &set.AccessTokenMinutes
+	}
+	if err := s.id.access.UpdateServer(ctx, ledgerActor(actor), server, change); err != nil {
+		return client.Server{}, err
+	}
+	v, err := s.id.access.Server(ctx, server)
+	if err != nil {
+		return client.Server{}, err
+	}
+	ring, err := s.id.rings.Ring(ctx, tenant.Default, v)
+	if err != nil {
+		return client.Server{}, err
+	}
+	return s.describe(v), ring.Tend(ctx)
+}
+
 // Keys implements admin.Identity.
 func (s identityService) Keys(ctx context.Context) ([]client.Key, error) {
 	view, err := s.id.views.Get(ctx, tenant.Default)

@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -216,6 +217,19 @@ func TestKeysTokensApps(t *testing.T) {
 	}
 	if r := run(t, env, "token", "--scope", "items:read"); r.code != exitOK || strings.Count(r.out, ".") != 2 {
 		t.Errorf("token: %+v", r)
+	}
+	if r := run(t, env, "servers", "set", "default", "--algorithm", "ES256", "--token-shape", "rfc9068"); r.code != exitOK || !strings.Contains(r.out, "ES256") {
+		t.Fatalf("servers set: %+v", r)
+	}
+	token := run(t, env, "token", "--scope", "items:read")
+	if head, err := base64.RawURLEncoding.DecodeString(strings.Split(token.out, ".")[0]); err != nil || !strings.Contains(string(head), "ES256") || !strings.Contains(string(head), "at+jwt") {
+		t.Errorf("the next token has the header %s: %+v", head, token)
+	}
+	if r := run(t, env, "explain", "GET", "/shop/items/1", "--jwt", strings.TrimSpace(token.out)); r.code != exitOK {
+		t.Errorf("the gateway refuses it: %+v", r)
+	}
+	if r := run(t, env, "servers", "set", "default", "--algorithm", "HS256"); r.code == exitOK {
+		t.Error("HS256 was accepted")
 	}
 	made := run(t, env, "apps", "create", "Billing")
 	if made.code != exitOK || !strings.Contains(made.out, "client_secret") {

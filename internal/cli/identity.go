@@ -107,6 +107,59 @@ func keyTable(keys []client.Key) func(io.Writer) {
 	}
 }
 
+func newServers(s *session) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "servers",
+		Short: "List the built-in authorization servers; change their settings",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			list, err := cl.Servers(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return s.print(list, serverTable(list...))
+		},
+	}
+	var set client.Server
+	change := &cobra.Command{
+		Use:     "set NAME",
+		Short:   "Change how a server signs and what its tokens are like",
+		Example: "  gatehouse servers set default --algorithm ES256 --lifetime-minutes 15",
+		Args:    cobra.ExactArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cl, err := s.client()
+			if err != nil {
+				return err
+			}
+			now, err := cl.UpdateServer(cmd.Context(), args[0], set)
+			if err != nil {
+				return err
+			}
+			return s.print(now, serverTable(now))
+		},
+	}
+	f := change.Flags()
+	f.StringVar(&set.Algorithm, "algorithm", "", "RS256 or ES256")
+	f.StringVar(&set.TokenShape, "token-shape", "", "okta or rfc9068")
+	f.IntVar(&set.AccessTokenMinutes, "lifetime-minutes", 0, "lifetime of access tokens where no access rule says another, 5 to 1440")
+	f.StringSliceVar(&set.Audiences, "audience", nil, "audiences; tokens carry the first")
+	c.AddCommand(change)
+	return c
+}
+
+func serverTable(list ...client.Server) func(io.Writer) {
+	return func(w io.Writer) {
+		row(w, "NAME", "ISSUER", "STATUS", "ALG", "TOKENS", "MINUTES", "AUDIENCES")
+		for _, v := range list {
+			row(w, v.Name, v.Issuer, v.Status, v.Algorithm, v.TokenShape, v.AccessTokenMinutes, strings.Join(v.Audiences, ","))
+		}
+	}
+}
+
 func newApps(s *session) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "apps",
