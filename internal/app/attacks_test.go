@@ -128,7 +128,7 @@ func TestWhatIsNotEnforcedIsRefused(t *testing.T) {
 		"a zone":              "      PUT /x: { scopes: [a], zones: [office] }\n",
 		"an external decider": "    authorize: http://127.0.0.1:9/decide\n",
 		"policies":            "policies:\n  p: permit (principal, action, resource);\n",
-		"opaque tokens":       "  x: { upstream: http://127.0.0.1:9, auth: api_key, routes: { GET /: a } }\n",
+		"client certificates": "  x: { upstream: http://127.0.0.1:9, auth: mtls, routes: { GET /: a } }\n",
 	} {
 		if _, err := tryStart(t, write(t, base+extra)); err == nil {
 			t.Errorf("%s was accepted", name)

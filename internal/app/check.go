@@ -32,6 +32,8 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
 			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
 		},
+		Introspect:  func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
+		APIKeys:     gateway.NewAPIKeys(),
 		Verifier:    verifier,
 		Revocations: gateway.NewRevocations(gateway.RevocationsConfig{Loaded: true}),
 		Limiter:     ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
@@ -116,6 +118,17 @@ type unreachable struct{}
 // Serve implements gateway.Backend.
 func (unreachable) Serve(*gateway.Exchange) error {
 	return gateway.Refuse(gateway.ReasonUpstreamUnreachable, nil, "this gateway only decides")
+}
+
+// noAnswers are what a gateway that asks nobody is told.
+type noAnswers struct{}
+
+// Cached implements gateway.Introspector.
+func (noAnswers) Cached([]byte) (*verify.Token, bool, error) { return nil, false, nil }
+
+// Ask implements gateway.Introspector.
+func (noAnswers) Ask(context.Context, []byte) (*verify.Token, error) {
+	return nil, &verify.Error{Reason: verify.ReasonIssuerUnreachable, Detail: "this gateway only decides"}
 }
 
 // noKeys are the keys of a gateway that verifies nothing.

@@ -100,6 +100,7 @@ func (c *configurations) apply(ctx context.Context, actor ledger.Actor, file *co
 	}
 	result, err := catalog.Apply(ctx, c.identity.ledger, catalog.Declared{
 		File: filepath.Base(file.Name), Digest: file.Digest, Snapshot: file.Declared, Secrets: file.Secrets,
+		Values: file.Values, Sealer: c.node.asked.sealer,
 		Reason: o.Reason, IfRevision: ledger.Revision(o.IfRevision), DryRun: o.DryRun,
 	}, actor)
 	if err != nil {

@@ -28,6 +28,8 @@ type node struct {
 	revoked  *gateway.Revocations
 	log      *revocationLog
 	issuers  *issuers
+	asked    *introspectors
+	apiKeys  *gateway.APIKeys
 	context  *contextSigner
 	snapshot string // file
 
@@ -68,6 +70,8 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		},
 	}
 	n.issuers = newIssuers(issuersConfig{Kept: keySets{filepath.Join(c.Data, "keys")}, IdentityURL: c.IdentityURL, Health: c.Health, Metrics: c.Metrics, Log: c.Log, Now: c.Now})
+	n.asked = newIntrospectors(c)
+	n.apiKeys = gateway.NewAPIKeys()
 	n.context = newContextSigner(c)
 	verifier, err := verify.New(verify.Config{Now: c.Now, MaxTokenBytes: c.TokenBytes})
 	if err != nil {
@@ -79,6 +83,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 			return upstream.New(upstream.Config{API: api, Previous: old, Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true})
 		},
 		Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
+		Introspect: n.asked.introspector, APIKeys: n.apiKeys,
 		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
@@ -98,6 +103,7 @@ func (n *node) load(ctx context.Context, s spec.Snapshot) error {
 	if err := n.gateway.Load(ctx, s); err != nil {
 		return err
 	}
+	n.asked.retain(s)
 	if n.member != nil {
 		n.member.Running(tenant.ID(s.Tenant), s.Revision)
 	}
@@ -110,6 +116,7 @@ func (n *node) close() error {
 	}
 	err := n.gateway.Close()
 	n.log.close()
+	n.asked.close()
 	return errors.Join(err, n.issuers.close(), n.context.close())
 }
 

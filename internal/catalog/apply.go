@@ -18,7 +18,10 @@ type Declared struct {
 	// Secrets maps settings to the text as written, for those whose values came from
 	// outside of the file.
 	Secrets map[string]string
-	Reason  string // for the history; empty: "apply FILE"
+	// Values maps settings that are secrets to their values. They are kept sealed.
+	Values map[string]string
+	Sealer Sealer // required when there are Values
+	Reason string // for the history; empty: "apply FILE"
 	// IfRevision refuses, with fault.Stale, when the tenant is at another revision; 0: never.
 	IfRevision ledger.Revision
 	// Adopt takes over objects of the same names that were not declared by any
@@ -90,14 +93,16 @@ func (d *Declared) apply(tx *ledger.Tx, head ledger.Revision) (Diff, error) {
 }
 
 // desired lists the objects of the file, its manifest among them.
-func (d *Declared) desired(tx *ledger.Tx) ([]ledger.Desired, error) {
+func (d *Declared) desired(tx *ledger.Tx) (out []ledger.Desired, err error) {
 	m := Manifest{File: d.File, Digest: d.Digest, Sources: d.Snapshot.Sources, Secrets: d.Secrets}
-	var out []ledger.Desired
 	add := func(kind, name, path string, value any) {
 		out = append(out, ledger.Desired{Kind: kind, Key: nameKey(name), Value: value})
 		m.Objects = append(m.Objects, path)
 	}
 	for _, i := range d.Snapshot.Issuers {
+		if i.ClientSecret, err = d.sealed(tx, i); err != nil {
+			return nil, err
+		}
 		add(KindIssuer, i.Name, spec.PathIssuer(i.Name), i)
 	}
 	for _, a := range d.Snapshot.APIs {

@@ -53,8 +53,9 @@ var (
 	// Issuers are unique by name.
 	Issuers = ledger.NewKind(ledger.Spec[spec.Issuer]{
 		Name: KindIssuer, IDPrefix: "iss",
-		Keys:  func(i spec.Issuer) []ledger.Key { return []ledger.Key{nameKey(i.Name)} },
-		Check: checkIssuer,
+		Keys:    func(i spec.Issuer) []ledger.Key { return []ledger.Key{nameKey(i.Name)} },
+		Check:   checkIssuer,
+		Secrets: []string{"client_secret"},
 	})
 	// APIs are unique by name and refer to their issuers and zones.
 	APIs = ledger.NewKind(ledger.Spec[API]{
@@ -95,8 +96,8 @@ func fileKey(file string) ledger.Key { return ledger.By("file", file) }
 // checkIssuer checks an issuer by itself. Whether http is good enough is for the
 // process to say that serves it, see Guard.
 func checkIssuer(i spec.Issuer) error {
-	if i.ClientSecret != "" && !strings.HasPrefix(i.ClientSecret, "${") {
-		return errors.New("client_secret is a reference such as ${env:NAME}: the catalog keeps no plain secrets")
+	if i.ClientSecret != "" && !ledger.Sealed(i.ClientSecret) {
+		return errors.New("client_secret is not sealed: the catalog keeps no plain secrets")
 	}
 	return spec.Err(i.Check(spec.Rules{PlainIssuers: true}))
 }

@@ -63,12 +63,16 @@ func (b builder) issuers(n *node) []spec.Issuer {
 			Name: name, Builtin: v.get("builtin").str(), URL: v.get("url").str(),
 			Audience: v.get("audience").strs(), Algorithms: v.get("algorithms").strs(),
 			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),
+			IntrospectionURL: v.get("introspection_url").str(), MissingAudience: v.get("missing_audience").str(),
 		})
 	})
 	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range out {
 		if out[i].Tokens == spec.TokensJWT {
 			out[i].Tokens = ""
+		}
+		if out[i].MissingAudience == spec.MissingAudienceRefuse {
+			out[i].MissingAudience = ""
 		}
 	}
 	return out

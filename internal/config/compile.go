@@ -50,6 +50,7 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 	w.knownScopes(file.Declared, o.Scopes)
 	file.Tests = newTestReader(w, file.Declared.APIs).all(tree.get("tests"))
 	file.Secrets = w.secrets()
+	file.Values = w.secretValues(file.Declared.Issuers)
 	c.problems = append(c.problems, w.problems...)
 }
 
@@ -173,6 +174,18 @@ func (w *walker) secrets() map[string]string {
 	for path, n := range w.values {
 		if n.referring() {
 			out[path] = n.raw
+		}
+	}
+	return out
+}
+
+// secretValues returns what the references of secrets stand for.
+func (w *walker) secretValues(issuers []spec.Issuer) map[string]string {
+	out := map[string]string{}
+	for _, i := range issuers {
+		path := spec.PathIssuer(i.Name) + ".client_secret"
+		if n := w.values[path]; i.ClientSecret != "" && n.usable() {
+			out[path] = n.text
 		}
 	}
 	return out

@@ -58,6 +58,9 @@ type File struct {
 	// of values that came from outside of the file. Such values are
 	// written back, shown and reported only in that form.
 	Secrets map[string]string
+	// Values maps the dotted paths of settings that are secrets to their values. They
+	// are for sealing and for nothing else.
+	Values map[string]string `json:"-"`
 	// Digest is the SHA-256 of names and contents of all files, in hex. It says nothing of
 	// what references resolve to.
 	Digest string

@@ -108,10 +108,12 @@ var issuerKeys = []key{
 	{name: "builtin", doc: "Name of a built-in authorization server. Instead of url.", shape: &shape{what: "the name of a built-in authorization server", scalar: &scalar{kinds: []kind{text}, example: "default"}}},
 	{name: "url", doc: "The issuer's name as its tokens have it in iss. Discovery below it finds the keys. https, or http on loopback.", shape: webAddress},
 	{name: "audience", doc: "Accepted audiences (aud). For a built-in server: its own unless narrowed here.", shape: oneOrMore(&shape{what: "an audience", scalar: &scalar{kinds: []kind{text}, example: "api://orders"}}, "audiences such as api://orders")},
-	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "algorithms such as ES256")},
+	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never. With tokens: opaque, of tokens that have the form of a JWT all the same.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "algorithms such as ES256")},
 	{name: "tokens", doc: "Whether tokens are jwt (default) or opaque.", shape: words(spec.TokensJWT, spec.TokensOpaque)},
 	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens.", shape: anyText},
 	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
+	{name: "introspection_url", doc: "Where the issuer is asked about opaque tokens. Default: what discovery says, on the issuer's own host.", shape: webAddress},
+	{name: "missing_audience", doc: "What becomes of an opaque token whose issuer does not say for whom it is. Default refuse.", shape: words(spec.MissingAudienceRefuse, spec.MissingAudienceAccept)},
 }
 
 var apiKeys = []key{
@@ -119,7 +121,7 @@ var apiKeys = []key{
 	{name: "base_path", doc: "Where the API begins. Stripped towards the upstream unless keep_base_path is true.", shape: &shape{what: "a path such as /hr", scalar: &scalar{kinds: []kind{text}, pattern: `^/.*[^/]$`, example: "/hr"}}},
 	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
 	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
-	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
+	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; api_key, for API keys; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
 	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},
 	{name: "headers", doc: "What the upstream is told about the caller.", shape: group("a group with forward and claims", []key{

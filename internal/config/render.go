@@ -123,7 +123,11 @@ func (r *renderer) issuer(i spec.Issuer) {
 	r.text(2, path+".client_id", "client_id", i.ClientID)
 	if strings.HasPrefix(i.ClientSecret, "${") {
 		r.line(2, "client_secret: "+quote(i.ClientSecret))
+	} else {
+		r.secret(2, path+".client_secret", "client_secret")
 	}
+	r.text(2, path+".introspection_url", "introspection_url", i.IntrospectionURL)
+	r.text(2, path+".missing_audience", "missing_audience", i.MissingAudience)
 }
 
 func (r *renderer) api(a *spec.API) {

@@ -30,19 +30,49 @@ var (
 type accepted struct {
 	name, url string
 	audience  []string // of which aud must name one; never empty
+
+	introspect      Introspector // nil: its tokens are verified here
+	missingAudience bool         // its word is taken for a token without aud
+	algorithms      []string     // of asked about tokens that look signed; empty = any
 }
 
-// authenticate finds out who is calling: exactly one bearer token, genuine, of
-// an issuer that the API accepts, for the audience that the issuer is configured with.
+// authenticate finds out who is calling: exactly one credential. A bearer token is
+// genuine, of an issuer that the API accepts, for the audience that the issuer is
+// configured with. An API key is known and enabled.
 type authenticate struct {
 	verifier *verify.Verifier
+	api      string
 	issuers  []accepted
+	asked    []*accepted // of issuers, those that are asked about their tokens
+	keys     *APIKeys    // nil: the API takes none
+}
+
+func newAuthenticate(c *compiler, a *api) *authenticate {
+	s := &authenticate{verifier: c.out.verifier, api: a.name, issuers: a.issuers}
+	for i := range s.issuers {
+		if s.issuers[i].introspect != nil {
+			s.asked = append(s.asked, &s.issuers[i])
+		}
+	}
+	if a.takesKeys {
+		s.keys = c.g.config.APIKeys
+	}
+	return s
 }
 
 // Do implements step.
 func (s *authenticate) Do(ex *Exchange) error {
 	if ex.assumed != nil {
 		return s.assume(ex)
+	}
+	if s.keys != nil {
+		key, err := keyOf(ex)
+		if err != nil {
+			return err
+		}
+		if key != nil {
+			return s.byKey(ex, key)
+		}
 	}
 	raw, err := bearer(ex)
 	if err != nil {
@@ -67,8 +97,12 @@ func (s *authenticate) Do(ex *Exchange) error {
 // unless the description names another.
 func (s *authenticate) assume(ex *Exchange) error {
 	t := ex.assumed
-	if t.Issuer == "" {
+	switch {
+	case t.Issuer != "":
+	case len(s.issuers) > 0:
 		t.Issuer, t.Audience = s.issuers[0].url, s.issuers[0].audience
+	default:
+		t.Issuer = APIKeyIssuer
 	}
 	if err := s.accepts(t); err != nil {
 		return err
@@ -122,6 +156,13 @@ func token68(raw []byte) bool {
 // make us do all day: those whose tokens turn out to be no good have a limit.
 func (s *authenticate) verify(ex *Exchange, raw []byte) (*verify.Token, error) {
 	t, hit := s.verifier.VerifyCached(raw)
+	if len(s.asked) > 0 && !(hit && s.local(t.Issuer)) {
+		// Verified for another API perhaps: this one wants the issuer's word.
+		var err error
+		if t, hit, err = s.remembered(raw); hit && err != nil {
+			return nil, refusedToken(err)
+		}
+	}
 	if !ex.dry {
 		ex.gw.config.Metrics.TokenCache(hit)
 	}
@@ -131,24 +172,41 @@ func (s *authenticate) verify(ex *Exchange, raw []byte) (*verify.Token, error) {
 	if !token68(raw) { // one that is known was looked at when it was new
 		return nil, errBearerSyntax
 	}
+	if looksLikeAPIKey(raw) {
+		return nil, errKeyNotTaken
+	}
 	c := &ex.gw.config
 	key := c.Limiter.JoinAddr(ex.gw.forgery, ex.ClientIP())
 	if res := c.Limiter.Peek(ex.started, key, c.Forgeries); !res.Allowed {
 		ex.retryAfter = res.RetryAfter
 		return nil, errForged
 	}
-	t, err := s.verifier.Verify(ex.Context(), raw)
+	var asked bool
+	var err error
+	if len(s.asked) > 0 {
+		t, asked, err = s.ask(ex, raw)
+	}
+	if !asked {
+		t, err = s.verifier.Verify(ex.Context(), raw)
+	}
 	if err == nil {
 		return t, nil
 	}
+	// Whatever else is wrong costs neither a signature check nor a call.
 	reason := string(verify.ReasonOf(err))
-	if reason == "" {
-		return nil, fault.Because(err, fault.Internal, "verify the token")
-	}
-	if reason == ReasonBadSignature && !ex.dry { // whatever else is wrong costs no signature check
+	if (reason == ReasonBadSignature || asked && reason != ReasonIssuerUnreachable) && !ex.dry {
 		c.Limiter.Take(ex.started, key, c.Forgeries, 1)
 	}
-	return nil, &fault.Error{Code: reasonNamed(reason).Code, Reason: reason, Message: detailOf(err), Cause: err}
+	return nil, refusedToken(err)
+}
+
+// refusedToken is the error of a token that was not accepted.
+func refusedToken(err error) error {
+	reason := string(verify.ReasonOf(err))
+	if reason == "" {
+		return fault.Because(err, fault.Internal, "verify the token")
+	}
+	return &fault.Error{Code: reasonNamed(reason).Code, Reason: reason, Message: detailOf(err), Cause: err}
 }
 
 func detailOf(err error) string {
@@ -162,13 +220,18 @@ func detailOf(err error) string {
 // accepts checks what belongs to the API and not to the token: a token of
 // another issuer of this gateway is a stranger's here.
 func (s *authenticate) accepts(t *verify.Token) error {
-	known := false
+	known := s.keys != nil && t.Issuer == APIKeyIssuer // a described caller: no token has this issuer
+	if known && (len(t.Audience) == 0 || t.HasAudience(s.api)) {
+		return nil
+	}
 	for i := range s.issuers {
-		if s.issuers[i].url != t.Issuer {
+		is := &s.issuers[i]
+		if is.url != t.Issuer {
 			continue
 		}
 		known = true
-		if t.HasAudience(s.issuers[i].audience...) {
+		// What was signed has an algorithm, and its missing aud is nobody's word.
+		if t.HasAudience(is.audience...) || is.missingAudience && len(t.Audience) == 0 && t.Algorithm == "" {
 			return nil
 		}
 	}
@@ -181,14 +244,24 @@ func (s *authenticate) accepts(t *verify.Token) error {
 func (s *authenticate) explain(f *facts) (needed, had string) {
 	var parts []string
 	for _, i := range s.issuers {
-		parts = append(parts, i.name+" ("+i.url+") for "+strings.Join(i.audience, " or "))
-	}
-	needed = "a token of " + strings.Join(parts, ", or of ")
-	if t := f.token; t != nil {
-		had = "a token of " + t.Issuer + " for " + strings.Join(t.Audience, ", ")
-		if f.exact {
-			had = "a caller as described"
+		part := "a token of " + i.name + " (" + i.url + ") for " + strings.Join(i.audience, " or ")
+		if i.introspect != nil {
+			part += ", which the issuer is asked about"
 		}
+		parts = append(parts, part)
+	}
+	if s.keys != nil {
+		parts = append(parts, "an API key")
+	}
+	needed = strings.Join(parts, ", or ")
+	switch t := f.token; {
+	case t == nil:
+	case f.exact:
+		had = "a caller as described"
+	case t.Issuer == APIKeyIssuer:
+		had = "API key " + t.ID + " of app " + t.ClientID
+	default:
+		had = "a token of " + t.Issuer + " for " + strings.Join(t.Audience, ", ")
 	}
 	return needed, had
 }
@@ -202,6 +275,9 @@ func (s revoked) Do(ex *Exchange) error {
 		return errRevocations
 	}
 	if ex.memo != nil && s.set.names(ex.memo, ex.token) {
+		if ex.token.Issuer == APIKeyIssuer {
+			return errKeyDisabled
+		}
 		return errRevoked
 	}
 	return nil

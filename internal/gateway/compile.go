@@ -124,9 +124,11 @@ type api struct {
 	name    string
 	backend Backend
 	issuers []accepted
-	claims  []claimHeader
-	strip   *headerNames
-	limits  []limitRule
+	// takesKeys says that an API key will do in place of a token.
+	takesKeys bool
+	claims    []claimHeader
+	strip     *headerNames
+	limits    []limitRule
 }
 
 // route is a compiled operation.
@@ -194,7 +196,13 @@ func (c *compiler) unsupported(what, name string) error {
 func (c *compiler) compileIssuers(previous *compiled) error {
 	var list []verify.Issuer
 	for _, s := range c.out.spec.Issuers {
-		if s.Tokens != "" && s.Tokens != "jwt" {
+		if s.Tokens == spec.TokensOpaque {
+			if err := c.compileAsked(s); err != nil {
+				return fmt.Errorf("issuer %s: %w", s.Name, err)
+			}
+			continue
+		}
+		if s.Tokens != "" && s.Tokens != spec.TokensJWT {
 			return c.unsupported("issuers."+s.Name+".tokens", s.Tokens)
 		}
 		v, err := c.g.config.Issuer(s)
@@ -244,6 +252,13 @@ func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 	for _, name := range s.Auth {
 		if public {
 			break
+		}
+		if name == spec.AuthAPIKey {
+			if c.g.config.APIKeys == nil {
+				return c.unsupported("auth", name)
+			}
+			a.takesKeys = true
+			continue
 		}
 		i, ok := c.issuers[name]
 		if !ok {
@@ -336,7 +351,7 @@ func (c *compiler) supported(r *route) error {
 		return fault.New(fault.Invalid, "the route is public, so mfa, max_age, acr and amr would not be enforced: remove one or the other")
 	case s.MFA < 0 || s.MaxAge < 0:
 		return fault.New(fault.Invalid, "mfa and max_age must be positive")
-	case !r.public() && len(r.api.issuers) == 0:
+	case !r.public() && len(r.api.issuers) == 0 && !r.api.takesKeys:
 		return fault.New(fault.Invalid, "the route is not public, but the API accepts no issuer: set auth")
 	}
 	for _, set := range s.Scopes {

@@ -189,6 +189,9 @@ func (h *Hypothetical) caller(c *compiled, now time.Time) *verify.Token {
 		t.Subject = h.Client
 	}
 	t.Issuer = h.Issuer // a name that nobody has is no API's issuer
+	if h.Issuer == spec.AuthAPIKey {
+		t.Issuer = APIKeyIssuer
+	}
 	for _, a := range c.apis {
 		for _, i := range a.issuers {
 			if h.Issuer != "" && i.name == h.Issuer {

@@ -50,6 +50,8 @@ type Config struct {
 	Issuer      NewIssuer
 	Verifier    *verify.Verifier // its cache and clock are used; its issuers come from the snapshot
 	Revocations *Revocations
+	Introspect  NewIntrospector // nil: issuers of opaque tokens are not supported
+	APIKeys     *APIKeys        // nil: API keys are not supported
 	Limiter     *ratelimit.Limiter
 	Context     ContextSigner      // nil: X-Gatehouse-Context is not set
 	Metrics     *telemetry.Metrics // nil: none

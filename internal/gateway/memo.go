@@ -125,7 +125,10 @@ func (ex *Exchange) contextClaims(a *api) ([]byte, error) {
 		"iat": now.Unix(), "exp": now.Add(contextLife).Unix(),
 		"jti":       string(newID(nil)),
 		"tenant":    ex.snap.tenant,
-		"token_iss": t.Issuer, "token_exp": t.Expires,
+		"token_iss": t.Issuer,
+	}
+	if t.Expires != 0 { // an API key may have none
+		c["token_exp"] = t.Expires
 	}
 	set := func(name, value string) {
 		if value != "" && len(value) <= maxClaim {

@@ -25,6 +25,7 @@ const (
 	ReasonTokenTypeNotAccepted   = "token_type_not_accepted"
 	ReasonProofInvalid           = "proof_invalid"
 	ReasonRevoked                = "revoked"
+	ReasonKeyDisabled            = "key_disabled"
 	ReasonStepUpRequired         = "step_up_required"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
@@ -69,6 +70,7 @@ var reasonTable = [...]Reason{
 	{ReasonTokenTypeNotAccepted, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonProofInvalid, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonRevoked, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonKeyDisabled, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonStepUpRequired, http.StatusUnauthorized, fault.Unauthenticated, "insufficient_user_authentication"},
 	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
 	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},

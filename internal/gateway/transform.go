@@ -162,7 +162,7 @@ func (s *transform) strip(ex *Exchange) {
 				continue
 			}
 		case wire.Authorization:
-			if !s.forward {
+			if !s.forward || carriesAPIKey(f.Value) {
 				continue
 			}
 		case wire.XRequestID, wire.Traceparent, wire.Expect:

@@ -103,7 +103,7 @@ func New(cfg Config) (*Client, error) {
 		return nil, fault.New(fault.Invalid, "introspection needs an issuer, a client id, a client secret and a way to call")
 	}
 	if cfg.Now == nil {
-		cfg.Now = time.Now //nolint:forbidigo // the default clock
+		cfg.Now = time.Now
 	}
 	setDefault(&cfg.Timeout, defaultTimeout)
 	setDefault(&cfg.Life, MaxLife)
@@ -183,7 +183,7 @@ func (c *Client) fly(ctx context.Context, key [sha256.Size]byte, raw []byte, f *
 	}()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), c.cfg.Timeout)
 	defer cancel()
-	defer context.AfterFunc(c.life, cancel)()
+	defer context.AfterFunc(c.life, cancel)() //nolint:contextcheck // Close ends the call too
 	e, err := c.call(ctx, key, raw)
 	if err != nil {
 		f.err = err

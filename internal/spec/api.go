@@ -85,7 +85,7 @@ func (a *API) checkAuth(f *findings, path string) {
 		switch {
 		case slices.Contains(a.Auth[:i], name):
 			f.addf(at, "listed twice")
-		case name == AuthAPIKey || name == AuthMTLS:
+		case name == AuthMTLS:
 			f.unbuilt(at, "auth: "+name)
 		}
 	}

@@ -132,7 +132,13 @@ func Algorithms() []string {
 // Values of an issuer's Tokens.
 const (
 	TokensJWT    = "jwt"
-	TokensOpaque = "opaque" // asked about by introspection; not supported yet
+	TokensOpaque = "opaque" // asked about by introspection
+)
+
+// Values of an issuer's MissingAudience.
+const (
+	MissingAudienceRefuse = "refuse"
+	MissingAudienceAccept = "accept"
 )
 
 // Check returns what is wrong with the issuer by itself.
@@ -164,7 +170,7 @@ func (i *Issuer) check(f *findings, path string, r Rules) {
 		}
 		return fmt.Errorf("not an algorithm that tokens may be signed with: known are %s", strings.Join(Algorithms(), ", "))
 	})
-	i.checkTokens(f, path)
+	i.checkTokens(f, path, r)
 }
 
 func (i *Issuer) checkExternal(f *findings, path string, r Rules) {
@@ -180,7 +186,20 @@ func (i *Issuer) checkExternal(f *findings, path string, r Rules) {
 	}
 }
 
-func (i *Issuer) checkTokens(f *findings, path string) {
+// checkIntrospectionURL checks where the issuer is asked: the gateway's secret and
+// every token go there.
+func (i *Issuer) checkIntrospectionURL(r Rules) error {
+	u, err := ParseURL(i.IntrospectionURL)
+	if err != nil {
+		return err
+	}
+	if u.Scheme != "https" && !Loopback(u) && !r.PlainIssuers {
+		return errors.New("an issuer is asked over https: whoever listens gets every token")
+	}
+	return nil
+}
+
+func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
 	switch i.Tokens {
 	case "", TokensJWT:
 		if i.ClientID != "" {
@@ -189,13 +208,24 @@ func (i *Issuer) checkTokens(f *findings, path string) {
 		if i.ClientSecret != "" {
 			f.addf(path+".client_secret", "client_secret has no effect: it is for tokens: opaque")
 		}
+		if i.IntrospectionURL != "" {
+			f.addf(path+".introspection_url", "introspection_url has no effect: it is for tokens: opaque")
+		}
+		if i.MissingAudience != "" {
+			f.addf(path+".missing_audience", "missing_audience has no effect: a jwt without an audience is always refused")
+		}
 	case TokensOpaque:
-		f.unbuilt(path+".tokens", "opaque tokens")
 		if i.ClientID == "" || i.ClientSecret == "" {
 			f.addf(path, "an issuer of opaque tokens has client_id and client_secret: the gateway asks it about every token")
 		}
 		if i.Builtin != "" {
 			f.addf(path+".tokens", "a built-in authorization server says itself what its tokens are: leave tokens out")
+		}
+		if i.IntrospectionURL != "" {
+			f.add(path+".introspection_url", i.checkIntrospectionURL(r))
+		}
+		if i.MissingAudience != "" && i.MissingAudience != MissingAudienceRefuse && i.MissingAudience != MissingAudienceAccept {
+			f.addf(path+".missing_audience", "missing_audience is refuse or accept")
 		}
 	default:
 		f.addf(path+".tokens", "tokens are jwt or opaque")

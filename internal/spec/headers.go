@@ -32,6 +32,7 @@ var reservedHeaders = map[string]string{
 	"cookie":              "it carries credentials",
 	"set-cookie":          "it carries credentials",
 	"dpop":                "it carries credentials",
+	"x-api-key":           "it carries credentials",
 	"host":                "it says what is called",
 	"connection":          "it is about the connection, not the request",
 	"proxy-connection":    "it is about the connection, not the request",

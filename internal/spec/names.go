@@ -35,7 +35,7 @@ var reservedIssuers = []string{Public, AuthAPIKey, AuthMTLS}
 // Words that "auth" knows besides issuer names.
 const (
 	Public     = "public"  // no token is asked for
-	AuthAPIKey = "api_key" // not supported yet
+	AuthAPIKey = "api_key" // an API key will do
 	AuthMTLS   = "mtls"    // not supported yet
 )
 

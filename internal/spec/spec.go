@@ -30,6 +30,11 @@ type Issuer struct {
 	ClientID   string   `json:"client_id,omitempty"`
 	// ClientSecret is a sealed value or a ${env:}/${file:} reference, never plain text.
 	ClientSecret string `json:"client_secret,omitempty"`
+	// IntrospectionURL is where the issuer of opaque tokens is asked; empty = where its metadata says.
+	IntrospectionURL string `json:"introspection_url,omitempty"`
+	// MissingAudience is "refuse" (empty) or "accept": what becomes of an opaque token
+	// whose issuer does not say for whom it is.
+	MissingAudience string `json:"missing_audience,omitempty"`
 }
 
 // API is a set of operations under one host and base path.

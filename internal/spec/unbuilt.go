@@ -7,12 +7,10 @@ import "fmt"
 // when the gateway enforces it, and nowhere else.
 var unbuilt = map[string]bool{
 	"redis":         true,
-	"opaque tokens": true,
 	"geo zones":     true,
 	"openapi":       true,
 	"when":          true,
 	"policies":      true,
-	"auth: api_key": true,
 	"auth: mtls":    true,
 	"balance: hash": true,
 	"plans":         true,

@@ -1,0 +1,51 @@
+package catalog
+
+import (
+	"fmt"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/spec"
+	"gatehouse/internal/tenant"
+)
+
+// Sealer encrypts secrets for one place each. *keys.Sealer is one.
+type Sealer interface {
+	Seal(plain []byte, at keys.Place) (string, error)
+	Open(sealed string, at keys.Place) ([]byte, error)
+	Stale(sealed string) bool
+}
+
+// SecretPlace is where the client secret of an issuer is sealed for: that issuer,
+// at the addresses that the secret is sent to. Whoever changes an address without
+// knowing the secret gets an issuer that does not work, and not the secret.
+func SecretPlace(t tenant.ID, i spec.Issuer) keys.Place {
+	return keys.Place{Tenant: t, Kind: KindIssuer, ID: i.Name + " " + i.URL + " " + i.IntrospectionURL, Field: "client_secret"}
+}
+
+// sealed returns the issuer's client secret as it is kept. What is kept already
+// stays while it is the same secret: sealed anew it would look like another one.
+func (d *Declared) sealed(tx *ledger.Tx, i spec.Issuer) (_ string, err error) {
+	path := spec.PathIssuer(i.Name) + ".client_secret"
+	plain, ok := d.Values[path]
+	if !ok || i.ClientSecret == "" {
+		return i.ClientSecret, nil // nothing, or something that the kind's own check judges
+	}
+	defer fault.Wrap(&err, "seal %s", path)
+	if d.Sealer == nil {
+		return "", fault.New(fault.Internal, "there is nothing to seal it with")
+	}
+	at := SecretPlace(tx.Tenant(), i)
+	old, err := Issuers.Find(tx, nameKey(i.Name))
+	if err != nil && !fault.Is(err, fault.NotFound) {
+		return "", fmt.Errorf("look at what is kept: %w", err)
+	}
+	if kept := old.Value.ClientSecret; err == nil && ledger.Sealed(kept) && !d.Sealer.Stale(kept) {
+		// One that does not open is of another place or key, and is replaced.
+		if was, err := d.Sealer.Open(kept, at); err == nil && keys.Equal(string(was), plain) {
+			return kept, nil
+		}
+	}
+	return d.Sealer.Seal([]byte(plain), at)
+}
