@@ -45,17 +45,18 @@ var rules = []rule{
 	{room: "internal/authserver", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "internal/grant", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "internal/admin", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
+	{room: "internal/okta", never: []string{"internal/store", "internal/gateway", "internal/grant", "internal/authserver", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "client", only: []string{}, reason: "public: it speaks to the product over HTTP alone"},
 }
 
 var edgesAndEngines = []string{
 	"internal/store", "internal/gateway", "internal/upstream", "internal/wire", "internal/authserver",
-	"internal/grant", "internal/admin", "internal/app", "internal/cli", "internal/config",
+	"internal/grant", "internal/admin", "internal/okta", "internal/app", "internal/cli", "internal/config",
 }
 
 var dataPlaneNever = []string{
 	"internal/store", "internal/ledger", "internal/catalog", "internal/directory", "internal/access", "internal/authserver",
-	"internal/grant", "internal/admin", "internal/app", "internal/cli", "internal/audit",
+	"internal/grant", "internal/admin", "internal/okta", "internal/app", "internal/cli", "internal/audit",
 }
 
 // storeImporters may import the store: app composes it, its own suite tests it.

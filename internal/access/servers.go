@@ -7,6 +7,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/tenant"
 )
 
 // The reasons of faults that an edge may want to tell apart.
@@ -344,4 +345,18 @@ func (s *Service) DeleteClaim(ctx context.Context, actor ledger.Actor, server, i
 		}
 		return Claims.Delete(tx, o.ID, 0)
 	})
+}
+
+// ServerView returns the compiled view of a server by id, whatever its status, or
+// fault.NotFound: for looking at its keys.
+func (s *Service) ServerView(ctx context.Context, id string) (*ServerView, error) {
+	t, _ := tenant.From(ctx)
+	view, err := s.views.Get(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	if v, ok := view.servers[id]; ok {
+		return v, nil
+	}
+	return nil, fault.New(fault.NotFound, "there is no authorization server %s", quoted(id))
 }

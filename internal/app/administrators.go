@@ -23,11 +23,8 @@ func newAdministrators(setup string, id func() *identity) *administrators {
 
 // Authenticate implements admin.Authenticator.
 func (a *administrators) Authenticate(ctx context.Context, token string) (admin.Actor, error) {
-	switch {
-	case keys.Equal(token, a.local):
-		return admin.Actor{ID: "local", Name: "local administrator"}, nil
-	case a.setup != "" && keys.Equal(token, a.setup):
-		return admin.Actor{ID: "setup", Name: "setup token"}, nil
+	if actor, ok := a.process(token); ok {
+		return actor, nil
 	}
 	id := a.identity()
 	if id == nil {
@@ -46,4 +43,15 @@ func (a *administrators) Authenticate(ctx context.Context, token string) (admin.
 		err = fault.New(fault.Unauthenticated, "the API token is not valid")
 	}
 	return actor, err
+}
+
+// process returns the actor of a token that belongs to this process and to nobody.
+func (a *administrators) process(token string) (admin.Actor, bool) {
+	switch {
+	case keys.Equal(token, a.local):
+		return admin.Actor{ID: "local", Name: "local administrator"}, true
+	case a.setup != "" && keys.Equal(token, a.setup):
+		return admin.Actor{ID: "setup", Name: "setup token"}, true
+	}
+	return admin.Actor{}, false
 }

@@ -61,6 +61,7 @@ type App struct {
 
 	addresses     Ready
 	identityPages later
+	okta          later
 	admin         later
 	tokens        *administrators
 

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/okta"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -86,6 +87,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 		}
 	}
 	a.identityPages.set(id.handler)
+	a.okta.set(okta.New(a.oktaAPI(id)))
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},

@@ -38,6 +38,8 @@ func writeProblem(w http.ResponseWriter, status int, title, detail string) {
 func (a *App) identityHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/gatehouse/v1/", &a.admin)
+	mux.Handle("/api/v1/", &a.okta)
+	mux.Handle("/.well-known/okta-organization", &a.okta)
 	mux.HandleFunc("GET /.well-known/gatehouse/jwks.json", a.serveContextKeys)
 	mux.HandleFunc("GET /docs/reasons/{reason}", serveReason)
 	mux.HandleFunc("GET /docs/reasons/{$}", serveReasonIndex)

@@ -132,7 +132,11 @@ func (id *identity) join(ctx context.Context, c identityConfig) error {
 		return err
 	}
 	id.revoked.Load(list)
-	return id.access.EnsureTenant(tenant.With(ctx, tenant.Default), ledger.System("setup"))
+	ctx = tenant.With(ctx, tenant.Default)
+	if err := id.people.EnsureTenant(ctx, ledger.System("setup")); err != nil {
+		return err
+	}
+	return id.access.EnsureTenant(ctx, ledger.System("setup"))
 }
 
 func (id *identity) leave() {

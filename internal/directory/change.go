@@ -174,3 +174,20 @@ func (s *Service) ListUsers(ctx context.Context, q UserList) (p ledger.Page[User
 	})
 	return p, err
 }
+
+// FindShortLogin returns the user whose login begins with name and an @, whatever
+// its case; fault.NotFound when there is none or more than one.
+func (s *Service) FindShortLogin(ctx context.Context, name string) (u ledger.Object[User], err error) {
+	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		p, err := Users.List(tx, ledger.Query{By: "login", Prefix: strings.ToLower(name) + "@", Limit: 2})
+		if err != nil {
+			return err
+		}
+		if len(p.Items) != 1 {
+			return fault.New(fault.NotFound, "there is no user %q, or more than one", name)
+		}
+		u = p.Items[0]
+		return nil
+	})
+	return u, err
+}

@@ -110,7 +110,7 @@ func (u *User) enter(to Status, tx *ledger.Tx) error {
 	if !slices.Contains(transitions[u.Status], to) {
 		return fault.New(fault.Conflict, "a user who is %s cannot become %s: possible are %s", u.Status, to, words(transitions[u.Status])).WithReason(ReasonStatus)
 	}
-	if u.Status == Staged || u.Status == Deprovisioned {
+	if (u.Status == Staged || u.Status == Deprovisioned) && (to == Active || to == Provisioned) {
 		u.Activated = tx.Now()
 	}
 	u.Status, u.StatusChanged = to, tx.Now()

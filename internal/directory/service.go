@@ -74,9 +74,8 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 	}
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make user "+n.Profile.Login, func(tx *ledger.Tx) error {
 		u := u
-		u.StatusChanged = tx.Now()
 		if u.Status != Staged {
-			u.Activated = tx.Now()
+			u.StatusChanged, u.Activated = tx.Now(), tx.Now()
 		}
 		if u.Password != "" {
 			u.PasswordChanged = tx.Now()

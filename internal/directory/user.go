@@ -40,7 +40,7 @@ var transitions = map[Status][]Status{
 // User is a person. The id is the uid of their tokens.
 type User struct {
 	Status        Status    `json:"status"`
-	StatusChanged time.Time `json:"statusChanged"`
+	StatusChanged time.Time `json:"statusChanged,omitzero"`
 	Profile       Profile   `json:"profile"`
 	// Password is the argon2id verifier (PHC string); empty when the user has no password.
 	Password        string    `json:"passwordHash,omitempty"` // #nosec G117 -- a verifier, not the password

@@ -14,7 +14,8 @@ const (
 )
 
 // NewID returns a new id: the kind's prefix of 3 characters and 17 random
-// characters of base62, which is 101 bits.
+// characters of base62, which is 101 bits. At least one of the 20 is a digit and
+// one is a letter: clients tell ids from names by that.
 func NewID(prefix string) string {
 	return fillID(prefix, func(b []byte) {
 		_, _ = rand.Read(b) // never fails: crypto/rand ends the process instead
@@ -48,7 +49,10 @@ func fillID(prefix string, source func([]byte)) string {
 	id := make([]byte, 0, idLength)
 	id = append(id, prefix...)
 	var buf [32]byte
-	for len(id) < idLength {
+	for len(id) < idLength || !mixed(id) {
+		if len(id) == idLength {
+			id = id[:len(prefix)]
+		}
 		source(buf[:])
 		for _, b := range buf {
 			// 248 is the last multiple of 62 in a byte: what lies above would favour
@@ -59,6 +63,17 @@ func fillID(prefix string, source func([]byte)) string {
 		}
 	}
 	return string(id)
+}
+
+// mixed reports whether the id has both digits and letters.
+func mixed(id []byte) bool {
+	digits := 0
+	for _, c := range id {
+		if c >= '0' && c <= '9' {
+			digits++
+		}
+	}
+	return digits > 0 && digits < len(id)
 }
 
 // validID reports whether id may name an object: 1 to 64 letters, digits,

@@ -1,0 +1,65 @@
+package app
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/okta"
+	"gatehouse/internal/tenant"
+)
+
+// oktaAPI makes the Okta-compatible management API over an open identity half.
+func (a *App) oktaAPI(id *identity) okta.Config {
+	return okta.Config{
+		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Access: id.access, People: id.people,
+		Keys: signingKeys{id}, Log: audit.NewLog(id.db), Logger: a.log, Now: time.Now,
+	}
+}
+
+// AuthenticateSSWS implements okta.Authenticator.
+func (a *administrators) AuthenticateSSWS(ctx context.Context, token string) (okta.Caller, error) {
+	if actor, ok := a.process(token); ok {
+		return okta.Caller{Name: actor.Name}, nil
+	}
+	id := a.identity()
+	if id == nil {
+		return okta.Caller{}, errStoreDown()
+	}
+	var who okta.Caller
+	err := id.ledger.View(ctx, func(tx *ledger.Tx) error {
+		t, err := access.FindAPIToken(tx, token)
+		who = okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name}
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		err = fault.New(fault.Unauthenticated, "the API token is not valid")
+	}
+	return who, err
+}
+
+// signingKeys shows the rings of the authorization servers. It implements
+// okta.SigningKeys.
+type signingKeys struct{ id *identity }
+
+// SigningKeys implements okta.SigningKeys.
+func (s signingKeys) SigningKeys(ctx context.Context, server *access.ServerView) ([]keys.KeyInfo, []byte, error) {
+	ring, err := s.id.rings.Ring(ctx, tenant.Default, server)
+	if err != nil {
+		return nil, nil, err
+	}
+	signs := func(k keys.KeyInfo) bool { return k.State == keys.Active && string(k.Algorithm) == server.Algorithm }
+	if !slices.ContainsFunc(ring.Keys(), signs) {
+		// A new ring makes its first RSA key in the background: wait for it.
+		if err := ring.Tend(ctx); err != nil {
+			return nil, nil, err
+		}
+	}
+	set, _ := ring.JWKS()
+	return ring.Keys(), set, nil
+}

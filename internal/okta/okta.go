@@ -1,0 +1,135 @@
+// Package okta is the Okta-compatible management API, /api/v1: what Okta's SDKs
+// and Terraform provider call, with Okta's paths, statuses, shapes, paging and
+// error codes. It authenticates the caller, decodes, calls a domain service,
+// encodes; the rules are in the services. It must not know the store, the
+// gateway, or how tokens are made: what it needs of them it declares here, and
+// app passes it.
+package okta
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/tenant"
+)
+
+// Caller is who calls, as an Authenticator found out.
+type Caller struct {
+	User  string // id of the user whose token it is; empty for a token of the process itself
+	Token string // id of the API token; empty for a token of the process itself
+	Name  string // for people
+}
+
+// Authenticator says whose API token it is. It returns an Unauthenticated fault
+// for a token that is unknown, expired or disabled.
+type Authenticator interface {
+	AuthenticateSSWS(ctx context.Context, token string) (Caller, error)
+}
+
+// SigningKeys shows the signing keys of an authorization server.
+type SigningKeys interface {
+	// SigningKeys returns the keys of the server, the oldest first, and its public
+	// key set (RFC 7517).
+	SigningKeys(ctx context.Context, server *access.ServerView) (list []keys.KeyInfo, jwks []byte, err error)
+}
+
+// Config is what New needs. All fields are required but the limit.
+type Config struct {
+	URL           string // of the identity listener, without trailing slash: the "org"
+	Tenant        tenant.ID
+	Authenticator Authenticator
+	Access        *access.Service
+	People        *directory.Service
+	Keys          SigningKeys
+	Log           *audit.Log
+	Logger        *slog.Logger
+	Now           func() time.Time
+	// Limit is how many calls a token may make in a minute; 0 means DefaultLimit.
+	Limit int
+}
+
+// DefaultLimit is how many calls a token may make in a minute.
+const DefaultLimit = 12000
+
+type api struct {
+	Config
+	routes *tree
+	limits *limiter
+}
+
+// New returns the handler of /api/v1 and of /.well-known/okta-organization.
+func New(c Config) http.Handler {
+	if c.Limit <= 0 {
+		c.Limit = DefaultLimit
+	}
+	a := &api{Config: c, routes: newTree(routes()), limits: newLimiter(c.Limit, c.Now)}
+	return a
+}
+
+// call is one request with what is known of it.
+type call struct {
+	*http.Request
+	args  map[string]string // of the path
+	actor Caller
+}
+
+// arg returns a part of the path by its name in the route.
+func (c *call) arg(name string) string { return c.args[name] }
+
+// by returns who history names for a change.
+func (c *call) by() ledger.Actor {
+	if c.actor.User == "" {
+		return ledger.Actor{Type: "system", ID: c.actor.Name, Name: c.actor.Name}
+	}
+	return ledger.Actor{Type: "user", ID: c.actor.User, Name: c.actor.Name}
+}
+
+// ServeHTTP answers one request.
+func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("X-Okta-Request-Id", keys.ID("req"))
+	h.Set("Cache-Control", "no-cache, no-store")
+	route, args, err := a.routes.find(r.Method, r.URL.Path)
+	c := &call{Request: r.WithContext(tenant.With(r.Context(), a.Tenant)), args: args}
+	if err == nil && !route.open {
+		err = a.authenticate(w, c)
+	} else if err != nil && strings.HasPrefix(r.URL.Path, "/api/") {
+		// Who may not call learns nothing of what there is.
+		if e := a.authenticate(w, c); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		a.fail(w, c, err)
+		return
+	}
+	got, err := route.do(a, c)
+	if err != nil {
+		a.fail(w, c, err)
+		return
+	}
+	a.write(w, c, got)
+}
+
+// authenticate finds out who calls, and counts the call.
+func (a *api) authenticate(w http.ResponseWriter, c *call) error {
+	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
+	token = strings.TrimSpace(token)
+	if !strings.EqualFold(scheme, "SSWS") || token == "" || len(token) > 512 {
+		return fault.New(fault.Unauthenticated, "the call needs the header Authorization: SSWS and an API token")
+	}
+	var err error
+	if c.actor, err = a.Authenticator.AuthenticateSSWS(c.Context(), token); err != nil {
+		return err
+	}
+	return a.limits.count(w, c.actor)
+}

@@ -1,0 +1,88 @@
+package okta
+
+import "net/http"
+
+// routes is every operation of this API, by Okta's names.
+func routes() []route {
+	const (
+		get, post, put, del = http.MethodGet, http.MethodPost, http.MethodPut, http.MethodDelete
+
+		as     = "/api/v1/authorizationServers"
+		server = as + "/{authServerId}"
+		policy = server + "/policies/{policyId}"
+		rule   = policy + "/rules/{ruleId}"
+		user   = "/api/v1/users/{id}"
+		group  = "/api/v1/groups/{groupId}"
+	)
+	return []route{
+		{method: get, path: "/.well-known/okta-organization", does: "getWellknownOrgMetadata", open: true, do: (*api).organization},
+
+		{method: get, path: as, does: "listAuthorizationServers", do: (*api).listServers},
+		{method: post, path: as, does: "createAuthorizationServer", do: (*api).createServer},
+		{method: get, path: server, does: "getAuthorizationServer", do: (*api).getServer},
+		{method: put, path: server, does: "replaceAuthorizationServer", do: (*api).replaceServer},
+		{method: del, path: server, does: "deleteAuthorizationServer", do: (*api).deleteServer},
+		{method: post, path: server + "/lifecycle/activate", does: "activateAuthorizationServer", do: (*api).activateServer},
+		{method: post, path: server + "/lifecycle/deactivate", does: "deactivateAuthorizationServer", do: (*api).deactivateServer},
+		{method: get, path: server + "/credentials/keys", does: "listAuthorizationServerKeys", do: (*api).listKeys},
+		{method: get, path: server + "/credentials/keys/{keyId}", does: "getAuthorizationServerKey", do: (*api).getKey},
+		{method: post, path: server + "/credentials/lifecycle/keyRotate", does: "rotateAuthorizationServerKeys", do: (*api).rotateKeys},
+
+		{method: get, path: server + "/scopes", does: "listOAuth2Scopes", do: (*api).listScopes},
+		{method: post, path: server + "/scopes", does: "createOAuth2Scope", do: (*api).createScope},
+		{method: get, path: server + "/scopes/{scopeId}", does: "getOAuth2Scope", do: (*api).getScope},
+		{method: put, path: server + "/scopes/{scopeId}", does: "replaceOAuth2Scope", do: (*api).replaceScope},
+		{method: del, path: server + "/scopes/{scopeId}", does: "deleteOAuth2Scope", do: (*api).deleteScope},
+
+		{method: get, path: server + "/claims", does: "listOAuth2Claims", do: (*api).listClaims},
+		{method: post, path: server + "/claims", does: "createOAuth2Claim", do: (*api).createClaim},
+		{method: get, path: server + "/claims/{claimId}", does: "getOAuth2Claim", do: (*api).getClaim},
+		{method: put, path: server + "/claims/{claimId}", does: "replaceOAuth2Claim", do: (*api).replaceClaim},
+		{method: del, path: server + "/claims/{claimId}", does: "deleteOAuth2Claim", do: (*api).deleteClaim},
+
+		{method: get, path: server + "/policies", does: "listAuthorizationServerPolicies", do: (*api).listPolicies},
+		{method: post, path: server + "/policies", does: "createAuthorizationServerPolicy", do: (*api).createPolicy},
+		{method: get, path: policy, does: "getAuthorizationServerPolicy", do: (*api).getPolicy},
+		{method: put, path: policy, does: "replaceAuthorizationServerPolicy", do: (*api).replacePolicy},
+		{method: del, path: policy, does: "deleteAuthorizationServerPolicy", do: (*api).deletePolicy},
+		{method: post, path: policy + "/lifecycle/activate", does: "activateAuthorizationServerPolicy", do: (*api).activatePolicy},
+		{method: post, path: policy + "/lifecycle/deactivate", does: "deactivateAuthorizationServerPolicy", do: (*api).deactivatePolicy},
+
+		{method: get, path: policy + "/rules", does: "listAuthorizationServerPolicyRules", do: (*api).listRules},
+		{method: post, path: policy + "/rules", does: "createAuthorizationServerPolicyRule", do: (*api).createRule},
+		{method: get, path: rule, does: "getAuthorizationServerPolicyRule", do: (*api).getRule},
+		{method: put, path: rule, does: "replaceAuthorizationServerPolicyRule", do: (*api).replaceRule},
+		{method: del, path: rule, does: "deleteAuthorizationServerPolicyRule", do: (*api).deleteRule},
+		{method: post, path: rule + "/lifecycle/activate", does: "activateAuthorizationServerPolicyRule", do: (*api).activateRule},
+		{method: post, path: rule + "/lifecycle/deactivate", does: "deactivateAuthorizationServerPolicyRule", do: (*api).deactivateRule},
+
+		{method: get, path: "/api/v1/users", does: "listUsers", do: (*api).listUsers},
+		{method: post, path: "/api/v1/users", does: "createUser", do: (*api).createUser},
+		{method: get, path: user, does: "getUser", do: (*api).getUser},
+		{method: post, path: user, does: "updateUser", do: (*api).updateUser},
+		{method: put, path: user, does: "replaceUser", do: (*api).replaceUser},
+		{method: del, path: user, does: "deleteUser", do: (*api).deleteUser},
+		{method: get, path: user + "/groups", does: "listUserGroups", do: (*api).listUserGroups},
+		{method: post, path: user + "/lifecycle/activate", does: "activateUser", do: (*api).activateUser},
+		{method: post, path: user + "/lifecycle/reactivate", does: "reactivateUser", do: (*api).reactivateUser},
+		{method: post, path: user + "/lifecycle/deactivate", does: "deactivateUser", do: (*api).deactivateUser},
+		{method: post, path: user + "/lifecycle/suspend", does: "suspendUser", do: (*api).suspendUser},
+		{method: post, path: user + "/lifecycle/unsuspend", does: "unsuspendUser", do: (*api).unsuspendUser},
+		{method: post, path: user + "/lifecycle/unlock", does: "unlockUser", do: (*api).unlockUser},
+		{method: post, path: user + "/lifecycle/expire_password", does: "expirePassword", do: (*api).expirePassword},
+		{method: post, path: user + "/credentials/change_password", does: "changePassword", do: (*api).changePassword},
+		{method: post, path: user + "/credentials/change_recovery_question", does: "changeRecoveryQuestion", do: (*api).changeQuestion},
+
+		{method: get, path: "/api/v1/meta/types/user", does: "listUserTypes", do: (*api).listUserTypes},
+		{method: get, path: "/api/v1/meta/types/user/{typeId}", does: "getUserType", do: (*api).getUserType},
+
+		{method: get, path: "/api/v1/groups", does: "listGroups", do: (*api).listGroups},
+		{method: post, path: "/api/v1/groups", does: "addGroup", do: (*api).createGroup},
+		{method: get, path: group, does: "getGroup", do: (*api).getGroup},
+		{method: put, path: group, does: "replaceGroup", do: (*api).replaceGroup},
+		{method: del, path: group, does: "deleteGroup", do: (*api).deleteGroup},
+		{method: get, path: group + "/users", does: "listGroupUsers", do: (*api).listGroupUsers},
+		{method: put, path: group + "/users/{userId}", does: "assignUserToGroup", do: (*api).addMember},
+		{method: del, path: group + "/users/{userId}", does: "unassignUserFromGroup", do: (*api).removeMember},
+	}
+}
