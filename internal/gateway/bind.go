@@ -185,7 +185,7 @@ func (c *compiler) headers(a *api) error {
 		switch k := wire.Classify([]byte(low)); {
 		case !wire.ValidFieldName(b) || strings.Contains(n, "_") || len(n) > maxHeaderName:
 			return fault.New(fault.Invalid, "headers.claims: %q is not a header name of letters, digits and hyphens, at most %d long", n, maxHeaderName)
-		case k != wire.Other || reserved(b) || c.g.names.has(b) || low == lowerAPIKey:
+		case k != wire.Other || reserved(b) || c.g.names.has(b):
 			return fault.New(fault.Invalid, "headers.claims: %q has a meaning of its own; choose another name", n)
 		case seen[low] != "":
 			return fault.New(fault.Invalid, "headers.claims: %q and %q are one header", n, seen[low])
@@ -194,9 +194,6 @@ func (c *compiler) headers(a *api) error {
 		a.claims = append(a.claims, claimHeader{header: n, claim: a.spec.Headers.Claims[n]})
 	}
 	a.strip = c.g.names
-	if a.takesKeys {
-		custom = append(custom, HeaderAPIKey)
-	}
 	if len(custom) > 0 {
 		a.strip = newHeaderNames(custom)
 	}

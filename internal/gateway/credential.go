@@ -9,12 +9,6 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// HeaderAPIKey is where an API that takes API keys looks for one. The key may also
-// stand where a token would, for callers that can send nothing else.
-const HeaderAPIKey = "X-API-Key"
-
-const lowerAPIKey = "x-api-key"
-
 // Errors about API keys that say all there is to say, made once.
 var (
 	errNoCredential = Refuse(ReasonNoToken, nil, "the request has neither an API key nor a token")
@@ -32,13 +26,13 @@ func looksLikeAPIKey(text []byte) bool {
 	return len(text) > len(keys.APIKeyPrefix) && text[0] == 'g' && bytes.HasPrefix(text, []byte(keys.APIKeyPrefix))
 }
 
-// keyOf returns the API key that the request presents, nil when it presents none,
-// or an error when it presents more than one credential.
+// keyOf returns the API key that the request presents, in X-API-Key or, for
+// callers that can send nothing else, where a token would stand; nil when it presents
+// none, or an error when it presents more than one credential.
 func keyOf(ex *Exchange) ([]byte, error) {
 	at := -1
 	for i := range ex.req.Fields {
-		f := &ex.req.Fields[i]
-		if f.Kind != wire.Other || len(f.Name) != len(lowerAPIKey) || !wire.EqualFold(f.Name, lowerAPIKey) {
+		if ex.req.Fields[i].Kind != wire.APIKey {
 			continue
 		}
 		if at >= 0 {

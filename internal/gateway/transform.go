@@ -165,6 +165,10 @@ func (s *transform) strip(ex *Exchange) {
 			if !s.forward || carriesAPIKey(f.Value) {
 				continue
 			}
+		case wire.APIKey:
+			if s.api.takesKeys {
+				continue
+			}
 		case wire.XRequestID, wire.Traceparent, wire.Expect:
 			continue
 		case wire.Tracestate:
