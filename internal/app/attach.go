@@ -66,6 +66,9 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	if err := a.node.log.replace(func() ([]cluster.Revocation, error) { return id.revocations(ctx, time.Now()) }); err != nil {
 		return err
 	}
+	if err := a.node.keys.follow(ctx, id.ledger); err != nil {
+		return err
+	}
 	if err := a.node.context.open(ctx); err != nil {
 		return err
 	}
@@ -91,7 +94,8 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
-		Status: a.status, Tenant: tenant.Default, Log: a.log,
+		APIKeys: apiKeyService{id, a.node},
+		Status:  a.status, Tenant: tenant.Default, Log: a.log,
 	}))
 	return nil
 }
@@ -129,10 +133,12 @@ func (a *App) fromDisk(ctx context.Context) error {
 	if !known {
 		return fmt.Errorf("no revocations were kept either: %w", fs.ErrNotExist)
 	}
-	if err := a.node.gateway.LoadFromDisk(ctx); err != nil {
+	if known, err := a.node.keys.recall(); err != nil || !known {
+		a.log.Warn("calls with API keys are answered 503 until the store is back: none were kept on disk", "error", err)
+	}
+	if err := a.node.recall(ctx); err != nil {
 		return err
 	}
-	a.node.member.Running(tenant.Default, a.node.gateway.Revision())
 	if err := a.node.context.open(ctx); err != nil {
 		a.log.Warn("upstreams are not told who calls in X-Gatehouse-Context until the store is back", "error", err)
 	}
@@ -174,6 +180,7 @@ func (a *App) follow() {
 		a.work.Go(a.watch)
 	}
 	a.work.Go(a.followRevisions)
+	a.work.Go(a.countKeyUses)
 	a.work.Go(func() {
 		tick := time.NewTicker(time.Minute)
 		defer tick.Stop()
@@ -245,6 +252,9 @@ func (a *App) followRevisions() {
 		id := a.current()
 		if id == nil {
 			continue
+		}
+		if err := a.node.keys.follow(withTenant(a.ctx), id.ledger); err != nil && a.ctx.Err() == nil {
+			a.log.Error("changes of API keys are not in force; those that were known go on", "error", err)
 		}
 		if err := a.configurations(id).serve(withTenant(a.ctx)); err != nil && a.ctx.Err() == nil {
 			a.log.Error("a new revision is not served; what was running goes on", "error", err)

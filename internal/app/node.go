@@ -30,6 +30,8 @@ type node struct {
 	issuers  *issuers
 	asked    *introspectors
 	apiKeys  *gateway.APIKeys
+	keys     *keyring
+	pools    *pools
 	context  *contextSigner
 	snapshot string // file
 
@@ -72,17 +74,15 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	n.issuers = newIssuers(issuersConfig{Kept: keySets{filepath.Join(c.Data, "keys")}, IdentityURL: c.IdentityURL, Health: c.Health, Metrics: c.Metrics, Log: c.Log, Now: c.Now})
 	n.asked = newIntrospectors(c)
 	n.apiKeys = gateway.NewAPIKeys()
+	n.keys = &keyring{path: filepath.Join(c.Data, "api-keys.jsonl"), set: n.apiKeys}
+	n.pools = newPools(upstream.Config{Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true}, c.Health)
 	n.context = newContextSigner(c)
 	verifier, err := verify.New(verify.Config{Now: c.Now, MaxTokenBytes: c.TokenBytes})
 	if err != nil {
 		return nil, err
 	}
 	conf := gateway.Config{
-		Backend: func(api spec.API, previous gateway.Backend) (gateway.Backend, error) {
-			old, _ := previous.(*upstream.Pool)
-			return upstream.New(upstream.Config{API: api, Previous: old, Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true})
-		},
-		Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
+		Backend: n.pools.backend, Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
 		Introspect: n.asked.introspector, APIKeys: n.apiKeys,
 		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
@@ -100,9 +100,28 @@ func newNode(c nodeConfig) (_ *node, err error) {
 func (n *node) load(ctx context.Context, s spec.Snapshot) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if err := n.gateway.Load(ctx, s); err != nil {
+	return n.swap(n.gateway.Load(ctx, s), s)
+}
+
+// recall is load with the snapshot that an earlier run kept on disk.
+func (n *node) recall(ctx context.Context) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s, err := gateway.ReadSnapshot(n.snapshot)
+	if err != nil {
 		return err
 	}
+	return n.swap(n.gateway.LoadFromDisk(ctx), s)
+}
+
+// swap follows what the gateway did: what the snapshot does not name any more goes.
+func (n *node) swap(err error, s spec.Snapshot) error {
+	if err != nil {
+		n.pools.discard()
+		return err
+	}
+	n.pools.serve()
+	n.issuers.retain(s)
 	n.asked.retain(s)
 	if n.member != nil {
 		n.member.Running(tenant.ID(s.Tenant), s.Revision)
@@ -117,6 +136,7 @@ func (n *node) close() error {
 	err := n.gateway.Close()
 	n.log.close()
 	n.asked.close()
+	n.keys.close()
 	return errors.Join(err, n.issuers.close(), n.context.close())
 }
 

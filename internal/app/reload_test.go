@@ -149,6 +149,9 @@ func TestBrokenFileAtReload(t *testing.T) {
 			if a := p.call(http.MethodGet, "/a/x", ""); a.Status != http.StatusOK {
 				t.Errorf("what was running answers %d", a.Status)
 			}
+			if a := p.request(http.MethodGet, p.Ready().Console+"/readyz?verbose", "", ""); !strings.Contains(a.Body, "[+]upstream a ok") {
+				t.Errorf("the pool is not shown: %s", a.Body)
+			}
 			replace(t, file, good)
 			eventually(t, "the file to be accepted again", func() bool {
 				a := p.request(http.MethodGet, p.Ready().Console+"/readyz?verbose", "", "")

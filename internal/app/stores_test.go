@@ -1,0 +1,132 @@
+package app_test
+
+import (
+	"database/sql"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	_ "modernc.org/sqlite" // the driver, to damage a store on purpose
+
+	"gatehouse/client"
+	"gatehouse/internal/store/storetest/pg"
+)
+
+var postgres pg.Cluster
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	postgres.Stop()
+	os.Exit(code)
+}
+
+// Everything works on PostgreSQL as it does on SQLite, and after a restart on it.
+func TestOnPostgreSQL(t *testing.T) {
+	url := postgres.Database(t)
+	p := start(t, "", withStore(url))
+	token := p.token("vacations:read")
+	if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusOK {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: jti(t, token)}); err != nil {
+		t.Fatal(err)
+	}
+	identity, data := strings.TrimPrefix(p.Ready().Identity, "http://"), p.data
+	p.stop()
+	p = start(t, "", withStore(url), withData(data), withIdentity(identity))
+	if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusUnauthorized {
+		t.Errorf("what was revoked before the restart is answered %d", a.Status)
+	}
+	if a := p.call(http.MethodGet, "/hr/vacations/ana", p.token("vacations:read")); a.Status != http.StatusOK {
+		t.Errorf("after the restart: %d %s", a.Status, a.Body)
+	}
+}
+
+// A store that a newer version has written is not touched; the message says what to do.
+func TestNewerStoreIsRefused(t *testing.T) {
+	p := start(t, "")
+	data := p.data
+	p.stop()
+	db, err := sql.Open("sqlite", filepath.Join(data, "gatehouse.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var table string
+	if err := db.QueryRowContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migration%'").Scan(&table); err != nil {
+		t.Fatal(err)
+	}
+	columns, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" LIMIT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, _ := columns.Columns()
+	if err := columns.Err(); err != nil {
+		t.Fatal(err)
+	}
+	_ = columns.Close()
+	// A row for a version that this binary does not know, the rest copied.
+	set := strings.Join(names[1:], ", ")
+	if _, err := db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO %s (%s, %s) SELECT 9999, %s FROM %s LIMIT 1", table, names[0], set, set, table)); err != nil {
+		t.Fatal(err)
+	}
+	_ = db.Close()
+	_, err = tryStart(t, "", withData(data))
+	if err == nil || !strings.Contains(err.Error(), "newer") || !strings.Contains(err.Error(), "9999") {
+		t.Errorf("the newer store: %v", err)
+	}
+}
+
+// A full disk: traffic goes on, a change is refused as 507 with nothing half-written,
+// and when there is space again changes go on.
+func TestFullDisk(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small file system can be mounted here: %s", out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() }) //nolint:noctx // the test's context has ended
+	p := start(t, "", withData(filepath.Join(dir, "data")))
+	token := p.token("vacations:read")
+	fill := filepath.Join(dir, "fill")
+	f, err := os.Create(fill)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 4096)
+	for {
+		if _, err := f.Write(block); err != nil {
+			break
+		}
+	}
+	_ = f.Close()
+	revision := p.Revision()
+	var full *client.Error
+	for i := range 50 {
+		_, err := p.admin().CreateApp(t.Context(), client.App{Label: fmt.Sprintf("app %d", i)})
+		if e, ok := err.(*client.Error); ok { //nolint:errorlint // returned as it is
+			full = e
+			break
+		}
+	}
+	if full == nil || full.Status != http.StatusInsufficientStorage {
+		t.Errorf("a change on a full disk is answered %v", full)
+	}
+	for range 20 {
+		if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusOK {
+			t.Fatalf("traffic on a full disk: %d %s", a.Status, a.Body)
+		}
+	}
+	if err := os.Remove(fill); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := p.admin().CreateApp(t.Context(), client.App{Label: "after"}); err != nil {
+		t.Errorf("a change when there is space again: %v", err)
+	}
+	_ = revision
+}
