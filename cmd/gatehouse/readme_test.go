@@ -157,3 +157,20 @@ func TestReadmeQuickstart(t *testing.T) {
 		t.Errorf("dev prints\n%s\nthe README shows\n%s", got, strings.Join(all[0].output, "\n"))
 	}
 }
+
+// command runs the binary and returns what it prints and its exit code.
+func command(t *testing.T, bin, dir string, args ...string) (string, int) {
+	t.Helper()
+	c := exec.CommandContext(t.Context(), bin, args...)
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return string(out), 0
+	case errors.As(err, &exit):
+		return string(out), exit.ExitCode()
+	}
+	t.Fatal(err)
+	return "", -1
+}
