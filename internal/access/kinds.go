@@ -63,7 +63,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, Policies, Rules, APITokens}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, Policies, Rules, APITokens, APIKeys}
 }
 
 func ofServer(id string) ledger.Ref {

@@ -70,6 +70,7 @@ type Config struct {
 	Decisions      Decisions
 	Identity       Identity
 	Tokens         Tokens
+	APIKeys        APIKeys
 	Status         func(context.Context) (client.Status, error)
 	Tenant         tenant.ID
 	Log            *slog.Logger

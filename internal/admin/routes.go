@@ -57,6 +57,11 @@ func routes() []route {
 		{"POST", "/keys/{server}/rotate", "sign with the next key from now on", nil, struct{}{}, keysAnswer{}, (*API).rotate},
 		{"GET", "/apps", "the apps that may ask for tokens", nil, nil, appsAnswer{}, (*API).apps},
 		{"POST", "/apps", "register an app; its secret is in this answer alone", nil, client.App{}, client.App{}, (*API).createApp},
+		{"GET", "/api-keys", "API keys, without the keys", []string{"app"}, nil, apiKeysAnswer{}, (*API).apiKeys},
+		{"POST", "/api-keys", "make an API key; it is in this answer alone", nil, client.APIKey{}, client.APIKey{}, (*API).createAPIKey},
+		{"POST", "/api-keys/{id}/rotate", "make a key that may do the same; the old one lives on for the overlap", nil, client.APIKeyRotation{}, client.APIKey{}, (*API).rotateAPIKey},
+		{"POST", "/api-keys/{id}/disable", "refuse the key on every node before this returns, for ever", nil, struct{}{}, client.APIKey{}, (*API).disableAPIKey},
+		{"DELETE", "/api-keys/{id}", "remove a key that is disabled or has expired", nil, nil, nil, (*API).deleteAPIKey},
 		{"POST", "/tokens", "a short-lived token for trying things out", nil, client.TokenRequest{}, client.Token{}, (*API).mint},
 		{"POST", "/revocations", "refuse tokens on every node before this returns", nil, client.Revocation{}, nil, (*API).revoke},
 	}
