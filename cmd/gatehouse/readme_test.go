@@ -134,7 +134,7 @@ func TestReadmeQuickstart(t *testing.T) {
 	there := strings.NewReplacer("http://127.0.0.1:8080", a.Gateway, "http://127.0.0.1:8081", a.Identity, "http://127.0.0.1:8082", a.Console)
 	back := strings.NewReplacer(a.Gateway, "http://127.0.0.1:8080", a.Identity, "http://127.0.0.1:8081", a.Console, "http://127.0.0.1:8082")
 	for _, s := range all[1:] {
-		c := exec.CommandContext(t.Context(), "bash", "-c", there.Replace(s.command)) //nolint:gosec // the project's own README
+		c := exec.CommandContext(t.Context(), "bash", "-c", there.Replace(s.command))
 		c.Dir = dir
 		c.Env = append(os.Environ(), "PATH="+filepath.Dir(bin)+":"+os.Getenv("PATH"))
 		b, err := c.CombinedOutput()

@@ -30,10 +30,12 @@ func openAPI() object {
 			op["requestBody"] = object{"required": true, "content": object{"application/json": object{"schema": schemaOf(reflect.TypeOf(r.In), schemas)}}}
 		}
 		path := "/gatehouse/v1" + r.Path
-		if paths[path] == nil {
-			paths[path] = object{}
+		of, ok := paths[path].(object)
+		if !ok {
+			of = object{}
+			paths[path] = of
 		}
-		paths[path].(object)[strings.ToLower(r.Method)] = op
+		of[strings.ToLower(r.Method)] = op
 	}
 	return object{
 		"openapi": "3.1.0",

@@ -114,7 +114,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err := a.attach(ctx, file); err != nil {
 		return nil, err
 	}
-	if err := a.serve(listeners); err != nil {
+	if err := a.serve(listeners); err != nil { //nolint:contextcheck // a listener serves until it is shut down
 		return nil, err
 	}
 	a.follow()

@@ -77,9 +77,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 			return err
 		}
 	}
-	if file, err = a.latest(file); err != nil {
-		return err
-	}
+	file = a.latest(file)
 	confs := a.configurations(id)
 	if _, err := confs.apply(ctx, fileActor(file), file, applyOptions{Reason: "start"}); err != nil {
 		return err
@@ -102,16 +100,16 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 
 // latest returns the file as it is now, if it is still right: after a long wait
 // for the store it may have changed.
-func (a *App) latest(file *config.File) (*config.File, error) {
+func (a *App) latest(file *config.File) *config.File {
 	if a.config.File == "" {
-		return file, nil
+		return file
 	}
 	now, problems := a.readFile("")
 	if len(problems) > 0 {
 		a.log.Warn("the configuration file is broken now; what was read at the start is used", "error", problems)
-		return file, nil
+		return file
 	}
-	return now, nil
+	return now
 }
 
 func (a *App) configurations(id *identity) *configurations {

@@ -55,8 +55,11 @@ func TestNoVerdictOutlivesItsRequest(t *testing.T) {
 			method, path string
 			status       int
 		}{
-			{"GET", "/a/orders/1", 200}, {"GET", "/a/orders/2", 200}, {"GET", "/a/orders/special", 403},
-			{"POST", "/a/orders/1", 403}, {"GET", "/a/orders/1", 200},
+			{"GET", "/a/orders/1", 200},
+			{"GET", "/a/orders/2", 200},
+			{"GET", "/a/orders/special", 403},
+			{"POST", "/a/orders/1", 403},
+			{"GET", "/a/orders/1", 200},
 		} {
 			if a := p.call(c.method, c.path, token); a.Status != c.status {
 				t.Errorf("%s %s: %d, want %d", c.method, c.path, a.Status, c.status)
@@ -119,15 +122,16 @@ func TestStrippedPathIsTheMatchedPath(t *testing.T) {
 	}
 }
 
-// Attack gateway 53, 57: conditions over headers and external deciders are not
-// built, and a configuration that relies on them is refused, not ignored.
+// Attack gateway 57: external deciders are not built, and a configuration that
+// relies on them is refused, not ignored; so are conditions, zones and policies that
+// could not be enforced as they are written.
 func TestWhatIsNotEnforcedIsRefused(t *testing.T) {
 	base := fmt.Sprintf(twoScopes, "http://127.0.0.1:9")
 	for name, extra := range map[string]string{
-		"a condition":         "      PUT /x: { scopes: [a], when: 'context.headers.role == \"user\"' }\n",
-		"a zone":              "      PUT /x: { scopes: [a], zones: [office] }\n",
+		"a wrong condition":   "      PUT /x: { scopes: [a], when: 'context.headers.role == \"user\"' }\n",
+		"an unknown zone":     "      PUT /x: { scopes: [a], zones: [office] }\n",
 		"an external decider": "    authorize: http://127.0.0.1:9/decide\n",
-		"policies":            "policies:\n  p: permit (principal, action, resource);\n",
+		"a policy to permit":  "policies:\n  p: permit (principal, action, resource);\n",
 		"client certificates": "  x: { upstream: http://127.0.0.1:9, auth: mtls, routes: { GET /: a } }\n",
 	} {
 		if _, err := tryStart(t, write(t, base+extra)); err == nil {

@@ -107,6 +107,20 @@ func TestDemoStepUp(t *testing.T) {
 	if a := p.call(http.MethodPut, "/hr/direct-deposit/ana@example.com", mint(ana)); a.Status != http.StatusOK {
 		t.Errorf("with one: %d %s", a.Status, a.Body)
 	}
+	// But nobody else's record.
+	a = p.call(http.MethodPut, "/hr/direct-deposit/ben@example.com", mint(ana))
+	if a.Status != http.StatusForbidden || a.json(t)["reason"] != "condition_failed" {
+		t.Errorf("another's record: %d %s", a.Status, a.Body)
+	}
+	d, err := p.admin().Decision(t.Context(), a.Header.Get("X-Request-Id"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range d.Steps {
+		if s.Name == "policy" && (!strings.Contains(s.Had, `principal.login = "ana@example.com"`) || !strings.HasPrefix(s.Source, "demo.yaml:")) {
+			t.Errorf("explained as %+v", s)
+		}
+	}
 	if _, err := p.admin().Mint(t.Context(), client.TokenRequest{MFA: true, Scopes: []string{"payroll:write"}}); err == nil {
 		t.Error("an app has used a second factor")
 	}

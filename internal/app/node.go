@@ -137,7 +137,8 @@ func (n *node) close() error {
 	n.log.close()
 	n.asked.close()
 	n.keys.close()
-	return errors.Join(err, n.issuers.close(), n.context.close())
+	n.issuers.close()
+	return errors.Join(err, n.context.close())
 }
 
 // issuersConfig is what newIssuers needs.
@@ -261,10 +262,9 @@ func (i *issuers) retain(s spec.Snapshot) {
 	}
 }
 
-func (i *issuers) close() error {
+func (i *issuers) close() {
 	i.retain(spec.Snapshot{})
 	i.client.Close()
-	return nil
 }
 
 // contextRing is the name of the ring that signs X-Gatehouse-Context. No

@@ -61,8 +61,6 @@ func withEnv(env map[string]string) startOption {
 	}
 }
 
-func asRun(c *app.Config) { c.Dev = false }
-
 // start runs the program in dev with the file ("" = the demo) until the test ends.
 func start(t *testing.T, file string, opts ...startOption) *program {
 	t.Helper()

@@ -184,7 +184,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 				answers <- err
 				return
 			}
-			res, err := http.DefaultTransport.RoundTrip(req)
+			res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
 			if err == nil {
 				_, err = io.Copy(io.Discard, res.Body)
 				_ = res.Body.Close()

@@ -166,7 +166,7 @@ func (l *revocationLog) closeFile() {
 }
 
 // revocationKinds are the words of the bus in those of the data plane.
-var revocationKinds = map[cluster.Kind]gateway.RevocationKind{ //nolint:gochecknoglobals // a constant table
+var revocationKinds = map[cluster.Kind]gateway.RevocationKind{
 	cluster.TokenID:   gateway.RevokedTokenID,
 	cluster.TokenHash: gateway.RevokedTokenHash,
 	cluster.Session:   gateway.RevokedSession,

@@ -2,6 +2,7 @@ package app_test
 
 import (
 	"database/sql"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -19,9 +20,10 @@ import (
 var postgres pg.Cluster
 
 func TestMain(m *testing.M) {
-	code := m.Run()
-	postgres.Stop()
-	os.Exit(code)
+	m.Run() // its result is the exit code of the process
+	if err := postgres.Stop(); err != nil {
+		panic(err)
+	}
 }
 
 // Everything works on PostgreSQL as it does on SQLite, and after a restart on it.
@@ -59,15 +61,7 @@ func TestNewerStoreIsRefused(t *testing.T) {
 	if err := db.QueryRowContext(t.Context(), "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE '%migration%'").Scan(&table); err != nil {
 		t.Fatal(err)
 	}
-	columns, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" LIMIT 1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	names, _ := columns.Columns()
-	if err := columns.Err(); err != nil {
-		t.Fatal(err)
-	}
-	_ = columns.Close()
+	names := columnsOf(t, db, table)
 	// A row for a version that this binary does not know, the rest copied.
 	set := strings.Join(names[1:], ", ")
 	if _, err := db.ExecContext(t.Context(), fmt.Sprintf("INSERT INTO %s (%s, %s) SELECT 9999, %s FROM %s LIMIT 1", table, names[0], set, set, table)); err != nil {
@@ -80,6 +74,20 @@ func TestNewerStoreIsRefused(t *testing.T) {
 	}
 }
 
+func columnsOf(t *testing.T, db *sql.DB, table string) []string {
+	t.Helper()
+	rows, err := db.QueryContext(t.Context(), "SELECT * FROM "+table+" LIMIT 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer rows.Close()
+	names, err := rows.Columns()
+	if err := errors.Join(err, rows.Err()); err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
 // A full disk: traffic goes on, a change is refused as 507 with nothing half-written,
 // and when there is space again changes go on.
 func TestFullDisk(t *testing.T) {
@@ -90,7 +98,7 @@ func TestFullDisk(t *testing.T) {
 	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir).CombinedOutput(); err != nil {
 		t.Skipf("no small file system can be mounted here: %s", out)
 	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() }) //nolint:noctx // the test's context has ended
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
 	p := start(t, "", withData(filepath.Join(dir, "data")))
 	token := p.token("vacations:read")
 	fill := filepath.Join(dir, "fill")
@@ -105,7 +113,6 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 	_ = f.Close()
-	revision := p.Revision()
 	var full *client.Error
 	for i := range 50 {
 		_, err := p.admin().CreateApp(t.Context(), client.App{Label: fmt.Sprintf("app %d", i)})
@@ -128,5 +135,4 @@ func TestFullDisk(t *testing.T) {
 	if _, err := p.admin().CreateApp(t.Context(), client.App{Label: "after"}); err != nil {
 		t.Errorf("a change when there is space again: %v", err)
 	}
-	_ = revision
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -71,6 +72,9 @@ func newAPIKeyCreate(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if k.App == "" {
+				return exit{exitUsage, errors.New("say whose key it is with --app: \"gatehouse apps\" lists them")}
+			}
 			k.Name, k.Scopes, k.APIs = args[0], split(scopes), split(apis)
 			if life > 0 {
 				k.Expires = time.Now().Add(life)
@@ -87,7 +91,6 @@ func newAPIKeyCreate(s *session) *cobra.Command {
 	f.StringSliceVar(&scopes, "scope", nil, "that may do this")
 	f.StringSliceVar(&apis, "api", nil, "for these APIs only, by name (default: all that take keys)")
 	f.DurationVar(&life, "expires", 0, "good for this long, such as 2160h (default: for ever)")
-	_ = c.MarkFlagRequired("app")
 	return c
 }
 

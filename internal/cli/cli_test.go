@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/client"
 	"gatehouse/internal/app"
 	"gatehouse/internal/settings"
 )
@@ -203,6 +204,47 @@ func TestSchemaVersionCompletion(t *testing.T) {
 		if r := run(t, nil, "completion", shell); r.code != exitOK || len(r.out) < 1000 {
 			t.Errorf("completion %s: %d, %d bytes", shell, r.code, len(r.out))
 		}
+	}
+}
+
+func TestAPIKeys(t *testing.T) {
+	_, env := server(t, write(t, fmt.Sprintf(shop, "http://127.0.0.1:9")))
+	var next, key client.APIKey
+	decode := func(r result, v any) {
+		t.Helper()
+		if err := json.Unmarshal([]byte(r.out), v); r.code != exitOK || err != nil {
+			t.Fatalf("%+v: %v", r, err)
+		}
+	}
+	var made struct {
+		ID string `json:"id"`
+	}
+	decode(run(t, env, "apps", "create", "Export", "-o", "json"), &made)
+	decode(run(t, env, "apikeys", "create", "nightly", "--app", made.ID, "--scope", "items:read", "--expires", "24h", "-o", "json"), &key)
+	if !strings.HasPrefix(key.Key, "gk_live_") || key.Expires.IsZero() || key.App != made.ID {
+		t.Errorf("%+v", key)
+	}
+	if r := run(t, env, "apikeys", "list"); r.code != exitOK || !strings.Contains(r.out, key.ID) || !strings.Contains(r.out, "active") || strings.Contains(r.out, key.Key) {
+		t.Errorf("list: %+v", r)
+	}
+	decode(run(t, env, "apikeys", "rotate", key.ID, "--overlap", "1h", "-o", "json"), &next)
+	if next.Replaces != key.ID {
+		t.Errorf("rotate: %+v", next)
+	}
+	if r := run(t, env, "apikeys", "delete", key.ID); r.code == exitOK {
+		t.Error("a key that is in use was deleted")
+	}
+	if r := run(t, env, "apikeys", "disable", key.ID); r.code != exitOK || !strings.Contains(r.out, "is disabled") {
+		t.Errorf("disable: %+v", r)
+	}
+	if r := run(t, env, "apikeys", "delete", key.ID); r.code != exitOK {
+		t.Errorf("delete: %+v", r)
+	}
+	if r := run(t, env, "apikeys", "list", "--app", made.ID); strings.Contains(r.out, key.ID+" ") || !strings.Contains(r.out, next.ID) {
+		t.Errorf("list: %+v", r)
+	}
+	if r := run(t, env, "apikeys", "create", "nameless"); r.code != exitUsage {
+		t.Errorf("without --app: %+v", r)
 	}
 }
 

@@ -151,7 +151,7 @@ func newInit(s *session) *cobra.Command {
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			path := fileArg(args)
-			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // the path is the caller's own choice
+			f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 			if errors.Is(err, os.ErrExist) {
 				return fmt.Errorf("%s exists already; remove it, or name another file", path)
 			}
@@ -197,7 +197,7 @@ func (s *session) bundle(path string) (client.Configuration, error) {
 			return v, ok
 		},
 		ReadFile: func(name string) ([]byte, error) {
-			b, err := os.ReadFile(name) //nolint:gosec // named by the caller's own file
+			b, err := os.ReadFile(name)
 			if err == nil {
 				values["file:"+name] = string(b)
 			}
@@ -209,7 +209,7 @@ func (s *session) bundle(path string) (client.Configuration, error) {
 	}
 	conf := client.Configuration{Values: values}
 	for _, name := range f.Files {
-		b, err := os.ReadFile(name) //nolint:gosec // named by the caller
+		b, err := os.ReadFile(name)
 		if err != nil {
 			return conf, err
 		}

@@ -36,7 +36,7 @@ func (s *session) folders() []string {
 func (s *session) local() (*local, error) {
 	for _, dir := range s.folders() {
 		path := filepath.Join(dir, "local.json")
-		b, err := os.ReadFile(path) //nolint:gosec // the data folder is the caller's own choice
+		b, err := os.ReadFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
