@@ -54,6 +54,7 @@ type App struct {
 	AuthMethod string      `json:"tokenEndpointAuthMethod"`
 	Secrets    []AppSecret `json:"secrets,omitempty"`
 	Keys       []AppKey    `json:"keys,omitempty"` // public keys for AuthPrivateKey
+	OIDC       OIDC        `json:"oidc,omitzero"`  // for apps that people sign in to
 }
 
 // AppSecret is one secret of an app, without the secret.
@@ -89,6 +90,7 @@ func (a App) fill() App {
 		a.GrantTypes = []string{GrantClientCredentials}
 	}
 	a.GrantTypes = sorted(a.GrantTypes)
+	a.OIDC = a.OIDC.fill()
 	return a
 }
 
@@ -116,6 +118,7 @@ func checkApp(a App) error {
 		c.that(usableKey(k), "keys", "key "+quoted(k.ID)+" must be a public RSA (2048 bits or more), EC or Ed25519 JWK with the same kid and without private members")
 		seen[k.ID] = true
 	}
+	checkOIDC(&c, &a)
 	return c.err("app %s is not valid", quoted(a.Label))
 }
 

@@ -25,6 +25,9 @@ var (
 		Index: func(a App) []ledger.Key {
 			return []ledger.Key{ledger.By("label", a.Label), ledger.By("status", string(a.Status), a.Label)}
 		},
+		Refs: func(a App) []ledger.Ref {
+			return []ledger.Ref{{Field: "oidc.signOnPolicy", Kind: "sign_on_policy", ID: a.OIDC.SignOnPolicy}}
+		},
 		Check: checkApp,
 	})
 	// Policies are unique by name and by priority within their server and go with it.
@@ -63,7 +66,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, Policies, Rules, APITokens, APIKeys}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, Policies, Rules, APITokens, APIKeys}
 }
 
 func ofServer(id string) ledger.Ref {

@@ -67,6 +67,9 @@ func (s *Service) record(ctx context.Context, actor ledger.Actor, eventType, mes
 func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err error) {
 	defer fault.Wrap(&err, "make the tenant's authorization servers")
 	return s.update(ctx, actor, "what every tenant has", func(tx *ledger.Tx) error {
+		if err := ensureSignOnPolicy(tx); err != nil {
+			return err
+		}
 		id, made, err := ensureServer(tx, Server{
 			Name: DefaultServer, Default: true, Audiences: []string{DefaultAudience},
 			Description: "Issues tokens for your APIs.",

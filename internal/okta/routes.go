@@ -13,6 +13,10 @@ func routes() []route {
 		rule   = policy + "/rules/{ruleId}"
 		user   = "/api/v1/users/{id}"
 		group  = "/api/v1/groups/{groupId}"
+		app    = "/api/v1/apps/{appId}"
+		zone   = "/api/v1/zones/{zoneId}"
+		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
+		secret = app + "/credentials/secrets/{secretId}"
 	)
 	return []route{
 		{method: get, path: "/.well-known/okta-organization", does: "getWellknownOrgMetadata", open: true, do: (*api).organization},
@@ -84,5 +88,52 @@ func routes() []route {
 		{method: get, path: group + "/users", does: "listGroupUsers", do: (*api).listGroupUsers},
 		{method: put, path: group + "/users/{userId}", does: "assignUserToGroup", do: (*api).addMember},
 		{method: del, path: group + "/users/{userId}", does: "unassignUserFromGroup", do: (*api).removeMember},
+
+		{method: get, path: "/api/v1/apps", does: "listApplications", do: (*api).listApps},
+		{method: post, path: "/api/v1/apps", does: "createApplication", do: (*api).createApp},
+		{method: get, path: app, does: "getApplication", do: (*api).getApp},
+		{method: put, path: app, does: "replaceApplication", do: (*api).replaceApp},
+		{method: del, path: app, does: "deleteApplication", do: (*api).deleteApp},
+		{method: post, path: app + "/lifecycle/activate", does: "activateApplication", do: (*api).activateApp},
+		{method: post, path: app + "/lifecycle/deactivate", does: "deactivateApplication", do: (*api).deactivateApp},
+		{method: put, path: app + "/policies/{policyId}", does: "assignApplicationPolicy", do: (*api).assignPolicy},
+		{method: get, path: app + "/credentials/secrets", does: "listOAuth2ClientSecrets", do: (*api).listSecrets},
+		{method: post, path: app + "/credentials/secrets", does: "createOAuth2ClientSecret", do: (*api).createSecret},
+		{method: get, path: secret, does: "getOAuth2ClientSecret", do: (*api).getSecret},
+		{method: del, path: secret, does: "deleteOAuth2ClientSecret", do: (*api).deleteSecret},
+		{method: post, path: secret + "/lifecycle/activate", does: "activateOAuth2ClientSecret", do: (*api).activateSecret},
+		{method: post, path: secret + "/lifecycle/deactivate", does: "deactivateOAuth2ClientSecret", do: (*api).deactivateSecret},
+		{method: get, path: app + "/users", does: "listApplicationUsers", do: (*api).listAppUsers},
+		{method: post, path: app + "/users", does: "assignUserToApplication", do: (*api).assignUser},
+		{method: get, path: app + "/users/{userId}", does: "getApplicationUser", do: (*api).getAppUser},
+		{method: post, path: app + "/users/{userId}", does: "updateApplicationUser", do: (*api).assignUser},
+		{method: del, path: app + "/users/{userId}", does: "unassignUserFromApplication", do: (*api).unassignUser},
+		{method: get, path: app + "/groups", does: "listApplicationGroupAssignments", do: (*api).listAppGroups},
+		{method: get, path: app + "/groups/{groupId}", does: "getApplicationGroupAssignment", do: (*api).getAppGroup},
+		{method: put, path: app + "/groups/{groupId}", does: "assignGroupToApplication", do: (*api).assignGroup},
+		{method: del, path: app + "/groups/{groupId}", does: "unassignApplicationFromGroup", do: (*api).unassignGroup},
+		{method: get, path: "/api/v1/internal/apps/{appId}/settings/oauth/idToken", does: "(undocumented) get the groups claim", do: (*api).getGroupsClaim},
+		{method: post, path: "/api/v1/internal/apps/{appId}/settings/oauth/idToken", does: "(undocumented) set the groups claim", do: (*api).setGroupsClaim},
+
+		{method: get, path: "/api/v1/policies", does: "listPolicies", do: (*api).listSignOnPolicies},
+		{method: get, path: "/api/v1/policies/{policyId}", does: "getPolicy", do: (*api).getSignOnPolicy},
+		{method: get, path: "/api/v1/policies/{policyId}/rules", does: "listPolicyRules", do: (*api).listSignOnRules},
+		{method: get, path: "/api/v1/policies/{policyId}/mappings", does: "listPolicyMappings", do: (*api).listMappings},
+
+		{method: get, path: "/api/v1/zones", does: "listNetworkZones", do: (*api).listZones},
+		{method: post, path: "/api/v1/zones", does: "createNetworkZone", do: (*api).createZone},
+		{method: get, path: zone, does: "getNetworkZone", do: (*api).getZone},
+		{method: put, path: zone, does: "replaceNetworkZone", do: (*api).replaceZone},
+		{method: del, path: zone, does: "deleteNetworkZone", do: (*api).deleteZone},
+		{method: post, path: zone + "/lifecycle/activate", does: "activateNetworkZone", do: (*api).activateZone},
+		{method: post, path: zone + "/lifecycle/deactivate", does: "deactivateNetworkZone", do: (*api).deactivateZone},
+
+		{method: get, path: "/api/v1/trustedOrigins", does: "listTrustedOrigins", do: (*api).listOrigins},
+		{method: post, path: "/api/v1/trustedOrigins", does: "createTrustedOrigin", do: (*api).createOrigin},
+		{method: get, path: origin, does: "getTrustedOrigin", do: (*api).getOrigin},
+		{method: put, path: origin, does: "replaceTrustedOrigin", do: (*api).replaceOrigin},
+		{method: del, path: origin, does: "deleteTrustedOrigin", do: (*api).deleteOrigin},
+		{method: post, path: origin + "/lifecycle/activate", does: "activateTrustedOrigin", do: (*api).activateOrigin},
+		{method: post, path: origin + "/lifecycle/deactivate", does: "deactivateTrustedOrigin", do: (*api).deactivateOrigin},
 	}
 }

@@ -1,0 +1,339 @@
+package okta
+
+import (
+	"encoding/json"
+	"strings"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+)
+
+// The one kind of app that there is.
+const (
+	appName  = "oidc_client"
+	appMode  = "OPENID_CONNECT"
+	userName = "${source.login}"
+)
+
+// appBody is an OIDC app as it is sent.
+type appBody struct {
+	Name        string `json:"name"`
+	Label       string `json:"label"`
+	SignOnMode  string `json:"signOnMode"`
+	Credentials struct {
+		Client struct {
+			ID     string `json:"client_id"`
+			Secret string `json:"client_secret"`
+			Method string `json:"token_endpoint_auth_method"`
+			PKCE   *bool  `json:"pkce_required"`
+		} `json:"oauthClient"`
+	} `json:"credentials"`
+	Settings struct {
+		Implicit bool           `json:"implicitAssignment"`
+		Notes    map[string]any `json:"notes"`
+		Client   clientSettings `json:"oauthClient"`
+	} `json:"settings"`
+	Accessibility map[string]any `json:"accessibility"`
+	Visibility    map[string]any `json:"visibility"`
+	Profile       map[string]any `json:"profile"`
+}
+
+type clientSettings struct {
+	ApplicationType string   `json:"application_type"`
+	GrantTypes      []string `json:"grant_types"`
+	RedirectURIs    []string `json:"redirect_uris"`
+	PostLogoutURIs  []string `json:"post_logout_redirect_uris"`
+	ResponseTypes   []string `json:"response_types"`
+	Wildcard        string   `json:"wildcard_redirect"`
+	Consent         string   `json:"consent_method"`
+	IssuerMode      string   `json:"issuer_mode"`
+	ClientURI       string   `json:"client_uri"`
+	LogoURI         string   `json:"logo_uri"`
+	PolicyURI       string   `json:"policy_uri"`
+	TermsURI        string   `json:"tos_uri"`
+	InitiateURI     string   `json:"initiate_login_uri"`
+	DPoP            bool     `json:"dpop_bound_access_tokens"`
+	SLO             bool     `json:"participate_slo"`
+	LogoutURI       string   `json:"frontchannel_logout_uri"`
+	LogoutSession   bool     `json:"frontchannel_logout_session_required"`
+	JWKSURI         string   `json:"jwks_uri"`
+	JWKS            *struct {
+		Keys []json.RawMessage `json:"keys"`
+	} `json:"jwks"`
+	Network *struct {
+		Connection string `json:"connection"`
+	} `json:"network"`
+	Refresh *struct {
+		Rotation string `json:"rotation_type"`
+		Leeway   int    `json:"leeway"`
+	} `json:"refresh_token"`
+	Idp *struct {
+		Mode string `json:"mode"`
+	} `json:"idp_initiated_login"`
+}
+
+// check refuses what cannot be done, so that nothing is left out silently.
+func (b *appBody) check(id string) error {
+	switch c := &b.Settings.Client; {
+	case b.SignOnMode != appMode || (b.Name != "" && b.Name != appName):
+		return unsupported("signOnMode", "must be OPENID_CONNECT and the name oidc_client: other apps are not available")
+	case b.Credentials.Client.ID != "" && b.Credentials.Client.ID != id:
+		return unsupported("credentials.oauthClient.client_id", "cannot be chosen: it is the id of the app")
+	case c.JWKSURI != "":
+		return unsupported("settings.oauthClient.jwks_uri", "is not available: send jwks")
+	case c.Network != nil && c.Network.Connection != "ANYWHERE":
+		return unsupported("settings.oauthClient.network", "must be ANYWHERE")
+	case c.Idp != nil && c.Idp.Mode != "" && c.Idp.Mode != "DISABLED":
+		return unsupported("settings.oauthClient.idp_initiated_login.mode", "must be DISABLED")
+	}
+	return nil
+}
+
+func (b *appBody) keys() []json.RawMessage {
+	if b.Settings.Client.JWKS == nil {
+		return nil
+	}
+	return orEmpty(b.Settings.Client.JWKS.Keys)
+}
+
+// onto lays what was sent over an app. What Okta's clients do not know of it
+// stays.
+func (b *appBody) onto(x *access.App) error {
+	c, o := &b.Settings.Client, &x.OIDC
+	x.Label = b.Label
+	if b.Credentials.Client.Method != "" {
+		x.AuthMethod = b.Credentials.Client.Method
+	}
+	x.GrantTypes = c.GrantTypes
+	o.ApplicationType, o.RedirectURIs, o.PostLogoutURIs, o.ResponseTypes = c.ApplicationType, c.RedirectURIs, c.PostLogoutURIs, c.ResponseTypes
+	if o.ApplicationType == "" {
+		o.ApplicationType = access.AppWeb
+	}
+	o.Wildcard, o.ConsentMethod, o.IssuerMode, o.DPoPBound = c.Wildcard, c.Consent, c.IssuerMode, c.DPoP
+	o.ClientURI, o.LogoURI, o.PolicyURI, o.TermsURI, o.InitiateLoginURI = c.ClientURI, c.LogoURI, c.PolicyURI, c.TermsURI, c.InitiateURI
+	o.ParticipateSLO, o.LogoutURI, o.LogoutSession = c.SLO, c.LogoutURI, c.LogoutSession
+	o.ImplicitAssignment = b.Settings.Implicit
+	o.PKCERequired = x.AuthMethod == access.AuthNone
+	if b.Credentials.Client.PKCE != nil {
+		o.PKCERequired = *b.Credentials.Client.PKCE
+	}
+	o.Rotation, o.LeewaySeconds = "", 0
+	if c.Refresh != nil {
+		o.Rotation, o.LeewaySeconds = c.Refresh.Rotation, c.Refresh.Leeway
+	}
+	o.Display = map[string]any{}
+	for name, v := range map[string]map[string]any{
+		"accessibility": b.Accessibility, "visibility": b.Visibility, "notes": b.Settings.Notes, "profile": b.Profile,
+	} {
+		if v != nil {
+			o.Display[name] = v
+		}
+	}
+	return nil
+}
+
+func (a *api) createApp(c *call) (answer, error) {
+	var b appBody
+	if err := c.read(&b); err != nil {
+		return answer{}, err
+	}
+	if err := b.check(""); err != nil {
+		return answer{}, err
+	}
+	var x access.App
+	if err := b.onto(&x); err != nil {
+		return answer{}, err
+	}
+	if c.FormValue("activate") == "false" {
+		x.Status = access.Inactive
+	}
+	var err error
+	if x.OIDC.SignOnPolicy, err = a.defaultSignOn(c); err != nil {
+		return answer{}, err
+	}
+	o, secret, err := a.Access.AddApp(c.Context(), c.by(), x, b.Credentials.Client.Secret, b.keys())
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.app(o, secret))
+}
+
+func (a *api) getApp(c *call) (answer, error) {
+	o, err := a.Access.App(c.Context(), c.arg("appId"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.app(o, ""))
+}
+
+func (a *api) replaceApp(c *call) (answer, error) {
+	var b appBody
+	if err := c.read(&b); err != nil {
+		return answer{}, err
+	}
+	if err := b.check(c.arg("appId")); err != nil {
+		return answer{}, err
+	}
+	if b.Credentials.Client.Secret != "" {
+		return answer{}, unsupported("credentials.oauthClient.client_secret", "cannot be replaced here: add a secret under credentials/secrets")
+	}
+	o, secret, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), b.keys(), b.onto)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.app(o, secret))
+}
+
+func (a *api) deleteApp(c *call) (answer, error) {
+	if err := a.Access.DeleteApp(c.Context(), c.by(), c.arg("appId")); err != nil {
+		return answer{}, inUse(err)
+	}
+	return nothing()
+}
+
+func (a *api) activateApp(c *call) (answer, error) {
+	if err := a.Access.ActivateApp(c.Context(), c.by(), c.arg("appId")); err != nil {
+		return answer{}, err
+	}
+	return ok(object{})
+}
+
+func (a *api) deactivateApp(c *call) (answer, error) {
+	if err := a.Access.DeactivateApp(c.Context(), c.by(), c.arg("appId")); err != nil {
+		return answer{}, err
+	}
+	return ok(object{})
+}
+
+// listApps answers q (the beginning of a label) and a filter of status, name and
+// label.
+func (a *api) listApps(c *call) (answer, error) {
+	limit, err := c.limit(20, 200)
+	if err != nil {
+		return answer{}, err
+	}
+	f, err := parseFilter(c.FormValue("filter"))
+	if err != nil {
+		return answer{}, err
+	}
+	q := strings.ToLower(c.FormValue("q"))
+	p, err := a.Access.FindApps(c.Context(), c.FormValue("after"), limit, func(o ledger.Object[access.App]) bool {
+		return strings.HasPrefix(strings.ToLower(o.Value.Label), q) && f.match(func(path string) any { return appAttribute(o, path) })
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return page(p.Items, p.Next, func(o ledger.Object[access.App]) object { return a.app(o, "") })
+}
+
+// appAttribute returns what a filter compares.
+func appAttribute(o ledger.Object[access.App], path string) any {
+	switch path {
+	case "id", "client_id":
+		return o.ID
+	case "status":
+		return string(o.Value.Status)
+	case "label":
+		return o.Value.Label
+	case "name":
+		return appName
+	case "lastUpdated":
+		return o.Updated
+	case "created":
+		return o.Created
+	}
+	return nil
+}
+
+// defaultSignOn returns the id of the policy that a new app has.
+func (a *api) defaultSignOn(c *call) (string, error) {
+	all, err := a.Access.ListSignOnPolicies(c.Context())
+	for _, o := range all {
+		if o.Value.System {
+			return o.ID, err
+		}
+	}
+	return "", err
+}
+
+// assignPolicy makes a sign-on policy that of an app.
+func (a *api) assignPolicy(c *call) (answer, error) {
+	policy, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId"))
+	if err != nil {
+		return answer{}, err
+	}
+	_, _, err = a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), nil, func(x *access.App) error {
+		x.OIDC.SignOnPolicy = policy.ID
+		return nil
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return nothing()
+}
+
+// listSignOnPolicies answers the one type of policies that there is here.
+func (a *api) listSignOnPolicies(c *call) (answer, error) {
+	if t := c.FormValue("type"); t != "ACCESS_POLICY" {
+		return answer{}, fault.New(fault.Invalid, "type").WithFields(fault.Field{Path: "type", Message: "must be ACCESS_POLICY: other policies are not available"})
+	}
+	all, err := a.Access.ListSignOnPolicies(c.Context())
+	if err != nil {
+		return answer{}, err
+	}
+	return page(all, "", a.signOnPolicy)
+}
+
+func (a *api) getSignOnPolicy(c *call) (answer, error) {
+	o, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.signOnPolicy(o))
+}
+
+func (a *api) signOnPolicy(o ledger.Object[access.SignOnPolicy]) object {
+	p := o.Value
+	return object{
+		"id": o.ID, "status": p.Status, "name": p.Name, "description": p.Description, "priority": p.Priority, "system": p.System,
+		"conditions": nil, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "type": "ACCESS_POLICY",
+		"_embedded": object{"resourceType": "APP"}, "_links": object{
+			"self":     ref(a.href("policies", o.ID), "GET"),
+			"rules":    ref(a.href("policies", o.ID, "rules"), "GET"),
+			"mappings": ref(a.href("policies", o.ID, "mappings"), "GET"),
+		},
+	}
+}
+
+// listSignOnRules answers that a sign-on policy has no rules of its own: how
+// people sign in cannot be configured per app.
+func (a *api) listSignOnRules(c *call) (answer, error) {
+	if _, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId")); err != nil {
+		return answer{}, err
+	}
+	return page([]object(nil), "", func(o object) object { return o })
+}
+
+// listMappings answers which apps a sign-on policy is for.
+func (a *api) listMappings(c *call) (answer, error) {
+	limit, err := c.limit(20, 200)
+	if err != nil {
+		return answer{}, err
+	}
+	policy, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId"))
+	if err != nil {
+		return answer{}, err
+	}
+	p, err := a.Access.FindApps(c.Context(), c.FormValue("after"), limit, func(o ledger.Object[access.App]) bool {
+		return o.Value.OIDC.SignOnPolicy == policy.ID
+	})
+	if err != nil {
+		return answer{}, err
+	}
+	return page(p.Items, p.Next, func(o ledger.Object[access.App]) object {
+		return object{"id": o.ID, "_links": object{
+			"application": object{"href": a.href("apps", o.ID)}, "policy": object{"href": a.href("policies", policy.ID)},
+		}}
+	})
+}
