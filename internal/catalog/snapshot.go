@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/spec"
 )
 
@@ -132,7 +133,11 @@ func Guard(rules spec.Rules) ledger.Guard {
 		if err != nil {
 			return err
 		}
-		return spec.Err(s.Check(rules))
+		if err := spec.Err(s.Check(rules)); err != nil {
+			return err
+		}
+		_, problems := policy.Compile(&s)
+		return policy.Err(problems)
 	}
 }
 

@@ -48,6 +48,7 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 	}
 	w.findings(file.Declared.Check(spec.Rules{PlainIssuers: o.Dev}))
 	w.knownScopes(file.Declared, o.Scopes)
+	c.rules(w, &file.Declared)
 	file.Tests = newTestReader(w, file.Declared.APIs).all(tree.get("tests"))
 	file.Secrets = w.secrets()
 	file.Values = w.secretValues(file.Declared.Issuers)

@@ -63,7 +63,7 @@ var root = group("a Gatehouse configuration", []key{
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
-	{name: "policies", unbuilt: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
+	{name: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
 	{name: "tests", doc: "Requests and what must come of them. Run by validate, and before every apply.", shape: &shape{what: "a list of tests", list: testLine}},
 })
 
@@ -158,7 +158,7 @@ var routeShape = &shape{
 		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "names of groups")},
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
 		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
-		{name: "when", unbuilt: "when", doc: "A Cedar expression that must hold.", shape: anyText},
+		{name: "when", doc: "A Cedar expression that must hold.", shape: anyText},
 		{name: "mfa", doc: "A second factor must have been used, at most this long ago.", shape: duration},
 		{name: "max_age", doc: "The caller's sign-in must be at most this old.", shape: duration},
 		{name: "acr", doc: "Authentication context classes (acr) of which the token must have one, the preferred one first.", shape: oneOrMore(&shape{what: "an authentication context class", scalar: &scalar{kinds: []kind{text}, example: "phr"}}, "authentication context classes such as phr")},

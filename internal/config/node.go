@@ -32,6 +32,7 @@ type node struct {
 	width   int // characters of the scalar or key in its line
 	items   []*node
 	entries []entry
+	block   bool // a scalar on lines of its own below "|", as they are
 	bad     bool // reported already: nothing more is said about it
 }
 

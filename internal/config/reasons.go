@@ -16,8 +16,8 @@ var reasonFeature = map[string]string{
 	"upstream_invalid": "", "issuer_unreachable": "", "revocation_state_unknown": "", "internal": "",
 	"schema_invalid": "openapi", "unsupported_media_type": "openapi",
 	"key_disabled": "", "proof_invalid": "sender proofs",
-	"condition_failed": "when", "step_up_required": "", "zone_not_allowed": "",
-	"policy_forbids": "policies", "policy_error": "policies",
+	"condition_failed": "", "step_up_required": "", "zone_not_allowed": "",
+	"policy_forbids": "", "policy_error": "",
 	"not_subscribed": "plans", "plan_suspended": "plans", "quota_exceeded": "plans",
 }
 

@@ -245,6 +245,7 @@ func (r *reader) node(n ast.Node, depth int) *node {
 		}
 	case *ast.LiteralNode:
 		out.kind, out.text = text, v.Value.Value
+		out.block = v.Start != nil && strings.HasPrefix(v.Start.Value, "|")
 	case *ast.IntegerNode, *ast.FloatNode, *ast.InfinityNode, *ast.NanNode:
 		out.kind, out.text = number, t.Value
 	case *ast.BoolNode:

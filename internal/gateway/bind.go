@@ -67,6 +67,7 @@ func (c *compiler) compileZones() error {
 			return err
 		}
 		c.zones[s.Name] = z
+		c.out.zones = append(c.out.zones, z)
 	}
 	return nil
 }
@@ -91,6 +92,14 @@ func (c *compiler) groups(r *route) (step, error) {
 		return nil, nil //nolint:nilnil // whoever they are
 	}
 	return &grouped{r.spec.Groups}, nil
+}
+
+func (c *compiler) policy(r *route) (step, error) {
+	set := c.rules.For(r.api.spec, r.spec)
+	if set == nil {
+		return nil, nil //nolint:nilnil // no policy is about it
+	}
+	return &conditions{c.rules, set}, nil
 }
 
 func (c *compiler) limit(r *route) (step, error) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/policy"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/telemetry"
 	"gatehouse/verify"
@@ -36,6 +37,7 @@ const (
 	stepStepUp
 	stepZone
 	stepGroups
+	stepPolicy
 	stepLimit
 	stepTransform
 	stepBackend
@@ -76,6 +78,7 @@ func steps() [stepCount]stepKind {
 		{stepStepUp, "step-up", "a caller who can do better is asked to, before anything is said about who they are", onRoute, (*compiler).stepUp},
 		{stepZone, "zone", "where the caller is; of public operations as well", onRoute, (*compiler).zone},
 		{stepGroups, "groups", "who the caller is, now that the sign-in is good enough to say so", onRoute, (*compiler).groups},
+		{stepPolicy, "policy", "the operation's condition and the organization's policies may ask about all of the above", onRoute, (*compiler).policy},
 		{stepLimit, "limit", "only allowed requests count, so nobody can use up another's allowance", onRoute, (*compiler).limit},
 		{stepTransform, "transform", "strip, then set: after all decisions, so that none reads what we wrote", onRoute, (*compiler).transform},
 		{stepBackend, "backend", "the answer comes from the API's upstream", onRoute, (*compiler).backend},
@@ -86,7 +89,7 @@ func steps() [stepCount]stepKind {
 
 var stepNames = [stepCount]string{
 	"canonicalize", "match", "guard", "authenticate", "revocation", "authorize",
-	"step-up", "zone", "groups", "limit", "transform", "backend",
+	"step-up", "zone", "groups", "policy", "limit", "transform", "backend",
 	"filter response", "record",
 }
 
@@ -115,6 +118,7 @@ type compiled struct {
 	apis     []*api
 	byName   map[string]*api
 	routes   []*route
+	zones    []*zone
 	metadata map[string]*metadata // by path below metadataPath
 }
 
@@ -158,6 +162,7 @@ type compiler struct {
 	out     *compiled
 	issuers map[string]accepted
 	zones   map[string]*zone
+	rules   *policy.Compiled
 	table   [stepCount]stepKind
 }
 
@@ -170,15 +175,17 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 		spec: s, tenant: s.Tenant, revision: s.Revision, byName: map[string]*api{}, metadata: map[string]*metadata{},
 	}}
 	c.out.front = [2]boundStep{{stepCanonicalize, canonicalize{}}, {stepMatch, match{}}}
-	if len(s.Policies) > 0 {
-		return nil, c.unsupported("policies", s.Policies[0].Name)
-	}
 	if err := c.compileIssuers(previous); err != nil {
 		return nil, err
 	}
 	if err := c.compileZones(); err != nil {
 		return nil, err
 	}
+	rules, problems := policy.Compile(&c.out.spec)
+	if err := policy.Err(problems); err != nil {
+		return nil, err
+	}
+	c.rules = rules
 	for i := range c.out.spec.APIs {
 		if err := c.api(&c.out.spec.APIs[i], previous); err != nil {
 			return nil, errors.Join(append([]error{err}, c.out.release(previous)...)...)
@@ -343,8 +350,8 @@ func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
 func (c *compiler) supported(r *route) error {
 	s := r.spec
 	switch {
-	case s.When != "":
-		return c.unsupported("when", s.When)
+	case r.public() && s.When != "":
+		return fault.New(fault.Invalid, "the route is public, so nobody is there to hold its condition against: remove when, or write a policy")
 	case r.public() && (len(s.Scopes) > 0 || len(s.Groups) > 0):
 		return fault.New(fault.Invalid, "the route is public, so its scopes and groups would not be enforced: remove one or the other")
 	case r.public() && (s.MFA != 0 || s.MaxAge != 0 || len(s.ACR) > 0 || len(s.AMR) > 0):

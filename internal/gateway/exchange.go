@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"time"
 
+	"gatehouse/internal/policy"
 	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
@@ -85,8 +86,9 @@ type facts struct {
 	reason  *Reason // nil when nothing refused
 	cause   error   // why, for the trace and the log
 	limits  [maxLimits]limitState
-	counted int  // how many of limits were looked at
-	exact   bool // the caller was described, not proven
+	counted int             // how many of limits were looked at
+	exact   bool            // the caller was described, not proven
+	verdict *policy.Verdict // of the rules that denied, nil when none did
 }
 
 // Request returns the request as the lane parsed it. It is read-only.

@@ -242,6 +242,9 @@ func (s *slot) traceStep(k stepKind, do step) TraceStep {
 	case k.id == stepAuthenticate && s.exact:
 		out.Outcome = OutcomeAssumed
 	}
+	if do == nil {
+		return out
+	}
 	if e, ok := do.(explainer); ok {
 		out.Needed, out.Had = e.explain(&s.facts)
 	}
@@ -288,6 +291,8 @@ func (s *slot) source(id stepID) string {
 		return first(route("zones"), route())
 	case stepGroups:
 		return first(route("groups"), route())
+	case stepPolicy:
+		return s.ruleSource(route())
 	case stepLimit:
 		if s.counted > 0 && s.limits[s.counted-1].rule.source != "" {
 			return s.limits[s.counted-1].rule.source

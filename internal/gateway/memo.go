@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/policy"
 	"gatehouse/verify"
 )
 
@@ -18,6 +19,9 @@ type tokenMemo struct {
 	set  *Revocations // that made keys
 	keys revocationKeys
 	apis []identity // most recent first
+
+	rules     *policy.Compiled // that made principal
+	principal *policy.Principal
 }
 
 // identity is what one API's upstream is told about the caller.
@@ -59,7 +63,7 @@ func (ex *Exchange) identityLines(a *api) ([]byte, error) {
 		return nil, err
 	}
 	// Two requests may do this at once; then one's work is lost, not wrong.
-	next := &tokenMemo{set: ex.memo.set, keys: ex.memo.keys}
+	next := &tokenMemo{set: ex.memo.set, keys: ex.memo.keys, rules: ex.memo.rules, principal: ex.memo.principal}
 	next.apis = append(next.apis, identity{a, lines, now + int64(contextReuse)})
 	for _, e := range ex.memo.apis {
 		// What belongs to an old snapshot falls out by itself: its time runs out.

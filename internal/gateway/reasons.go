@@ -29,6 +29,9 @@ const (
 	ReasonStepUpRequired         = "step_up_required"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
+	ReasonConditionFailed        = "condition_failed"
+	ReasonPolicyForbids          = "policy_forbids"
+	ReasonPolicyError            = "policy_error"
 	ReasonZoneNotAllowed         = "zone_not_allowed"
 	ReasonRateLimited            = "rate_limited"
 	ReasonOverloaded             = "overloaded"
@@ -74,6 +77,9 @@ var reasonTable = [...]Reason{
 	{ReasonStepUpRequired, http.StatusUnauthorized, fault.Unauthenticated, "insufficient_user_authentication"},
 	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
 	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonConditionFailed, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonPolicyForbids, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonPolicyError, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},
 	{ReasonZoneNotAllowed, http.StatusForbidden, fault.Denied, noChallenge},
 	{ReasonRateLimited, http.StatusTooManyRequests, fault.RateLimited, noChallenge},
 	{ReasonOverloaded, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},

@@ -115,8 +115,9 @@ func TestFailedLoadsKeepTheOld(t *testing.T) {
 		code   fault.Code
 		says   string
 	}{
-		"policy":           {func(s *spec.Snapshot) { s.Policies = []spec.Policy{{Name: "p"}} }, fault.Unsupported, "not supported yet"},
-		"when":             {route(spec.Route{Method: "GET", Path: "/n", When: "x"}), fault.Unsupported, "when"},
+		"empty policy":     {func(s *spec.Snapshot) { s.Policies = []spec.Policy{{Name: "p"}} }, fault.Invalid, "policies"},
+		"when":             {route(spec.Route{Method: "GET", Path: "/n", When: "x"}), fault.Invalid, "conditions"},
+		"public and when":  {route(spec.Route{Method: "GET", Path: "/n", Public: true, When: "true"}), fault.Invalid, "public"},
 		"public and mfa":   {route(spec.Route{Method: "GET", Path: "/n", Public: true, MFA: 1e9}), fault.Invalid, "not be enforced"},
 		"public and acr":   {route(spec.Route{Method: "GET", Path: "/n", Public: true, ACR: []string{"phr"}}), fault.Invalid, "not be enforced"},
 		"negative age":     {route(spec.Route{Method: "GET", Path: "/n", MaxAge: -1}), fault.Invalid, "positive"},
@@ -227,7 +228,7 @@ func TestBackendsAreClosedOnce(t *testing.T) {
 	}
 	load(OrdersSnapshotPublic(), false, 1) // the old one
 	bad := OrdersSnapshotPublic()
-	bad.APIs[0].Routes = append(bad.APIs[0].Routes, spec.Route{Method: "GET", Path: "/y", When: "x"})
+	bad.APIs[0].Routes = append(bad.APIs[0].Routes, spec.Route{Method: "GET", Path: "/y", Zones: []string{"nowhere"}})
 	load(bad, true, 2) // the one that was made for nothing
 	keep = true
 	load(OrdersSnapshotPublic(), false, 2)

@@ -19,9 +19,6 @@ func (r *Route) check(f *findings, path string, a *API) {
 	checkList(f, path+".groups", r.Groups, func(s string) error { return CheckText(s, 255) })
 	checkLimits(f, path+".limit", r.Limits, r.Public || a.PublicOnly())
 	r.checkTightening(f, path, a)
-	if r.When != "" {
-		f.unbuilt(path+".when", "when")
-	}
 	r.checkSignIn(f, path)
 	checkList(f, path+".zones", r.Zones, CheckName)
 }

@@ -119,7 +119,7 @@ func TestRoutesOnlyTighten(t *testing.T) {
 		"no issuer":         func(a *API, _ *Route) { a.Auth = nil },
 		"public issuer":     func(a *API, _ *Route) { a.Auth = []string{Public} },
 		"public too":        func(a *API, _ *Route) { a.Auth = append(a.Auth, Public) },
-		"when":              func(_ *API, r *Route) { r.When = "true" },
+		"public with when":  func(_ *API, r *Route) { r.Public, r.Scopes, r.When = true, nil, "true" },
 		"mfa":               func(_ *API, r *Route) { r.MFA = 1 },
 		"acr":               func(_ *API, r *Route) { r.ACR = []string{"phr high"} },
 		"acr twice":         func(_ *API, r *Route) { r.ACR = []string{"phr", "phr"} },

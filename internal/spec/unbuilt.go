@@ -9,8 +9,6 @@ var unbuilt = map[string]bool{
 	"redis":         true,
 	"geo zones":     true,
 	"openapi":       true,
-	"when":          true,
-	"policies":      true,
 	"auth: mtls":    true,
 	"balance: hash": true,
 	"plans":         true,

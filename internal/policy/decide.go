@@ -1,0 +1,248 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/cedar-policy/cedar-go"
+	"github.com/cedar-policy/cedar-go/types"
+)
+
+// Source gives what a request has. It is asked only for what the rules of an
+// operation name.
+type Source interface {
+	// Param returns the decoded value of the path's nth parameter.
+	Param(n int) string
+	// Header returns the values of all lines of a header, in lower case named.
+	Header(name string) []string
+	// Zones returns the names of the zones that the client's address is in.
+	Zones() []string
+	// Target returns method, canonical path and host.
+	Target() (method, path, host string)
+	// Circumstances returns the client's address, the time, and the time of the
+	// caller's sign-in in Unix seconds, 0 when it is not known.
+	Circumstances() (client netip.Addr, now time.Time, signIn int64)
+}
+
+// maxHeaderValues bounds the values of a header that a rule reads.
+const maxHeaderValues = 100
+
+// Outcome says what came of a decision.
+type Outcome uint8
+
+// The outcomes. Everything but Pass denies.
+const (
+	Pass   Outcome = iota
+	Forbid         // a policy forbids it
+	Unmet          // the operation's condition does not hold
+	Failed         // a rule could not be evaluated, and nothing else has denied
+)
+
+// Verdict is a decision.
+type Verdict struct {
+	Outcome Outcome
+	// Rules are those that denied: all policies that forbid, the condition, or all
+	// rules that could not be evaluated. Nil for Pass.
+	Rules []*Rule
+	// Detail says in words what the first of them read, and why it failed. It is for
+	// administrators: it holds names and values of the request.
+	Detail string
+}
+
+// Set is what applies to one operation. Immutable; for use by many at once.
+type Set struct {
+	action, api types.EntityUID
+	params      []string
+	condition   *Rule
+	rules       *ruleList
+}
+
+// Rules returns what applies: the policies in their order, then the condition.
+func (s *Set) Rules() []*Rule { return s.rules.rules }
+
+// Condition returns the operation's condition, nil when it has none.
+func (s *Set) Condition() *Rule { return s.condition }
+
+// entities is the world of one request: its caller and its resource.
+type entities struct {
+	principal *Principal
+	resource  types.Entity
+}
+
+// Get implements types.EntityGetter.
+func (e *entities) Get(id types.EntityUID) (types.Entity, bool) {
+	switch id {
+	case e.principal.entity.UID:
+		return e.principal.entity, true
+	case e.resource.UID:
+		return e.resource, true
+	default:
+		return types.Entity{}, false
+	}
+}
+
+// Decide asks every rule. The order of precedence is: a policy forbids, the
+// condition does not hold, a rule failed. All of them deny.
+func (s *Set) Decide(p *Principal, src Source) Verdict {
+	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
+	attributes, err := s.resource(src)
+	if err != nil {
+		return Verdict{Outcome: Failed, Rules: s.rules.rules, Detail: err.Error()}
+	}
+	world.resource.Attributes = attributes
+	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: s.context(src)}
+	decision, diagnostic := cedar.Authorize(s.rules, world, request)
+	unmet := s.condition != nil && decision == cedar.Deny
+	if !unmet && len(diagnostic.Errors) == 0 && (decision == cedar.Allow || len(diagnostic.Reasons) == 0) {
+		return Verdict{}
+	}
+	return s.denied(decision, diagnostic, world, request.Context)
+}
+
+// denied finds out which rules have denied.
+func (s *Set) denied(decision cedar.Decision, d cedar.Diagnostic, world *entities, context types.Record) Verdict {
+	v := Verdict{}
+	if decision == cedar.Deny && len(d.Reasons) > 0 {
+		v.Outcome = Forbid
+		for _, r := range d.Reasons {
+			v.Rules = append(v.Rules, s.rules.byID(r.PolicyID))
+		}
+		v.Detail = v.Rules[0].read(world, context)
+		return v
+	}
+	failed := map[*Rule]string{}
+	for _, e := range d.Errors {
+		r := s.rules.byID(e.PolicyID)
+		failed[r] = e.Message
+		v.Rules = append(v.Rules, r)
+	}
+	if s.condition != nil && decision == cedar.Deny && failed[s.condition] == "" {
+		return Verdict{Outcome: Unmet, Rules: []*Rule{s.condition}, Detail: s.condition.read(world, context)}
+	}
+	v.Outcome, v.Detail = Failed, failed[v.Rules[0]]
+	if read := v.Rules[0].read(world, context); read != "" {
+		v.Detail += "; " + read
+	}
+	return v
+}
+
+// resource makes the attributes of the resource that the rules read.
+func (s *Set) resource(src Source) (types.Record, error) {
+	u := &s.rules.uses
+	if u.resource == 0 && len(u.params) == 0 && len(u.headers) == 0 {
+		return types.Record{}, nil
+	}
+	m := make(types.RecordMap, 2+len(u.params))
+	if u.resource&readsAPI != 0 {
+		m["api"] = s.api.ID
+	}
+	for _, name := range u.params {
+		if i := slices.Index(s.params, name); i >= 0 {
+			m[types.String(name)] = types.String(src.Param(i))
+		}
+	}
+	if u.resource&readsHeaders != 0 {
+		headers := make(types.RecordMap, len(u.headers))
+		for _, name := range u.headers {
+			values, err := headerValues(name, src.Header(name))
+			if err != nil {
+				return types.Record{}, err
+			}
+			headers[types.String(name)] = values
+		}
+		m["headers"] = types.NewRecord(headers)
+	}
+	return types.NewRecord(m), nil
+}
+
+// headerValues returns the members of all lines of a header: a line is a list with
+// commas, and a condition sees every member (attack gateway 53).
+func headerValues(name string, lines []string) (types.Set, error) {
+	var values []types.Value
+	for _, line := range lines {
+		for member := range strings.SplitSeq(line, ",") {
+			if member = strings.Trim(member, " \t"); member == "" {
+				continue
+			}
+			if values = append(values, types.String(member)); len(values) > maxHeaderValues {
+				return types.Set{}, fmt.Errorf("the header %s has more than %d values", name, maxHeaderValues)
+			}
+		}
+	}
+	return types.NewSet(values...), nil
+}
+
+// context makes what the rules read of the circumstances.
+func (s *Set) context(src Source) types.Record {
+	u := s.rules.uses.context
+	if u == 0 {
+		return types.Record{}
+	}
+	m := make(types.RecordMap, 8)
+	client, now, signIn := src.Circumstances()
+	now = now.UTC()
+	if u&readsIP != 0 {
+		m["ip"] = types.IPAddr(netip.PrefixFrom(client, client.BitLen()))
+	}
+	if u&readsZones != 0 {
+		m["zones"] = texts(src.Zones())
+	}
+	if u&readsTime != 0 {
+		m["hour"], m["minute"] = types.Long(now.Hour()), types.Long(now.Minute())
+	}
+	if u&readsAuthAge != 0 && signIn > 0 && signIn <= now.Unix() {
+		m["auth_age"] = types.Long(now.Unix() - signIn)
+	}
+	if u&readsTarget != 0 {
+		method, path, host := src.Target()
+		m["method"], m["path"], m["host"] = types.String(method), types.String(path), types.String(host)
+	}
+	return types.NewRecord(m)
+}
+
+// maxDetail bounds the words about one rule, in bytes.
+const maxDetail = 1000
+
+// read says what a rule has read.
+func (r *Rule) read(world *entities, context types.Record) string {
+	var b strings.Builder
+	for _, path := range r.uses.shown {
+		var in types.Record
+		switch path[0] {
+		case "principal":
+			in = world.principal.entity.Attributes
+		case "resource":
+			in = world.resource.Attributes
+		case "context":
+			in = context
+		}
+		var v types.Value = in
+		for _, name := range path[1:] {
+			rec, ok := v.(types.Record)
+			if !ok {
+				v = nil
+				break
+			}
+			if v, ok = rec.Get(types.String(name)); !ok {
+				v = nil
+				break
+			}
+		}
+		if b.Len() > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(strings.Join(path, "."))
+		if v == nil {
+			b.WriteString(" is missing")
+		} else {
+			b.WriteString(" = " + string(v.MarshalCedar()))
+		}
+	}
+	if b.Len() > maxDetail {
+		return b.String()[:maxDetail] + " …"
+	}
+	return b.String()
+}
