@@ -28,6 +28,9 @@ var knownH2 = []string{
 
 // The standard lane passes h2spec over TLS, but for the cases that are listed.
 func TestH2Spec(t *testing.T) {
+	if testing.Short() {
+		t.Skip("145 cases take twenty seconds; make test runs them")
+	}
 	tool, err := filepath.Abs("../../bin/h2spec")
 	if err != nil {
 		t.Fatal(err)
