@@ -35,6 +35,7 @@ var rules = []rule{
 	{room: "internal/introspect", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it asks an issuer; what the answer allows is the gateway's business"},
 	{room: "internal/ratelimit", only: []string{"internal/fault", "internal/tenant"}, reason: "arithmetic"},
 	{room: "internal/policy", only: []string{"internal/fault", "internal/spec"}, reason: "rules know plain data, not files or requests"},
+	{room: "internal/expression", only: []string{"internal/fault"}, reason: "strangers' expressions reach nothing but what their environment shows"},
 	{room: "internal/ledger", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/catalog", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/directory", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},

@@ -1,9 +1,11 @@
 package access
 
 import (
+	"context"
 	"strings"
 	"time"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
@@ -59,4 +61,44 @@ func FindAPIToken(tx *ledger.Tx, token string) (ledger.Object[APIToken], error) 
 		return o, refused
 	}
 	return o, nil
+}
+
+// ListAPITokens returns a page of the tenant's API tokens.
+func (s *Service) ListAPITokens(ctx context.Context, after string, limit int) (p ledger.Page[APIToken], err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		p, err = APITokens.List(tx, ledger.Query{After: after, Limit: limit})
+		return err
+	})
+	return p, err
+}
+
+// APIToken returns an API token by id, or fault.NotFound.
+func (s *Service) APIToken(ctx context.Context, id string) (o ledger.Object[APIToken], err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		o, err = APITokens.Get(tx, id)
+		return err
+	})
+	return o, err
+}
+
+// apiTokenRevoked is the event of the end of an API token, as in Okta's System Log.
+const apiTokenRevoked = "system.api_token.revoke" // #nosec G101 -- the name of an event
+
+// DeleteAPIToken ends an API token at once.
+func (s *Service) DeleteAPIToken(ctx context.Context, actor ledger.Actor, id string) (err error) {
+	defer fault.Wrap(&err, "delete API token %q", id)
+	var name string
+	err = s.update(ctx, actor, "delete API token "+id, func(tx *ledger.Tx) error {
+		o, err := APITokens.Get(tx, id)
+		if err != nil {
+			return err
+		}
+		name = o.Value.Name
+		return APITokens.Delete(tx, id, 0)
+	})
+	if err != nil {
+		return err
+	}
+	s.record(ctx, actor, apiTokenRevoked, "Revoke API token", audit.Entity{ID: id, Type: "Token", DisplayName: name})
+	return nil
 }

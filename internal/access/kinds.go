@@ -52,7 +52,7 @@ var (
 	})
 	// Rules are unique by name and by priority within their policy and go with it.
 	Rules = ledger.NewKind(ledger.Spec[Rule]{
-		Name: "access_rule", IDPrefix: "0pr",
+		Name: "access_rule", IDPrefix: "0pr", SharesPrefix: true,
 		Keys: func(r Rule) []ledger.Key {
 			return []ledger.Key{
 				ledger.By("name", r.Policy, r.Name),

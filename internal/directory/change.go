@@ -64,8 +64,10 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 				return err
 			}
 		}
-		user, err = Users.Put(tx, u)
-		return err
+		if user, err = Users.Put(tx, u); err != nil {
+			return err
+		}
+		return applyRules(tx, user)
 	})
 	if err != nil {
 		return user, err

@@ -123,7 +123,8 @@ func (s *Service) ChangeGroup(ctx context.Context, actor ledger.Actor, id string
 	return g, nil
 }
 
-// DeleteGroup removes a group, its memberships and the rules that only fill it.
+// DeleteGroup removes a group and its memberships; group rules that fill it are
+// invalid from then on.
 // fault.Conflict when an access rule still names it.
 func (s *Service) DeleteGroup(ctx context.Context, actor ledger.Actor, id string) (err error) {
 	defer fault.Wrap(&err, "delete group %q", id)
@@ -134,6 +135,9 @@ func (s *Service) DeleteGroup(ctx context.Context, actor ledger.Actor, id string
 		}
 		if g.Value.BuiltIn {
 			return fault.New(fault.Denied, "the group %s is made with the tenant and cannot be deleted", g.Value.Name).WithReason(ReasonBuiltIn)
+		}
+		if err := invalidateRules(tx, id); err != nil {
+			return err
 		}
 		return Groups.Delete(tx, id, 0)
 	})

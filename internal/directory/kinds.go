@@ -31,8 +31,14 @@ var (
 	// Memberships are found from both sides.
 	Memberships = ledger.NewKind(ledger.Spec[Membership]{
 		Name: "membership", IDPrefix: "gmb",
-		Keys:  func(m Membership) []ledger.Key { return []ledger.Key{ledger.By("pair", m.Group, m.User)} },
-		Index: func(m Membership) []ledger.Key { return []ledger.Key{ledger.By("user", m.User)} },
+		Keys: func(m Membership) []ledger.Key { return []ledger.Key{ledger.By("pair", m.Group, m.User)} },
+		Index: func(m Membership) []ledger.Key {
+			keys := []ledger.Key{ledger.By("user", m.User)}
+			for _, r := range m.Rules {
+				keys = append(keys, ledger.By("rule", r))
+			}
+			return keys
+		},
 		Refs: func(m Membership) []ledger.Ref {
 			return []ledger.Ref{
 				{Field: "group", Kind: "group", ID: m.Group, OnDelete: ledger.Cascade},
@@ -49,6 +55,6 @@ var (
 )
 
 // Kinds returns the kinds of this room, for a ledger's registry.
-func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Users, Groups, Memberships} }
+func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Users, Groups, Memberships, GroupRules} }
 
 func byLogin(login string) ledger.Key { return ledger.By("login", strings.ToLower(login)) }

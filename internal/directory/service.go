@@ -88,7 +88,7 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 				return err
 			}
 		}
-		return nil
+		return applyRules(tx, out)
 	})
 	if err != nil {
 		return out, err

@@ -113,4 +113,8 @@ func spaceOrControl(r rune) bool { return r <= 0x20 || r == 0x7f }
 type Membership struct {
 	Group string `json:"group"` // id
 	User  string `json:"user"`  // id
+	// Rules are the ids of the group rules that put the user there. With none the
+	// user was put there directly; Direct says that for one with rules.
+	Rules  []string `json:"rules,omitempty"`
+	Direct bool     `json:"direct,omitempty"`
 }

@@ -15,6 +15,9 @@ import (
 type Spec[T any] struct {
 	Name     string // such as "scope": lower-case letters, digits and underscores
 	IDPrefix string // 3 lower-case letters or digits
+	// SharesPrefix says that another kind may have the same prefix: where clients
+	// expect ids that are not told apart by it.
+	SharesPrefix bool
 
 	Keys  func(T) []Key // unique within tenant and kind; nil for none
 	Index func(T) []Key // searchable and sortable, not unique; nil for none
@@ -37,6 +40,7 @@ type AnyKind interface{ coreOf() *kindCore }
 // kindCore is a kind without its type: documents in, links out.
 type kindCore struct {
 	name, prefix string
+	shares       bool // the prefix may be another's as well
 	secrets      []string
 	shape        *shape
 	links        func(doc []byte) (Links, error)
@@ -61,7 +65,7 @@ type Page[T any] struct {
 
 // NewKind returns the kind of the spec. NewRegistry says what is wrong with it.
 func NewKind[T any](s Spec[T]) *Kind[T] {
-	core := &kindCore{name: s.Name, prefix: s.IDPrefix, secrets: s.Secrets, shape: shapeOf(reflect.TypeFor[T]())}
+	core := &kindCore{name: s.Name, prefix: s.IDPrefix, shares: s.SharesPrefix, secrets: s.Secrets, shape: shapeOf(reflect.TypeFor[T]())}
 	core.links = func(doc []byte) (Links, error) {
 		v, err := decode[T](doc)
 		if err != nil {

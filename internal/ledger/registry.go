@@ -26,7 +26,7 @@ func NewRegistry(kinds ...AnyKind) (*Registry, error) {
 			errs = append(errs, fmt.Errorf("kind %q: id prefix %q must be 3 lower-case letters or digits", core.name, core.prefix))
 		case r.kinds[core.name] != nil:
 			errs = append(errs, fmt.Errorf("kind %q is registered twice", core.name))
-		case prefixes[core.prefix] != "":
+		case prefixes[core.prefix] != "" && !core.shares:
 			errs = append(errs, fmt.Errorf("kind %q: id prefix %q is taken by kind %q", core.name, core.prefix, prefixes[core.prefix]))
 		default:
 			r.kinds[core.name], prefixes[core.prefix] = core, core.name

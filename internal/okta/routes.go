@@ -14,6 +14,7 @@ func routes() []route {
 		user   = "/api/v1/users/{id}"
 		group  = "/api/v1/groups/{groupId}"
 		app    = "/api/v1/apps/{appId}"
+		rules  = "/api/v1/groups/rules"
 		zone   = "/api/v1/zones/{zoneId}"
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
 		secret = app + "/credentials/secrets/{secretId}"
@@ -88,6 +89,13 @@ func routes() []route {
 		{method: get, path: group + "/users", does: "listGroupUsers", do: (*api).listGroupUsers},
 		{method: put, path: group + "/users/{userId}", does: "assignUserToGroup", do: (*api).addMember},
 		{method: del, path: group + "/users/{userId}", does: "unassignUserFromGroup", do: (*api).removeMember},
+		{method: get, path: rules, does: "listGroupRules", do: (*api).listGroupRules},
+		{method: post, path: rules, does: "createGroupRule", do: (*api).createGroupRule},
+		{method: get, path: rules + "/{groupRuleId}", does: "getGroupRule", do: (*api).getGroupRule},
+		{method: put, path: rules + "/{groupRuleId}", does: "replaceGroupRule", do: (*api).replaceGroupRule},
+		{method: del, path: rules + "/{groupRuleId}", does: "deleteGroupRule", do: (*api).deleteGroupRule},
+		{method: post, path: rules + "/{groupRuleId}/lifecycle/activate", does: "activateGroupRule", do: (*api).activateGroupRule},
+		{method: post, path: rules + "/{groupRuleId}/lifecycle/deactivate", does: "deactivateGroupRule", do: (*api).deactivateGroupRule},
 
 		{method: get, path: "/api/v1/apps", does: "listApplications", do: (*api).listApps},
 		{method: post, path: "/api/v1/apps", does: "createApplication", do: (*api).createApp},
@@ -135,5 +143,12 @@ func routes() []route {
 		{method: del, path: origin, does: "deleteTrustedOrigin", do: (*api).deleteOrigin},
 		{method: post, path: origin + "/lifecycle/activate", does: "activateTrustedOrigin", do: (*api).activateOrigin},
 		{method: post, path: origin + "/lifecycle/deactivate", does: "deactivateTrustedOrigin", do: (*api).deactivateOrigin},
+
+		{method: get, path: "/api/v1/api-tokens", does: "listApiTokens", do: (*api).listTokens},
+		{method: get, path: "/api/v1/api-tokens/{apiTokenId}", does: "getApiToken", do: (*api).getToken},
+		{method: del, path: "/api/v1/api-tokens/{apiTokenId}", does: "revokeApiToken", do: (*api).deleteToken},
+		{method: del, path: "/api/v1/api-tokens/current", does: "revokeCurrentApiToken", do: (*api).deleteCurrentToken},
+
+		{method: get, path: "/api/v1/logs", does: "listLogEvents", do: (*api).listLogs},
 	}
 }
