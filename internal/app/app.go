@@ -193,7 +193,9 @@ func (a *App) observe(ctx context.Context) (err error) {
 	}
 	a.access = telemetry.NewAccessLog(telemetry.AccessLogConfig{Writer: out, OnDrop: a.metrics.LogDropped})
 	a.onClose(func(context.Context) error { a.access.Close(2 * time.Second); return nil })
-	a.tracer, err = telemetry.NewTracer(ctx, telemetry.TracerConfig{Endpoint: a.settings.Telemetry.OTLPEndpoint, Version: a.config.Version})
+	a.tracer, err = telemetry.NewTracer(ctx, telemetry.TracerConfig{
+		Endpoint: a.settings.Telemetry.OTLPEndpoint, Ratio: a.settings.Telemetry.TraceRatio, Version: a.config.Version, Logger: a.log,
+	})
 	if err != nil {
 		return err
 	}

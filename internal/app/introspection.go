@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/spec"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
+	"gatehouse/verify"
 )
 
 // introspectors keeps one client for each issuer of opaque tokens over reloads,
@@ -63,6 +64,7 @@ func (i *introspectors) introspector(s spec.Issuer) (_ gateway.Introspector, err
 	}
 	c, err := introspect.New(introspect.Config{
 		Issuer: s.URL, Endpoint: s.IntrospectionURL, ClientID: s.ClientID, Secret: string(secret), HTTP: i.http, Now: i.now,
+		Claims: verify.ClaimNames(s.Claims.Lists()),
 	})
 	if err != nil {
 		return nil, err
@@ -79,7 +81,7 @@ func (i *introspectors) introspector(s spec.Issuer) (_ gateway.Introspector, err
 
 // clientKey names a client by its settings; the secret goes in as a hash.
 func clientKey(s spec.Issuer, secret string) string {
-	return fmt.Sprintf("%q %q %q %s", s.URL, s.IntrospectionURL, s.ClientID, keys.Hash(secret))
+	return fmt.Sprintf("%q %q %q %q %s", s.URL, s.IntrospectionURL, s.ClientID, s.Claims, keys.Hash(secret))
 }
 
 // retain ends the clients that the snapshot does not name any more.

@@ -177,7 +177,7 @@ func newIssuers(c issuersConfig) *issuers {
 
 // issuer implements gateway.NewIssuer.
 func (i *issuers) issuer(s spec.Issuer) (verify.Issuer, error) {
-	out := verify.Issuer{URL: s.URL, Audience: s.Audience}
+	out := verify.Issuer{URL: s.URL, Audience: s.Audience, Claims: verify.ClaimNames(s.Claims.Lists())}
 	for _, a := range s.Algorithms {
 		out.Algorithms = append(out.Algorithms, verify.Algorithm(a))
 	}

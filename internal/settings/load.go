@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -81,7 +82,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.ReadyFile = l.pick("--ready-file", f.ReadyFile, EnvReadyFile, "", "", checkPath)
 	s.ShutdownTimeout = l.timeout(d.shutdown)
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
-	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp()}
+	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
 	l.together(s)
 	if len(l.problems) > 0 {
 		return nil, l.problems
@@ -208,6 +209,22 @@ func (l *loader) otlp() string {
 		}
 	}
 	return endpoint
+}
+
+// traceRatio returns the share of traces that are recorded, by OpenTelemetry's own
+// variable; everything when it says nothing.
+func (l *loader) traceRatio() float64 {
+	const name = "OTEL_TRACES_SAMPLER_ARG"
+	v, ok := l.o.Env(name)
+	if !ok || v == "" {
+		return 1
+	}
+	r, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(r >= 0 && r <= 1) {
+		l.wrong("environment variable "+name, fmt.Errorf("the share of traces is a number from 0 to 1"))
+		return 1
+	}
+	return r
 }
 
 // together checks what settings mean to one another.

@@ -34,7 +34,7 @@ func TestDefaults(t *testing.T) {
 		Data: "gatehouse-data", Store: "sqlite:gatehouse-data/gatehouse.db",
 		Gateway: Gateway{Listen: ":8080"}, Identity: Identity{Listen: ":8081"}, Console: Console{Listen: "127.0.0.1:8082"},
 		Log: Log{Level: slog.LevelInfo, Format: "json"}, ShutdownTimeout: 30 * time.Second,
-		Telemetry: Telemetry{Metrics: true}, Limits: DefaultLimits(),
+		Telemetry: Telemetry{Metrics: true, TraceRatio: 1}, Limits: DefaultLimits(),
 	}
 	if d := cmp.Diff(want, run); d != "" {
 		t.Errorf("run (-want +got):\n%s", d)
@@ -46,7 +46,7 @@ func TestDefaults(t *testing.T) {
 	want = &Settings{
 		Dev: true, Data: ".gatehouse", Store: "sqlite:.gatehouse/gatehouse.db",
 		Gateway: Gateway{Listen: "127.0.0.1:8080"}, Identity: Identity{Listen: "127.0.0.1:8081"}, Console: Console{Listen: "127.0.0.1:8082"},
-		Log: Log{Format: "text"}, ShutdownTimeout: 5 * time.Second, Telemetry: Telemetry{Metrics: true},
+		Log: Log{Format: "text"}, ShutdownTimeout: 5 * time.Second, Telemetry: Telemetry{Metrics: true, TraceRatio: 1},
 	}
 	if d := cmp.Diff(want, dev, cmpopts.IgnoreFields(Settings{}, "Limits")); d != "" {
 		t.Errorf("dev (-want +got):\n%s", d)

@@ -65,6 +65,8 @@ type Telemetry struct {
 	Metrics bool // /metrics on the console listener
 	// OTLPEndpoint is the URL that traces are sent to; empty means that tracing is off.
 	OTLPEndpoint string
+	// TraceRatio is the share of traces that are recorded, 0 to 1.
+	TraceRatio float64
 }
 
 // Limits bound what strangers may send. They are the same for every API.
