@@ -108,14 +108,10 @@ func (c *claimReader) date(name string) (seconds int64, has bool) {
 // scopes reads scp (Okta: an array; Entra: a text with spaces) or else scope
 // (RFC 9068: a text with spaces; some issuers: an array). When both are there
 // scp alone counts, so that the two cannot add up to more than either.
-func (c *claimReader) scopes() []string {
-	name := "scp"
-	v, has := c.m[name]
+func (c *claimReader) scopes(names []string) []string {
+	name, v, has := c.find(or(names, "scp", "scope"))
 	if !has {
-		name = "scope"
-		if v, has = c.m[name]; !has {
-			return nil
-		}
+		return nil
 	}
 	list, ok := stringList(v)
 	if s, text := v.(string); text {
@@ -143,8 +139,14 @@ func validScope(s string) bool {
 	return true
 }
 
-// roles joins roles (Entra) and realm_access.roles (Keycloak).
-func (c *claimReader) roles() []string {
+// roles joins roles (Entra) and realm_access.roles (Keycloak), unless the issuer
+// has a name of its own for them.
+func (c *claimReader) roles(names []string) []string {
+	if len(names) > 0 {
+		list := slices.Clone(c.list(names))
+		slices.Sort(list)
+		return slices.Compact(list)
+	}
 	list := c.texts("roles")
 	if realm, has := c.m["realm_access"].(map[string]any); has {
 		if v, has := realm["roles"]; has {
@@ -162,7 +164,15 @@ func (c *claimReader) roles() []string {
 // first returns the first string claim that is there.
 func (c *claimReader) first(names ...string) string {
 	for _, name := range names {
-		if s := c.text(name); s != "" {
+		v, has := c.value(name)
+		if !has {
+			continue
+		}
+		s, ok := v.(string)
+		if !ok {
+			c.wrong(name)
+		}
+		if s != "" {
 			return s
 		}
 	}
@@ -171,8 +181,8 @@ func (c *claimReader) first(names ...string) string {
 
 // readClaims fills a Token from the claims of a signed token. Issuer and time are
 // judged by the caller.
-func readClaims(m map[string]any) (*Token, *Error) {
-	t, hasExpiry, bad := fillToken(m)
+func readClaims(m map[string]any, names *ClaimNames) (*Token, *Error) {
+	t, hasExpiry, bad := fillToken(m, names)
 	if bad == nil && !hasExpiry {
 		return nil, fail(ReasonMalformed, "claim exp is missing")
 	}
@@ -183,32 +193,33 @@ func readClaims(m map[string]any) (*Token, *Error) {
 // who was asked vouches, such as the answer of an introspection endpoint (RFC 7662
 // section 2.2). object is one JSON object, read as strictly as a token's payload:
 // no name twice, no claim of a wrong type; null is the same as missing. Nothing else is judged: not the issuer, not
-// the audience, not the time. Expires is 0 when exp is missing. Until the caller
+// the audience, not the time. names says what the issuer calls its claims; its zero
+// value means the usual names. Expires is 0 when exp is missing. Until the caller
 // hands the Token out it may change the fields, but not the claims. The error is an
 // *Error with ReasonMalformed.
-func FromClaims(object []byte) (*Token, error) {
+func FromClaims(object []byte, names ClaimNames) (*Token, error) {
 	m, err := decodeObject(string(object))
 	if err != nil {
 		return nil, &Error{Reason: ReasonMalformed, Detail: "claims", Cause: err}
 	}
 	maps.DeleteFunc(m, func(_ string, v any) bool { return v == nil })
-	t, _, bad := fillToken(m)
+	t, _, bad := fillToken(m, &names)
 	if bad != nil {
 		return nil, bad
 	}
 	return t, nil
 }
 
-func fillToken(m map[string]any) (t *Token, hasExpiry bool, bad *Error) {
+func fillToken(m map[string]any, names *ClaimNames) (t *Token, hasExpiry bool, bad *Error) {
 	c := claimReader{m: m}
 	t = &Token{
 		Issuer:   c.text("iss"),
 		Subject:  c.text("sub"),
-		ClientID: c.first("cid", "client_id", "azp", "appid"),
-		Audience: c.texts("aud"),
-		Scopes:   c.scopes(),
-		Groups:   c.texts("groups"),
-		Roles:    c.roles(),
+		ClientID: c.first(or(names.Client, "cid", "client_id", "azp", "appid")...),
+		Audience: c.list(or(names.Audience, "aud")),
+		Scopes:   c.scopes(names.Scopes),
+		Groups:   c.list(or(names.Groups, "groups")),
+		Roles:    c.roles(names.Roles),
 		ID:       c.text("jti"),
 		Session:  c.text("sid"),
 		ACR:      c.text("acr"),
@@ -220,7 +231,7 @@ func fillToken(m map[string]any) (t *Token, hasExpiry bool, bad *Error) {
 	t.IssuedAt, _ = c.date("iat")
 	t.AuthTime, _ = c.date("auth_time")
 	c.confirmation(t)
-	t.UserID = c.user(t)
+	t.UserID = c.user(t, names.User)
 	if c.fail != "" {
 		return nil, false, fail(ReasonMalformed, "claim "+c.fail+" is of a wrong type or out of range")
 	}
@@ -246,8 +257,8 @@ func (c *claimReader) confirmation(t *Token) {
 }
 
 // user says who the person is, if any. See Token.UserID.
-func (c *claimReader) user(t *Token) string {
-	if uid := c.text("uid"); uid != "" {
+func (c *claimReader) user(t *Token, names []string) string {
+	if uid := c.text("uid"); uid != "" && len(names) == 0 {
 		return uid
 	}
 	switch {
@@ -255,6 +266,9 @@ func (c *claimReader) user(t *Token) string {
 		return "" // Entra, Okta and RFC 9068: the client for itself
 	case strings.HasPrefix(c.text("preferred_username"), "service-account-"):
 		return "" // Keycloak: the client for itself
+	}
+	if len(names) > 0 {
+		return c.first(names...)
 	}
 	if _, entra := c.m["tid"]; entra {
 		if oid := c.text("oid"); oid != "" {

@@ -307,7 +307,7 @@ func FuzzClaims(f *testing.F) {
 		if err != nil {
 			return
 		}
-		tok, bad := readClaims(m)
+		tok, bad := readClaims(m, &ClaimNames{})
 		if (tok == nil) == (bad == nil) {
 			t.Fatal("both or neither")
 		}

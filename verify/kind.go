@@ -28,7 +28,8 @@ func notAccess(is *issuer, t *Token) string {
 	if _, has := t.claims["events"]; has {
 		return "a security event or logout token"
 	}
-	if is.isTokenEndpoint(t.Audience) {
+	addressed, _ := stringList(t.claims["aud"]) // also where the issuer's audience is in another claim
+	if is.isTokenEndpoint(addressed) {
 		return "a client assertion: it is addressed to the token endpoint"
 	}
 	if t.Type == "at+jwt" || t.Type == ContextType || t.claims["typ"] == "Bearer" {

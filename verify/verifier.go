@@ -26,6 +26,8 @@ type Issuer struct {
 	// Audience are the accepted audiences, of which aud must name one. Empty
 	// means that the caller checks it with Token.HasAudience.
 	Audience []string
+	// Claims says what the issuer calls its claims; the zero value means the usual names.
+	Claims ClaimNames
 	// TokenEndpoint, when known, refuses tokens that are addressed to it:
 	// those are client assertions (RFC 7523). RemoteKeys finds it by itself.
 	TokenEndpoint string
@@ -96,7 +98,7 @@ func (is *issuer) isTokenEndpoint(audience []string) bool {
 }
 
 func (is *issuer) same(o *issuer) bool {
-	return is.URL == o.URL && is.Keys == o.Keys && is.TokenEndpoint == o.TokenEndpoint &&
+	return is.URL == o.URL && is.Keys == o.Keys && is.Claims.Equal(&o.Claims) && is.TokenEndpoint == o.TokenEndpoint &&
 		slices.Equal(is.algorithms, o.algorithms) && slices.Equal(is.types, o.types) && slices.Equal(is.Audience, o.Audience)
 }
 
@@ -220,7 +222,7 @@ func (v *Verifier) Verify(ctx context.Context, raw []byte) (*Token, error) {
 	}
 	// The claims are not trusted yet; they choose which issuer's keys to ask, and what
 	// is too old is refused before a signature check is paid for it.
-	t, bad := readClaims(m)
+	t, bad := readClaims(m, v.namesFor(m))
 	if bad != nil {
 		return nil, bad
 	}
@@ -241,6 +243,15 @@ func (v *Verifier) Verify(ctx context.Context, raw []byte) (*Token, error) {
 	}
 	t.KeyID, t.Algorithm = jws.KeyID, jws.Algorithm
 	return v.remember(raw, t, key, is, now, mark), nil
+}
+
+// namesFor returns what the issuer that the claims name calls its claims.
+func (v *Verifier) namesFor(m map[string]any) *ClaimNames {
+	iss, _ := m["iss"].(string)
+	if is := v.issuers[iss]; is != nil {
+		return &is.Claims
+	}
+	return &ClaimNames{}
 }
 
 // judge applies every rule but the signature.

@@ -184,3 +184,48 @@ func TestOpaqueTokens(t *testing.T) {
 		t.Errorf("changes of the issuer: %v %v", list, err)
 	}
 }
+
+// What an issuer calls its claims is a setting of the issuer, for tokens that are
+// verified here and for those that are asked about.
+func TestClaimNames(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-User-Id")+" "+r.Header.Get("X-Client-Id")+" "+r.Header.Get("X-Granted-Scopes"))
+	}))
+	defer up.Close()
+	signs, asked := newIssuer(t), newOpaqueIssuer(t, "s")
+	asked.tokens["tok"] = `{"active":true,"sub":"s1","user":"ben","client_id":"portal","permissions":["orders:read"],"teams":["sales"]}`
+	p := start(t, write(t, fmt.Sprintf(`version: 1
+issuers:
+  signs:
+    url: %s
+    audience: portal
+    claims: { preset: auth0, user: person.login, client: app, audience: app, groups: teams }
+  asked:
+    url: %s
+    audience: portal
+    tokens: opaque
+    client_id: gatehouse
+    client_secret: ${env:S}
+    claims: { user: user, audience: client_id, scopes: permissions, groups: teams }
+apis:
+  orders:
+    upstream: %s
+    auth: [signs, asked]
+    routes:
+      GET /orders/*: { scopes: [orders:read], groups: [sales] }
+`, signs.URL, asked.URL, up.URL)), withEnv(map[string]string{"S": "s"}))
+	claims := map[string]any{
+		"aud": "https://elsewhere.test", "app": "portal", "person": map[string]any{"login": "ana"}, "permissions": []string{"orders:read"},
+		"scp": []string{"nothing"}, "teams": []string{"sales"}, "groups": []string{"nobody"},
+	}
+	if a := p.call(http.MethodGet, "/orders/1", signs.token(t, claims)); a.Status != http.StatusOK || a.Body != "ana portal orders:read" {
+		t.Errorf("signed: %d %s", a.Status, a.Body)
+	}
+	claims["teams"] = []string{"nobody"}
+	if a := p.call(http.MethodGet, "/orders/1", signs.token(t, claims)); a.Status != http.StatusForbidden {
+		t.Errorf("signed, in another team: %d %s", a.Status, a.Body)
+	}
+	if a := p.call(http.MethodGet, "/orders/1", "tok"); a.Status != http.StatusOK || a.Body != "ben portal orders:read" {
+		t.Errorf("asked: %d %s", a.Status, a.Body)
+	}
+}

@@ -64,6 +64,7 @@ func (b builder) issuers(n *node) []spec.Issuer {
 			Audience: v.get("audience").strs(), Algorithms: v.get("algorithms").strs(),
 			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),
 			IntrospectionURL: v.get("introspection_url").str(), MissingAudience: v.get("missing_audience").str(),
+			Claims: claimNames(v.get("claims")),
 		})
 	})
 	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
@@ -76,6 +77,17 @@ func (b builder) issuers(n *node) []spec.Issuer {
 		}
 	}
 	return out
+}
+
+// claimNames reads the word for a known issuer, or a group.
+func claimNames(n *node) spec.ClaimNames {
+	if n.usable() && n.kind != mapping {
+		return spec.ClaimNames{Preset: n.str()}
+	}
+	return spec.ClaimNames{
+		Preset: n.get("preset").str(), User: n.get("user").str(), Client: n.get("client").str(), Audience: n.get("audience").str(),
+		Scopes: n.get("scopes").str(), Groups: n.get("groups").str(), Roles: n.get("roles").str(),
+	}
 }
 
 // reference returns a secret as it is kept: the reference and never its value.

@@ -113,7 +113,21 @@ var issuerKeys = []key{
 	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens.", shape: anyText},
 	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
 	{name: "introspection_url", doc: "Where the issuer is asked about opaque tokens. Default: what discovery says, on the issuer's own host.", shape: webAddress},
+	{name: "claims", doc: "What the issuer calls its claims: the word for a known one, or a group. Default: what Okta, Entra, Keycloak and RFC 9068 call them.", shape: &shape{what: wordsOf(spec.Presets()) + ", or a group with preset and names of claims", scalar: words(spec.Presets()...).scalar, keys: claimKeys}},
 	{name: "missing_audience", doc: "What becomes of an opaque token whose issuer does not say for whom it is. Default refuse.", shape: words(spec.MissingAudienceRefuse, spec.MissingAudienceAccept)},
+}
+
+var claimName = &shape{what: "the name of a claim", scalar: &scalar{kinds: []kind{text}, example: "realm_access.roles"}}
+
+// claimKeys are names of claims; with a dot also a path into an object.
+var claimKeys = []key{
+	{name: "preset", doc: "Known issuer whose names are used where none is given here.", shape: words(spec.Presets()...)},
+	{name: "user", doc: "Claim that says who the person is. Nobody when the client acts for itself.", shape: claimName},
+	{name: "client", doc: "Claim that says which client got the token.", shape: claimName},
+	{name: "audience", doc: "Claim that says for whom the token is.", shape: claimName},
+	{name: "scopes", doc: "Claim with the scopes: a list, or a text with spaces.", shape: claimName},
+	{name: "groups", doc: "Claim with the groups.", shape: claimName},
+	{name: "roles", doc: "Claim with the roles.", shape: claimName},
 }
 
 var apiKeys = []key{

@@ -128,6 +128,25 @@ func (r *renderer) issuer(i spec.Issuer) {
 	}
 	r.text(2, path+".introspection_url", "introspection_url", i.IntrospectionURL)
 	r.text(2, path+".missing_audience", "missing_audience", i.MissingAudience)
+	r.claimNames(path+".claims", i.Claims)
+}
+
+func (r *renderer) claimNames(path string, c spec.ClaimNames) {
+	if c == (spec.ClaimNames{}) {
+		return
+	}
+	if (c == spec.ClaimNames{Preset: c.Preset}) && !r.anySecret(path+".") {
+		r.text(2, path, "claims", c.Preset)
+		return
+	}
+	r.line(2, "claims:")
+	r.text(3, path+".preset", "preset", c.Preset)
+	r.text(3, path+".user", "user", c.User)
+	r.text(3, path+".client", "client", c.Client)
+	r.text(3, path+".audience", "audience", c.Audience)
+	r.text(3, path+".scopes", "scopes", c.Scopes)
+	r.text(3, path+".groups", "groups", c.Groups)
+	r.text(3, path+".roles", "roles", c.Roles)
 }
 
 func (r *renderer) api(a *spec.API) {

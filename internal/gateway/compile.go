@@ -229,8 +229,9 @@ func (c *compiler) compileIssuers(previous *compiled) error {
 		switch {
 		case at < 0:
 			list = append(list, v)
-		case !slices.Equal(list[at].Algorithms, v.Algorithms) || !slices.Equal(list[at].Types, v.Types) || list[at].Keys != v.Keys:
-			return fault.New(fault.Invalid, "issuer %s: another issuer has the URL %s with other keys or algorithms", s.Name, v.URL)
+		case !slices.Equal(list[at].Algorithms, v.Algorithms) || !slices.Equal(list[at].Types, v.Types) || list[at].Keys != v.Keys ||
+			!list[at].Claims.Equal(&v.Claims):
+			return fault.New(fault.Invalid, "issuer %s: another issuer has the URL %s with other keys, algorithms or claims", s.Name, v.URL)
 		}
 	}
 	// From the one that is served now, so that issuers which have not changed keep

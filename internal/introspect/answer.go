@@ -11,7 +11,7 @@ import (
 // none: not one JSON object, names twice, a claim of a wrong type, no active.
 // before is what was known of the token until now, if anything.
 func (c *Client) read(body []byte, asked time.Time, before *entry) (*entry, error) {
-	t, err := verify.FromClaims(body)
+	t, err := verify.FromClaims(body, c.cfg.Claims)
 	if err != nil {
 		return nil, c.unreachable("its answer cannot be read", err)
 	}

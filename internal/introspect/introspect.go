@@ -58,8 +58,9 @@ type Config struct {
 	// of the issuer's metadata (RFC 8414), which must be on the issuer's own host: the
 	// client secret goes there.
 	Endpoint string
-	ClientID string // how the gateway names itself
-	Secret   string // how it proves that, as client_secret_basic (RFC 6749 section 2.3.1)
+	ClientID string            // how the gateway names itself
+	Secret   string            // how it proves that, as client_secret_basic (RFC 6749 section 2.3.1)
+	Claims   verify.ClaimNames // what the issuer calls its claims; zero = the usual names
 	HTTP     Caller
 	Now      func() time.Time // nil means time.Now
 	Timeout  time.Duration    // for one token, waiting for its turn included; 0 means 5 s

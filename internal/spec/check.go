@@ -175,6 +175,10 @@ func (i *Issuer) check(f *findings, path string, r Rules) {
 		return fmt.Errorf("not an algorithm that tokens may be signed with: known are %s", strings.Join(Algorithms(), ", "))
 	})
 	i.checkTokens(f, path, r)
+	i.Claims.check(f, path+".claims")
+	if i.Builtin != "" && i.Claims != (ClaimNames{}) {
+		f.addf(path+".claims", "claims has no effect: what a built-in authorization server calls its claims is known")
+	}
 }
 
 func (i *Issuer) checkExternal(f *findings, path string, r Rules) {

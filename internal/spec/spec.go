@@ -35,6 +35,8 @@ type Issuer struct {
 	// MissingAudience is "refuse" (empty) or "accept": what becomes of an opaque token
 	// whose issuer does not say for whom it is.
 	MissingAudience string `json:"missing_audience,omitempty"`
+	// Claims says what the issuer calls its claims.
+	Claims ClaimNames `json:"claims,omitzero"`
 }
 
 // API is a set of operations under one host and base path.
