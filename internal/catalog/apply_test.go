@@ -303,6 +303,7 @@ func TestTheWholeIsChecked(t *testing.T) {
 			Routes: []spec.Route{{Method: "GET", Path: "/{number}", Scopes: [][]string{{"s"}}}},
 		}}}, fault.Invalid, "same address"},
 		"a zone that nobody enforces": {spec.Snapshot{Zones: []spec.Zone{{Name: "office", Networks: []string{"country:DE"}}}}, fault.Unsupported, "not supported yet"},
+		"a policy that permits":       {spec.Snapshot{Policies: []spec.Policy{{Name: "p", Text: "permit (principal, action, resource);"}}}, fault.Invalid, "can only tighten"},
 		"a plain secret":              {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "https://p.test", Audience: []string{"x"}, ClientSecret: "hunter2"}}}, fault.Invalid, "client_secret"},
 		"an issuer over http":         {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "http://p.test", Audience: []string{"x"}}}}, fault.Invalid, "https"},
 		"an issuer that is not there": {spec.Snapshot{APIs: []spec.API{{

@@ -82,13 +82,14 @@ func TestPoliciesChangeUnderATokenThatIsKnown(t *testing.T) {
 	iss := NewIssuerFor(t, "https://issuer.test")
 	s := conditionsSnapshot()
 	g := newTestGateway(t, ConfigFor(t, iss), s)
-	l := newLane("GET", "/hr/plain", "Authorization", "Bearer "+iss.Token(t, Claims{"department": "it"}))
+	l := newLane("GET", "/hr/plain", "Authorization", "Bearer "+iss.Token(t, Claims{"department": "it", "floor": 3}))
 	for i, x := range []struct {
 		text   string
 		status int
 	}{
 		{`forbid (principal, action, resource) when { principal.claims has department && principal.claims.department == "it" };`, 403},
-		{`forbid (principal, action, resource) when { principal.claims has floor };`, 200},
+		{`forbid (principal, action, resource) when { principal.claims has wing };`, 200},
+		{`forbid (principal, action, resource) when { principal.claims has floor && principal.claims.floor == 3 };`, 403},
 		{`forbid (principal, action, resource) unless { principal in Group::"staff" };`, 403},
 	} {
 		s.Revision++

@@ -70,7 +70,7 @@ func (z *zone) holds(a netip.Addr) bool {
 	if exact {
 		return true
 	}
-	return at > 0 && z.ranges[at-1].from.BitLen() == a.BitLen() && z.ranges[at-1].to.Compare(a) >= 0
+	return at > 0 && z.ranges[at-1].to.Compare(a) >= 0
 }
 
 // inZone asks whether the client's address is in one of the zones. It is the

@@ -19,7 +19,7 @@ func TestZone(t *testing.T) {
 		spec.Route{Method: "GET", Path: "/anywhere"},
 	)
 	s.Zones = []spec.Zone{
-		{Name: "office", Networks: []string{"203.0.113.0/24", "2001:db8::/32", "192.0.2.7"}},
+		{Name: "office", Networks: []string{"203.0.113.0/24", "2001:db8::/32", "192.0.2.7", "fe80::/10"}},
 		{Name: "home", Networks: []string{"198.51.100.0/25", "198.51.100.128/25"}},
 	}
 	s.Sources = map[string]string{spec.PathRoute("orders", "GET", "/office", "zones"): "g.yaml:9:9"}
@@ -39,6 +39,7 @@ func TestZone(t *testing.T) {
 		{"/office", "192.0.2.8:1", "", 403},
 		{"/office", "[2001:db8:ffff::1]:1", "", 200},
 		{"/office", "[2001:db9::1]:1", "", 403},
+		{"/office", "[fe80::1%eth0]:1", "", 200},
 		{"/office", "198.51.100.1:1", "", 403},
 		{"/both", "198.51.100.200:1", "", 200},
 		{"/both", "203.0.113.0:1", "", 200},
