@@ -326,8 +326,8 @@ func TestLanesAgree(t *testing.T) {
 			t.Errorf("%d %s", a.StatusCode, a.body)
 		}
 		a = h.do(t, l, c, "HEAD", "/orders/7", "", "Authorization", token)
-		if a.StatusCode != 200 || a.body != "" {
-			t.Errorf("HEAD: %d %q", a.StatusCode, a.body)
+		if a.StatusCode != 200 || a.body != "" || a.Header.Get("Content-Length") == "" {
+			t.Errorf("HEAD: %d %q, length %q", a.StatusCode, a.body, a.Header.Get("Content-Length"))
 		}
 		a = h.do(t, l, c, "HEAD", "/orders/7", "")
 		if a.StatusCode != 401 || a.body != "" || a.Header.Get("Content-Type") != "application/problem+json" {

@@ -255,7 +255,13 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	l.mayClose(h)
 	length := r.Body.Length()
 	none := l.r.Method == http.MethodHead || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
-	if length >= 0 && !none {
+	switch {
+	case r.Status == http.StatusNoContent:
+		length = -1 // RFC 9110 section 8.6
+	case none:
+		length = r.Declared()
+	}
+	if length >= 0 {
 		h.Set("Content-Length", strconv.FormatInt(length, 10))
 	}
 	l.w.WriteHeader(r.Status)

@@ -116,7 +116,7 @@ var reasons = [...]string{
 	"key_disabled", "proof_invalid", "missing_scope", "group_required", "condition_failed", "step_up_required",
 	"zone_not_allowed", "policy_forbids", "not_subscribed", "plan_suspended", "rate_limited", "quota_exceeded",
 	"overloaded", "upstream_unreachable", "upstream_timeout", "upstream_invalid", "issuer_unreachable",
-	"revocation_state_unknown", "policy_error",
+	"revocation_state_unknown", "policy_error", "internal",
 }
 
 // reasonCounters counts by reason.

@@ -59,6 +59,10 @@ type Response struct {
 	declared int64         // Content-Length as it was sent, -1 for none: for answers to HEAD, and 304
 }
 
+// Declared returns the Content-Length as the upstream sent it, -1 for none. For an
+// answer to HEAD, and for 304, it is that of the body which GET would get.
+func (r *Response) Declared() int64 { return r.declared }
+
 // Exchange is one request and the ways to answer it. Exactly one of Respond,
 // Relay and Upgrade is called. Both lanes implement it.
 type Exchange interface {
