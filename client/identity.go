@@ -76,10 +76,14 @@ type Token struct {
 	Scope       string `json:"scope"`
 }
 
-// Revocation refuses tokens from now on: one token by its jti, or all of a client, user, or session.
+// Revocation refuses tokens from now on: one token by its jti, all that are signed
+// by a key, or all that were issued until now to a client, a user, a session, or by
+// an issuer.
 type Revocation struct {
-	Kind  string `json:"kind"` // token, client, user, session, key, issuer
-	Value string `json:"value"`
+	Kind  string `json:"kind"`            // token, client, user, session, key, issuer
+	Value string `json:"value,omitempty"` // empty for an issuer
+	// Issuer is the iss of the tokens; empty means the built-in server "default".
+	Issuer string `json:"issuer,omitempty"`
 }
 
 // Status returns the server's version, revision and nodes.

@@ -186,27 +186,34 @@ func (s tokenService) Mint(ctx context.Context, actor admin.Actor, r client.Toke
 	}, nil
 }
 
+// foreignTokens is how long a revocation of another issuer's tokens is kept: their
+// lifetime is not ours to know.
+const foreignTokens = 30 * 24 * time.Hour
+
 // Revoke implements admin.Tokens: durable first, then in force on every node.
 func (s tokenService) Revoke(ctx context.Context, _ admin.Actor, r client.Revocation) error {
-	kind := cluster.Kind(r.Kind)
-	if !kind.Valid() || kind == cluster.TokenHash {
+	now := time.Now()
+	v := cluster.Revocation{
+		Tenant: tenant.Default, Kind: cluster.Kind(r.Kind), Issuer: r.Issuer, Value: r.Value, Expires: now.Add(foreignTokens),
+	}
+	switch v.Kind {
+	case cluster.Client, cluster.User, cluster.Session, cluster.Issuer:
+		v.IssuedBefore = now.Add(time.Second) // tokens carry whole seconds
+	case cluster.TokenID, cluster.Key:
+	case cluster.TokenHash:
+		fallthrough
+	default:
 		return fault.New(fault.Invalid, "kind must be token, client, user, session, key or issuer")
 	}
-	target, err := s.id.target(ctx, access.DefaultServer)
-	if err != nil {
-		return err
+	if (v.Value == "") != (v.Kind == cluster.Issuer) {
+		return fault.New(fault.Invalid, "say which %s, and for an issuer its address as the issuer alone", r.Kind)
 	}
-	now := time.Now()
-	v := cluster.Revocation{Tenant: tenant.Default, Kind: kind, Issuer: target.Issuer(), Value: r.Value, Expires: now.Add(access.MaxAccessTokenLifetime)}
-	switch kind {
-	case cluster.Issuer:
-		v.Issuer, v.Value = r.Value, ""
-	case cluster.Client, cluster.User, cluster.Session:
-		v.IssuedBefore = now.Add(time.Second) // tokens carry whole seconds
-	case cluster.TokenID, cluster.Key, cluster.TokenHash:
-	}
-	if v.Value == "" && kind != cluster.Issuer {
-		return fault.New(fault.Invalid, "say which %s", r.Kind)
+	if v.Issuer == "" {
+		target, err := s.id.target(ctx, access.DefaultServer)
+		if err != nil {
+			return err
+		}
+		v.Issuer, v.Expires = target.Issuer(), now.Add(access.MaxAccessTokenLifetime)
 	}
 	if _, err := s.id.db.AddRevocation(ctx, v); err != nil {
 		return err

@@ -12,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"gatehouse/client"
 )
 
 // opaqueIssuer is an authorization server elsewhere whose tokens say nothing.
@@ -227,5 +229,41 @@ apis:
 	}
 	if a := p.call(http.MethodGet, "/orders/1", "tok"); a.Status != http.StatusOK || a.Body != "ben portal orders:read" {
 		t.Errorf("asked: %d %s", a.Status, a.Body)
+	}
+}
+
+// One Gatehouse asks another one about its tokens: the built-in server's
+// introspection is what this side takes for an answer, and what is revoked there is
+// refused here when the answer has run out at the latest.
+func TestOneGatehouseAsksAnother(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, r.Header.Get("X-Client-Id"))
+	}))
+	defer up.Close()
+	other := start(t, "")
+	d := other.Ready().Demo
+	p := start(t, write(t, fmt.Sprintf(`version: 1
+issuers:
+  other:
+    url: %s
+    audience: api://default
+    tokens: opaque
+    client_id: %s
+    client_secret: ${env:S}
+apis:
+  hr: { upstream: %s, auth: other, routes: { GET /*: vacations:read } }
+`, d.Issuer, d.ClientID, up.URL)), withEnv(map[string]string{"S": d.ClientSecret}))
+	good, dead := other.token("vacations:read"), other.token("vacations:read")
+	if a := p.call(http.MethodGet, "/x", good); a.Status != http.StatusOK || a.Body != d.ClientID {
+		t.Errorf("a good token: %d %s %s", a.Status, a.Body, p.err)
+	}
+	if err := other.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: jti(t, dead)}); err != nil {
+		t.Fatal(err)
+	}
+	if a := p.call(http.MethodGet, "/x", dead); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "revoked") {
+		t.Errorf("a revoked token: %d %s", a.Status, a.Body)
+	}
+	if a := p.call(http.MethodGet, "/x", other.token("openid")); a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
+		t.Errorf("without the scope: %d %s", a.Status, a.Body)
 	}
 }

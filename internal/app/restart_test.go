@@ -111,6 +111,9 @@ func TestRestartWithEverythingDown(t *testing.T) {
 	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: jti(t, ownDead)}); err != nil {
 		t.Fatal(err)
 	}
+	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: "dead", Issuer: is.URL}); err != nil {
+		t.Fatal(err)
+	}
 	identity := strings.TrimPrefix(p.Ready().Identity, "http://")
 	data := p.data
 	p.stop()
@@ -130,6 +133,9 @@ func TestRestartWithEverythingDown(t *testing.T) {
 	}
 	if a := p.call(http.MethodGet, "/orders/1", own); a.Status != http.StatusOK {
 		t.Errorf("a token of the built-in server: %d %s", a.Status, a.Body)
+	}
+	if a := p.call(http.MethodGet, "/orders/1", dead); a.Status != http.StatusUnauthorized {
+		t.Errorf("what was revoked of another issuer is answered %d", a.Status)
 	}
 	if a := p.call(http.MethodGet, "/orders/1", ownDead); a.Status != http.StatusUnauthorized {
 		t.Errorf("what was revoked is answered %d", a.Status)
