@@ -29,6 +29,7 @@ func (s *conditions) Do(ex *Exchange) error {
 	}
 	v := s.set.Decide(who, (*policyFacts)(ex))
 	if v.Outcome == policy.Pass {
+		s.tryOut(ex, who)
 		return nil
 	}
 	denied := v // only now on the heap
@@ -41,6 +42,23 @@ func (s *conditions) Do(ex *Exchange) error {
 	case policy.Pass, policy.Failed:
 	}
 	return Refuse(ReasonPolicyError, nil, "a rule could not be evaluated: %s", denied.Detail)
+}
+
+// tryOut asks the policies in shadow mode, and notes what they would have done to a
+// request that is allowed: counted, logged and explained, and nothing else.
+func (s *conditions) tryOut(ex *Exchange, who *policy.Principal) {
+	v := s.set.Shadow(who, (*policyFacts)(ex))
+	if v.Outcome == policy.Pass {
+		return
+	}
+	would := v
+	ex.shadow = &would
+	if ex.dry {
+		return
+	}
+	for _, r := range would.Rules {
+		ex.gw.config.Metrics.WouldDeny(ex.snap.tenant, r.Name)
+	}
 }
 
 // principal returns the caller as policies see it, made once for each token and snapshot.
@@ -149,8 +167,11 @@ func (s *conditions) explain(f *facts) (needed, had string) {
 	if len(named) > 0 {
 		parts = append(parts, "that none of these policies forbids it: "+strings.Join(named, ", "))
 	}
-	if v := f.verdict; v != nil {
-		had = saidOf(v)
+	switch {
+	case f.verdict != nil:
+		had = saidOf(f.verdict)
+	case f.shadow != nil:
+		had = "only tried out: " + saidOf(f.shadow)
 	}
 	return strings.Join(parts, "; "), had
 }

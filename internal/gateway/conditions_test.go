@@ -2,11 +2,14 @@ package gateway
 
 import (
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"gatehouse/internal/spec"
+	"gatehouse/internal/telemetry"
 )
 
 func conditionsSnapshot() spec.Snapshot {
@@ -174,5 +177,48 @@ func TestUnusedFeaturesCostNoStep(t *testing.T) {
 		if fmt.Sprint(has) != want {
 			t.Errorf("%s has the steps %v", r.name, has)
 		}
+	}
+}
+
+// A policy in shadow mode denies nobody: what it would have done is counted, logged
+// and explained.
+func TestShadowIsToldAndNotEnforced(t *testing.T) {
+	iss := NewIssuerFor(t, "https://issuer.test")
+	s := conditionsSnapshot()
+	s.Policies = []spec.Policy{{Name: "soon", Text: "@shadow\nforbid (principal, action, resource) when { principal.login == \"ana\" };"}}
+	c := ConfigFor(t, iss)
+	log := &LogLines{}
+	c.AccessLog = log
+	c.Metrics = telemetry.NewMetrics(telemetry.MetricsConfig{})
+	g := newTestGateway(t, c, s)
+	for _, who := range []string{"ana", "ben"} {
+		l := newLane("GET", "/hr/plain", "Authorization", "Bearer "+iss.Token(t, Claims{"sub": who}))
+		if g.ServeExchange(l); l.status != 200 {
+			t.Fatalf("%s: %d %s", who, l.status, l.reason())
+		}
+		tr, ok := g.Decision(l.fields["X-Request-ID"][0])
+		if !ok || !tr.Allowed {
+			t.Fatalf("%s: %+v", who, tr)
+		}
+		want := ""
+		if who == "ana" {
+			want = `only tried out: the policy soon (its line 1) forbids it: principal.login = "ana"`
+		}
+		for _, st := range tr.Steps {
+			if st.Name == "policy" && (st.Had != want || st.Outcome != OutcomePass) {
+				t.Errorf("%s: %+v", who, st)
+			}
+		}
+	}
+	if lines := log.All(); !strings.Contains(lines[0], `"would_deny":"soon"`) || strings.Contains(lines[1], "would_deny") {
+		t.Errorf("%q", lines)
+	}
+	if _, err := g.Explain(t.Context(), Hypothetical{Path: "/hr/plain", User: "ana"}); err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	c.Metrics.Handler().ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/metrics", nil))
+	if want := `gatehouse_policy_would_deny_total{policy="soon",tenant="default"} 1`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("the metrics lack %s", want)
 	}
 }

@@ -89,6 +89,7 @@ type facts struct {
 	counted int             // how many of limits were looked at
 	exact   bool            // the caller was described, not proven
 	verdict *policy.Verdict // of the rules that denied, nil when none did
+	shadow  *policy.Verdict // of the rules that would have, nil when none would
 }
 
 // Request returns the request as the lane parsed it. It is read-only.

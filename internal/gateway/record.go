@@ -84,6 +84,9 @@ func (ex *Exchange) appendLine(b []byte, took time.Duration) []byte {
 	if ex.token != nil && ex.token.ClientID != "" {
 		b = appendText(append(b, `,"client_id":`...), ex.token.ClientID)
 	}
+	if ex.shadow != nil {
+		b = appendText(append(b, `,"would_deny":`...), ex.shadow.Rules[0].Name)
+	}
 	if ex.attempts > 0 {
 		b = appendText(append(b, `,"upstream":`...), ex.target)
 		b = strconv.AppendInt(append(b, `,"attempts":`...), int64(ex.attempts), 10)

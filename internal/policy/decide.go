@@ -57,10 +57,11 @@ type Set struct {
 	action, api types.EntityUID
 	params      []string
 	condition   *Rule
-	rules       *ruleList
+	rules       *ruleList // enforced
+	shadow      *ruleList // tried out
 }
 
-// Rules returns what applies: the policies in their order, then the condition.
+// Rules returns what is enforced: the policies in their order, then the condition.
 func (s *Set) Rules() []*Rule { return s.rules.rules }
 
 // Condition returns the operation's condition, nil when it has none.
@@ -84,43 +85,53 @@ func (e *entities) Get(id types.EntityUID) (types.Entity, bool) {
 	}
 }
 
-// Decide asks every rule. The order of precedence is: a policy forbids, the
+// Decide asks every rule that is enforced. The order of precedence is: a policy forbids, the
 // condition does not hold, a rule failed. All of them deny.
-func (s *Set) Decide(p *Principal, src Source) Verdict {
+func (s *Set) Decide(p *Principal, src Source) Verdict { return s.ask(s.rules, s.condition, p, src) }
+
+// Shadow asks the policies that are only tried out, and returns what they would
+// have come to. It decides nothing.
+func (s *Set) Shadow(p *Principal, src Source) Verdict { return s.ask(s.shadow, nil, p, src) }
+
+// ask evaluates rules, of which condition may be one.
+func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Verdict {
+	if len(rules.rules) == 0 {
+		return Verdict{}
+	}
 	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
-	attributes, err := s.resource(src)
+	attributes, err := s.resource(&rules.uses, src)
 	if err != nil {
-		return Verdict{Outcome: Failed, Rules: s.rules.rules, Detail: err.Error()}
+		return Verdict{Outcome: Failed, Rules: rules.rules, Detail: err.Error()}
 	}
 	world.resource.Attributes = attributes
-	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: s.context(src)}
-	decision, diagnostic := cedar.Authorize(s.rules, world, request)
-	unmet := s.condition != nil && decision == cedar.Deny
+	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: circumstances(rules.uses.context, src)}
+	decision, diagnostic := cedar.Authorize(rules, world, request)
+	unmet := condition != nil && decision == cedar.Deny
 	if !unmet && len(diagnostic.Errors) == 0 && (decision == cedar.Allow || len(diagnostic.Reasons) == 0) {
 		return Verdict{}
 	}
-	return s.denied(decision, diagnostic, world, request.Context)
+	return rules.denied(condition, decision, diagnostic, world, request.Context)
 }
 
 // denied finds out which rules have denied.
-func (s *Set) denied(decision cedar.Decision, d cedar.Diagnostic, world *entities, context types.Record) Verdict {
+func (l *ruleList) denied(condition *Rule, decision cedar.Decision, d cedar.Diagnostic, world *entities, context types.Record) Verdict {
 	v := Verdict{}
 	if decision == cedar.Deny && len(d.Reasons) > 0 {
 		v.Outcome = Forbid
 		for _, r := range d.Reasons {
-			v.Rules = append(v.Rules, s.rules.byID(r.PolicyID))
+			v.Rules = append(v.Rules, l.byID(r.PolicyID))
 		}
 		v.Detail = v.Rules[0].read(world, context)
 		return v
 	}
 	failed := map[*Rule]string{}
 	for _, e := range d.Errors {
-		r := s.rules.byID(e.PolicyID)
+		r := l.byID(e.PolicyID)
 		failed[r] = e.Message
 		v.Rules = append(v.Rules, r)
 	}
-	if s.condition != nil && decision == cedar.Deny && failed[s.condition] == "" {
-		return Verdict{Outcome: Unmet, Rules: []*Rule{s.condition}, Detail: s.condition.read(world, context)}
+	if condition != nil && decision == cedar.Deny && failed[condition] == "" {
+		return Verdict{Outcome: Unmet, Rules: []*Rule{condition}, Detail: condition.read(world, context)}
 	}
 	v.Outcome, v.Detail = Failed, failed[v.Rules[0]]
 	if read := v.Rules[0].read(world, context); read != "" {
@@ -130,8 +141,7 @@ func (s *Set) denied(decision cedar.Decision, d cedar.Diagnostic, world *entitie
 }
 
 // resource makes the attributes of the resource that the rules read.
-func (s *Set) resource(src Source) (types.Record, error) {
-	u := &s.rules.uses
+func (s *Set) resource(u *uses, src Source) (types.Record, error) {
 	if u.resource == 0 && len(u.params) == 0 && len(u.headers) == 0 {
 		return types.Record{}, nil
 	}
@@ -175,9 +185,8 @@ func headerValues(name string, lines []string) (types.Set, error) {
 	return types.NewSet(values...), nil
 }
 
-// context makes what the rules read of the circumstances.
-func (s *Set) context(src Source) types.Record {
-	u := s.rules.uses.context
+// circumstances makes what rules read of the context.
+func circumstances(u uint16, src Source) types.Record {
 	if u == 0 {
 		return types.Record{}
 	}

@@ -94,6 +94,8 @@ type Rule struct {
 	Line int
 	// Text is a condition's expression; empty for a policy.
 	Text string
+	// Shadow says that the statement is only tried out: @shadow stands before it.
+	Shadow bool
 
 	policy *cedar.Policy
 	uses   uses
@@ -106,7 +108,8 @@ type Compiled struct {
 	conditions map[string]*Rule // by spec.PathRoute
 	claims     []string         // that any rule names, sorted
 	parents    bool             // some rule asks whether the caller is in something
-	plain      *ruleList        // all policies, when none is only for some operations
+	plain      *ruleList        // all that are enforced, when none is only for some operations
+	shadow     *ruleList        // all that are tried out, likewise
 	nobody     *Principal
 }
 
@@ -169,9 +172,22 @@ func (c *Compiled) finish() {
 	c.claims = slices.Compact(c.claims)
 	c.nobody = c.Principal(Caller{})
 	if !slices.ContainsFunc(c.policies, func(r *Rule) bool { return r.uses.scoped }) {
-		c.plain = newRuleList(c.policies)
+		c.plain, c.shadow = c.pick(false, always), c.pick(true, always)
 	}
 }
+
+// pick returns the policies that are tried out, or enforced, and that reach an operation.
+func (c *Compiled) pick(shadow bool, reaches func(*Rule) bool) *ruleList {
+	var list []*Rule
+	for _, r := range c.policies {
+		if r.Shadow == shadow && reaches(r) {
+			list = append(list, r)
+		}
+	}
+	return newRuleList(list)
+}
+
+func always(*Rule) bool { return true }
 
 // Nobody returns the caller of a public operation.
 func (c *Compiled) Nobody() *Principal { return c.nobody }
@@ -187,21 +203,15 @@ func (c *Compiled) For(a *spec.API, r *spec.Route) *Set {
 		condition: c.conditions[spec.PathRoute(a.Name, r.Method, r.Path)],
 		params:    paramsOf(r.Path),
 	}
-	if s.condition == nil && c.plain != nil {
-		s.rules = c.plain
-	} else {
-		var list []*Rule
-		for _, p := range c.policies {
-			if p.uses.reaches(s.action, s.api) {
-				list = append(list, p)
-			}
-		}
-		if s.condition != nil {
-			list = append(list, s.condition)
-		}
-		s.rules = newRuleList(list)
+	s.rules, s.shadow = c.plain, c.shadow
+	if c.plain == nil {
+		here := func(p *Rule) bool { return p.uses.reaches(s.action, s.api) }
+		s.rules, s.shadow = c.pick(false, here), c.pick(true, here)
 	}
-	if len(s.rules.rules) == 0 {
+	if s.condition != nil {
+		s.rules = newRuleList(append(slices.Clone(s.rules.rules), s.condition))
+	}
+	if len(s.rules.rules)+len(s.shadow.rules) == 0 {
 		return nil
 	}
 	return s

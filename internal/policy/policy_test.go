@@ -253,3 +253,39 @@ func TestNoRulesNoSet(t *testing.T) {
 		t.Error("a policy for another API is a step here")
 	}
 }
+
+// What is only tried out decides nothing, and says what it would have decided.
+func TestShadow(t *testing.T) {
+	for _, x := range []struct {
+		name, when     string
+		policies       []string
+		decide, shadow Outcome
+	}{
+		{"would forbid", "", []string{`@shadow forbid (principal, action, resource);`}, Pass, Forbid},
+		{"would forbid, with a reason", "", []string{`@shadow("until May") @id("x") forbid (principal, action, resource);`}, Pass, Forbid},
+		{"would not", "", []string{`@shadow forbid (principal is App, action, resource);`}, Pass, Pass},
+		{"would fail", "", []string{`@shadow forbid (principal, action, resource) when { principal.claims.missing };`}, Pass, Failed},
+		{"beside one that forbids", "", []string{`forbid (principal, action, resource);`, `@shadow forbid (principal, action, resource) when { false };`}, Forbid, Pass},
+		{"beside one for another operation", "", []string{`forbid (principal, action == Action::"GET /hr/health", resource);`, `@shadow forbid (principal, action, resource);`}, Pass, Forbid},
+		{"for another operation", "", []string{`@shadow forbid (principal, action == Action::"GET /hr/health", resource);`, `forbid (principal, action, resource) when { context.hour == 12 };`}, Forbid, Pass},
+		{"beside a condition", "false", []string{`@shadow forbid (principal, action, resource);`}, Unmet, Forbid},
+	} {
+		s := world(x.when, x.policies...)
+		c, problems := Compile(s)
+		if len(problems) > 0 {
+			t.Fatalf("%s: %v", x.name, problems)
+		}
+		set := c.For(&s.APIs[0], &s.APIs[0].Routes[0])
+		if v := set.Decide(c.Principal(ana()), noon()); v.Outcome != x.decide {
+			t.Errorf("%s: decides %d, want %d", x.name, v.Outcome, x.decide)
+		}
+		if v := set.Shadow(c.Principal(ana()), noon()); v.Outcome != x.shadow || v.Outcome != Pass && !v.Rules[0].Shadow {
+			t.Errorf("%s: would decide %+v, want %d", x.name, v, x.shadow)
+		}
+	}
+	for _, text := range []string{`@shadow permit (principal, action, resource);`, `@shadw forbid (principal, action, resource);`} {
+		if _, problems := Compile(world("", text)); len(problems) == 0 {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}

@@ -71,6 +71,7 @@ func (b *book) condition(a *spec.API, r *spec.Route) (*Rule, []Problem) {
 func (c *checker) rule(name string, p *cedar.Policy) *Rule {
 	t := tree(p)
 	c.scope(t)
+	shadow := c.annotations(t, name)
 	for _, cond := range t.Conditions {
 		c.boolean(cond.Body)
 	}
@@ -78,7 +79,30 @@ func (c *checker) rule(name string, p *cedar.Policy) *Rule {
 	if c.work > MaxWork {
 		c.problem(word{}, "this is more than every request can be measured by: at most %d operations in one statement", MaxWork)
 	}
-	return &Rule{Name: name, Line: p.Position().Line, policy: p, uses: c.uses, work: c.work}
+	return &Rule{Name: name, Line: p.Position().Line, Shadow: shadow, policy: p, uses: c.uses, work: c.work}
+}
+
+// annotations checks what stands before a statement, and reports whether the
+// statement is only tried out.
+func (c *checker) annotations(t *ast.Policy, policy string) (shadow bool) {
+	known := []string{"shadow", "id", "description"}
+	for _, a := range t.Annotations {
+		var at word
+		for i := range c.words {
+			if i > 0 && c.words[i-1].text == "@" && c.words[i].text == string(a.Key) {
+				at = c.words[i]
+			}
+		}
+		switch {
+		case !slices.Contains(known, string(a.Key)):
+			c.unknown(at, string(a.Key), known, "@%s means nothing here", a.Key)
+		case a.Key == "shadow" && policy == "":
+			c.problem(at, "a condition is not tried out: it is enforced, or it is not there")
+		case a.Key == "shadow":
+			shadow = true
+		}
+	}
+	return shadow
 }
 
 func tree(p *cedar.Policy) *ast.Policy { return (*ast.Policy)(p.AST()) }

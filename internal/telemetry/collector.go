@@ -83,6 +83,8 @@ func (c *collector) process(s series) {
 	fetches := desc("issuer_key_fetches_total", "Fetches of an issuer's keys.", "issuer", "outcome")
 	c.fetches.each(func(issuer, outcome string, v int64) { s.counter(fetches, v, issuer, outcome) })
 	tokens := desc("tokens_issued_total", "Tokens issued by built-in authorization servers.", "server", "grant")
+	shadows := desc("policy_would_deny_total", "Allowed requests that a policy in shadow mode would have denied.", "tenant", "policy")
+	c.shadows.each(func(tenant, policy string, v int64) { s.counter(shadows, v, tenant, policy) })
 	c.tokens.each(func(server, grant string, v int64) { s.counter(tokens, v, server, grant) })
 }
 

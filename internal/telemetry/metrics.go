@@ -60,6 +60,7 @@ type Metrics struct {
 	revisions   names // tenant: gauge
 	fetches     names // issuer, outcome
 	tokens      names // server, grant
+	shadows     names // tenant, policy
 }
 
 // NewMetrics returns metrics with the Go runtime's and the process's beside them.
@@ -80,7 +81,7 @@ func NewMetrics(c MetricsConfig) *Metrics {
 		apis:     make(map[string]*apiMetrics),
 		targets:  make(map[targetID]*UpstreamMetrics),
 	}
-	for _, n := range []*names{&m.revisions, &m.fetches, &m.tokens} {
+	for _, n := range []*names{&m.revisions, &m.fetches, &m.tokens, &m.shadows} {
 		n.max = c.MaxNames
 	}
 	m.registry.MustRegister(
@@ -128,6 +129,9 @@ func (m *Metrics) KeyFetch(issuer string, ok bool) {
 // TokenIssued counts a token that a built-in authorization server has issued.
 // The grant is a grant type that the server supports, not what a caller sent.
 func (m *Metrics) TokenIssued(server, grant string) { m.tokens.get(server, grant).Add(1) }
+
+// WouldDeny counts a request that a policy in shadow mode would have denied.
+func (m *Metrics) WouldDeny(tenant, policy string) { m.shadows.get(tenant, policy).Add(1) }
 
 // LogDropped counts lines of the access log that were lost.
 func (m *Metrics) LogDropped(lines int64) { m.logDrops.Add(lines) }

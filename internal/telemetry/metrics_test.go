@@ -53,6 +53,7 @@ func TestMetricsPage(t *testing.T) {
 	m.KeyFetch("okta", true)
 	m.KeyFetch("okta", false)
 	m.TokenIssued("default", "client_credentials")
+	m.WouldDeny("default", "no_contractors")
 	m.LogDropped(3)
 	u := m.Upstream("hr", "http://10.0.0.1:9000")
 	u.Attempt(false)
@@ -89,6 +90,7 @@ func TestMetricsPage(t *testing.T) {
 		`gatehouse_token_cache_total{outcome="hit"}`:                                               "2",
 		`gatehouse_token_cache_total{outcome="miss"}`:                                              "1",
 		`gatehouse_issuer_key_fetches_total{issuer="okta",outcome="failed"}`:                       "1",
+		`gatehouse_policy_would_deny_total{policy="no_contractors",tenant="default"}`:              "1",
 		`gatehouse_tokens_issued_total{grant="client_credentials",server="default"}`:               "1",
 		`gatehouse_access_log_dropped_total`:                                                       "3",
 		`gatehouse_upstream_attempts_total{api="hr",target="http://10.0.0.1:9000"}`:                "2",
