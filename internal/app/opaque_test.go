@@ -263,7 +263,7 @@ apis:
 	if a := p.call(http.MethodGet, "/x", dead); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "revoked") {
 		t.Errorf("a revoked token: %d %s", a.Status, a.Body)
 	}
-	if a := p.call(http.MethodGet, "/x", other.token("openid")); a.Status != http.StatusForbidden && a.Status != http.StatusUnauthorized {
+	if a := p.call(http.MethodGet, "/x", other.token("payroll:write")); a.Status != http.StatusForbidden {
 		t.Errorf("without the scope: %d %s", a.Status, a.Body)
 	}
 }
