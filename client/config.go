@@ -71,7 +71,8 @@ func (c *Client) Apply(ctx context.Context, conf Configuration, dryRun bool) (Di
 	return d, err
 }
 
-// Rollback brings every object back to what it was at the revision, by new changes.
+// Rollback brings issuers, APIs, zones and policies back to what they were at the
+// revision, by new changes.
 func (c *Client) Rollback(ctx context.Context, revision int64, reason string) (Diff, error) {
 	var d Diff
 	err := c.call(ctx, http.MethodPost, "/rollback", map[string]any{"revision": revision, "reason": reason}, &d)

@@ -45,7 +45,7 @@ func routes() []route {
 		{"GET", "/status", "version, revision and nodes", nil, nil, client.Status{}, (*API).status},
 		{"POST", "/diff", "how a configuration differs from what runs", nil, client.Configuration{}, client.Diff{}, (*API).diff},
 		{"POST", "/apply", "make a configuration what runs", []string{"dryRun"}, client.Configuration{}, client.Diff{}, (*API).apply},
-		{"POST", "/rollback", "bring every object back to an earlier revision, by new changes", nil, rollbackRequest{}, client.Diff{}, (*API).rollback},
+		{"POST", "/rollback", "bring what is served back to an earlier revision, by new changes", nil, rollbackRequest{}, client.Diff{}, (*API).rollback},
 		{"GET", "/export", "what is served, as a configuration file", []string{"revision"}, nil, nil, (*API).export},
 		{"GET", "/changes", "history, oldest first", []string{"since", "limit", "kind"}, nil, changesAnswer{}, (*API).changes},
 		{"POST", "/explain", "decide a hypothetical request", nil, client.Hypothetical{}, client.Decision{}, (*API).explain},

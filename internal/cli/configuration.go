@@ -80,10 +80,17 @@ func newValidate(s *session) *cobra.Command {
 			if failed := s.failures(results); failed > 0 {
 				return exit{exitFailed, fmt.Errorf("%d of %d tests of %s fail", failed, len(results), f.Name)}
 			}
-			s.say("%s is valid: %d APIs, %d routes, %d tests passed", f.Name, len(f.Declared.APIs), routeCount(f), len(results))
+			s.say("%s is valid: %s, %s, %s passed", f.Name, counted(len(f.Declared.APIs), "API"), counted(routeCount(f), "route"), counted(len(results), "test"))
 			return nil
 		},
 	}
+}
+
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func routeCount(f *config.File) (n int) {
@@ -292,7 +299,8 @@ func newRollback(s *session) *cobra.Command {
 	var reason string
 	c := &cobra.Command{
 		Use:   "rollback REVISION",
-		Short: "Bring everything back to an earlier revision, by a new one",
+		Short: "Bring what is served back to an earlier revision, by a new one",
+		Long:  "Brings issuers, APIs, zones and policies back to what they were. Apps, people and keys stay as they are.",
 		Args:  cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			n, err := strconv.ParseInt(args[0], 10, 64)
