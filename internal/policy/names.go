@@ -125,6 +125,7 @@ type uses struct {
 	params            []string
 	headers           []string
 	claims            []string
+	principal         []string // attributes of the caller
 	parents           bool
 	scoped            bool // meant for some operations only
 	reach             func(action, api types.EntityUID) bool
@@ -146,6 +147,9 @@ const (
 func (u *uses) note(path []string) {
 	if !slices.ContainsFunc(u.shown, func(p []string) bool { return slices.Equal(p, path) }) {
 		u.shown = append(u.shown, path)
+	}
+	if path[0] == "principal" {
+		u.principal = withOne(u.principal, path[1])
 	}
 	switch path[0] + "." + path[1] {
 	case "resource.api":

@@ -107,6 +107,7 @@ type Compiled struct {
 	policies   []*Rule
 	conditions map[string]*Rule // by spec.PathRoute
 	claims     []string         // that any rule names, sorted
+	attributes map[string]bool  // of callers, that any rule names
 	parents    bool             // some rule asks whether the caller is in something
 	plain      *ruleList        // all that are enforced, when none is only for some operations
 	shadow     *ruleList        // all that are tried out, likewise
@@ -160,13 +161,19 @@ func Compile(s *spec.Snapshot) (*Compiled, []Problem) {
 
 // finish collects what the rules need together.
 func (c *Compiled) finish() {
-	for _, r := range c.policies {
+	c.attributes = map[string]bool{}
+	collect := func(r *Rule) {
 		c.claims = append(c.claims, r.uses.claims...)
 		c.parents = c.parents || r.uses.parents
+		for _, name := range r.uses.principal {
+			c.attributes[name] = true
+		}
+	}
+	for _, r := range c.policies {
+		collect(r)
 	}
 	for _, r := range c.conditions {
-		c.claims = append(c.claims, r.uses.claims...)
-		c.parents = c.parents || r.uses.parents
+		collect(r)
 	}
 	slices.Sort(c.claims)
 	c.claims = slices.Compact(c.claims)

@@ -52,12 +52,19 @@ func (c *Compiled) Principal(who Caller) *Principal {
 			claims[types.String(name)] = v
 		}
 	}
-	p.entity.Attributes = types.NewRecord(types.RecordMap{
+	all := types.RecordMap{
 		"login": types.String(who.Login), "id": types.String(who.ID), "client": types.String(who.Client),
 		"issuer": types.String(who.Issuer), "acr": types.String(who.ACR),
 		"scopes": texts(who.Scopes), "groups": texts(who.Groups), "roles": texts(who.Roles), "amr": texts(who.AMR),
 		"claims": types.NewRecord(claims),
-	})
+	}
+	attributes := types.RecordMap{} // a map of a few names is looked into much faster
+	for name, v := range all {
+		if c.attributes[string(name)] {
+			attributes[name] = v
+		}
+	}
+	p.entity.Attributes = types.NewRecord(attributes)
 	if c.parents {
 		parents := make([]types.EntityUID, len(who.Groups))
 		for i, g := range who.Groups {
