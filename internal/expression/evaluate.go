@@ -185,16 +185,16 @@ func newBinary(p *parser, op string, left, right node) (node, error) {
 	if op != "matches" {
 		return n, nil
 	}
+	var pattern string
 	l, ok := right.(*literal)
-	s, isText := any(nil), false
 	if ok {
-		s, isText = l.value.(string)
+		pattern, ok = l.value.(string)
 	}
-	if !isText {
+	if !ok {
 		return nil, p.wrong("matches needs a text with a pattern")
 	}
 	var err error
-	if n.pattern, err = regexp.Compile(`^(?:` + s.(string) + `)$`); err != nil {
+	if n.pattern, err = regexp.Compile(`^(?:` + pattern + `)$`); err != nil {
 		return nil, p.wrong("the pattern is not a regular expression (RE2)")
 	}
 	return n, nil

@@ -72,19 +72,6 @@ func (f *filter) equal(path string) (string, bool) {
 	return "", false
 }
 
-// paths calls visit with every attribute that the filter names.
-func (f *filter) paths(visit func(string)) {
-	if f == nil {
-		return
-	}
-	if f.path != "" {
-		visit(f.path)
-	}
-	for _, p := range f.parts {
-		p.paths(visit)
-	}
-}
-
 // match reports whether the filter holds. Get returns the value of an attribute:
 // a text, number, boolean, time, list of these, or nil.
 func (f *filter) match(get func(path string) any) bool {

@@ -95,16 +95,21 @@ func (c *call) by() ledger.Actor {
 
 // ServeHTTP answers one request.
 func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	ctx := tenant.With(r.Context(), a.Tenant)
+	a.serve(ctx, w, &call{Request: r.WithContext(ctx)})
+}
+
+func (a *api) serve(ctx context.Context, w http.ResponseWriter, c *call) {
 	h := w.Header()
 	h.Set("X-Okta-Request-Id", keys.ID("req"))
 	h.Set("Cache-Control", "no-cache, no-store")
-	route, args, err := a.routes.find(r.Method, r.URL.Path)
-	c := &call{Request: r.WithContext(tenant.With(r.Context(), a.Tenant)), args: args}
+	route, args, err := a.routes.find(c.Method, c.URL.Path)
+	c.args = args
 	if err == nil && !route.open {
-		err = a.authenticate(w, c)
-	} else if err != nil && strings.HasPrefix(r.URL.Path, "/api/") {
+		err = a.authenticate(ctx, w, c)
+	} else if err != nil && strings.HasPrefix(c.URL.Path, "/api/") {
 		// Who may not call learns nothing of what there is.
-		if e := a.authenticate(w, c); e != nil {
+		if e := a.authenticate(ctx, w, c); e != nil {
 			err = e
 		}
 	}
@@ -121,14 +126,14 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // authenticate finds out who calls, and counts the call.
-func (a *api) authenticate(w http.ResponseWriter, c *call) error {
+func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) error {
 	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
 	token = strings.TrimSpace(token)
 	if !strings.EqualFold(scheme, "SSWS") || token == "" || len(token) > 512 {
 		return fault.New(fault.Unauthenticated, "the call needs the header Authorization: SSWS and an API token")
 	}
 	var err error
-	if c.actor, err = a.Authenticator.AuthenticateSSWS(c.Context(), token); err != nil {
+	if c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token); err != nil {
 		return err
 	}
 	return a.limits.count(w, c.actor)

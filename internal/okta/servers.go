@@ -169,7 +169,7 @@ func (a *api) server(c *call, o ledger.Object[access.Server]) (object, error) {
 			if s.Credentials.Signing.RotationMode == access.RotationAuto && !k.Activates.IsZero() {
 				signing["nextRotation"] = stamp(k.Activates)
 			}
-		case keys.Expired:
+		case keys.Expired, keys.Revoked:
 		}
 	}
 	at := func(parts ...string) string {
