@@ -2,6 +2,7 @@ package okta
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,7 +40,7 @@ func page[T any](items []T, next string, show func(T) object) (answer, error) {
 
 // write sends an answer. Each link has a header line of its own: SDKs take the
 // first link of a line and would otherwise read one page forever.
-func (a *api) write(w http.ResponseWriter, c *call, got answer) {
+func (a *api) write(ctx context.Context, w http.ResponseWriter, c *call, got answer) {
 	h := w.Header()
 	if got.list {
 		h.Add("Link", a.link(c, "self", ""))
@@ -53,7 +54,7 @@ func (a *api) write(w http.ResponseWriter, c *call, got answer) {
 	}
 	raw, err := encode(got.body)
 	if err != nil {
-		a.fail(w, c, err)
+		a.fail(ctx, w, c, err)
 		return
 	}
 	h.Set("Content-Type", "application/json")

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"context"
 	"net/http"
 	"strings"
 
@@ -81,7 +82,7 @@ func byCode(c fault.Code) known {
 
 // fail answers with the failure that err is. What has no code is internal
 // outside, and whole in the log.
-func (a *api) fail(w http.ResponseWriter, c *call, err error) {
+func (a *api) fail(ctx context.Context, w http.ResponseWriter, c *call, err error) {
 	f := fault.Of(err)
 	if f == nil {
 		f = fault.New(fault.Internal, "")
@@ -102,7 +103,7 @@ func (a *api) fail(w http.ResponseWriter, c *call, err error) {
 		}
 	}
 	if k.status >= http.StatusInternalServerError {
-		a.Logger.ErrorContext(c.Context(), "an Okta-compatible call failed", "method", c.Method, "path", c.URL.Path, "error_id", out.ID, "error", err)
+		a.Logger.ErrorContext(ctx, "an Okta-compatible call failed", "method", c.Method, "path", c.URL.Path, "error_id", out.ID, "error", err)
 	}
 	raw, err := encode(out)
 	if err != nil {

@@ -114,15 +114,15 @@ func (a *api) serve(ctx context.Context, w http.ResponseWriter, c *call) {
 		}
 	}
 	if err != nil {
-		a.fail(w, c, err)
+		a.fail(ctx, w, c, err)
 		return
 	}
 	got, err := route.do(a, c)
 	if err != nil {
-		a.fail(w, c, err)
+		a.fail(ctx, w, c, err)
 		return
 	}
-	a.write(w, c, got)
+	a.write(ctx, w, c, got)
 }
 
 // authenticate finds out who calls, and counts the call.
