@@ -94,7 +94,7 @@ func newOpaqueHouse(t testing.TB, change ...func(*Config, *spec.Snapshot)) *opaq
 	c := ConfigFor(t, h.main)
 	c.Introspect = func(s spec.Issuer) (Introspector, error) {
 		switch s.Name {
-		case "a", "live":
+		case "a", "live", "lax":
 			return h.a, nil
 		case "b":
 			return h.b, nil
@@ -235,7 +235,12 @@ func TestOneIssuerBothWays(t *testing.T) {
 		live.Name, live.URL = "live", "https://issuer.test"
 		live.Algorithms = []string{"ES256"}
 		s.Issuers = append(s.Issuers, live)
+		live.Name, live.MissingAudience = "lax", spec.MissingAudienceAccept
+		s.Issuers = append(s.Issuers, live)
 		s.APIs = append(s.APIs, spec.API{
+			Name: "lax", BasePath: "/lax", Upstream: spec.Upstream{Targets: []string{"http://127.0.0.1:1"}}, Auth: []string{"main", "lax"},
+			Routes: []spec.Route{{Method: "GET", Path: "/x"}},
+		}, spec.API{
 			Name: "strict", BasePath: "/strict", Upstream: spec.Upstream{Targets: []string{"http://127.0.0.1:1"}}, Auth: []string{"live"},
 			Routes: []spec.Route{{Method: "GET", Path: "/x"}},
 		})
@@ -249,6 +254,10 @@ func TestOneIssuerBothWays(t *testing.T) {
 	if n := h.a.asked(); n != 1 {
 		t.Errorf("asked %d times", n)
 	}
+	// A missing audience is accepted on the issuer's word alone, not on a signature.
+	h.call("GET", "/lax/x", h.main.Token(t, Claims{"aud": nil})).want(t, 401, ReasonWrongAudience)
+	h.a.say["tok"] = fact("https://issuer.test", func(t *verify.Token) { t.Audience = nil })
+	h.call("GET", "/lax/x", "tok").want(t, 200, "")
 }
 
 // Revocations reach tokens that were asked about, by all of their names (attack

@@ -317,6 +317,28 @@ func TestMetadataOfAnotherIssuer(t *testing.T) {
 	}
 }
 
+func TestReadMetadata(t *testing.T) {
+	for name, c := range map[string]struct {
+		doc string
+		ok  bool
+	}{
+		"right":             {`{"issuer":"https://x.test/a","introspection_endpoint":"https://x.test/ask"}`, true},
+		"host in capitals":  {`{"issuer":"https://x.test/a","introspection_endpoint":"https://X.test/ask"}`, true},
+		"another issuer":    {`{"issuer":"https://x.test/b","introspection_endpoint":"https://x.test/ask"}`, false},
+		"no issuer":         {`{"introspection_endpoint":"https://x.test/ask"}`, false},
+		"another port":      {`{"issuer":"https://x.test/a","introspection_endpoint":"https://x.test:8443/ask"}`, false},
+		"plain http":        {`{"issuer":"https://x.test/a","introspection_endpoint":"http://x.test/ask"}`, false},
+		"no endpoint":       {`{"issuer":"https://x.test/a"}`, false},
+		"an endpoint in []": {`{"issuer":"https://x.test/a","introspection_endpoint":["https://x.test/ask"]}`, false},
+		"HTML":              {`<html>`, false},
+	} {
+		got, err := readMetadata([]byte(c.doc), "https://x.test/a")
+		if (err == nil) != c.ok || (got != "") != c.ok {
+			t.Errorf("%s: %q, %v", name, got, err)
+		}
+	}
+}
+
 // What is missing is said at the start.
 func TestNew(t *testing.T) {
 	h := safehttp.New(safehttp.Config{})
