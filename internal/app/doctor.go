@@ -14,9 +14,12 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/introspect"
+	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/safehttp"
 	"gatehouse/internal/settings"
+	"gatehouse/internal/spec"
 	"gatehouse/internal/store"
 	"gatehouse/verify"
 )
@@ -157,6 +160,10 @@ func (e *examination) issuers(ctx context.Context) {
 			continue
 		}
 		check := "issuer " + is.Name
+		if is.Tokens == spec.TokensOpaque {
+			e.asks(ctx, client, is)
+			continue
+		}
 		keys, err := verify.NewRemoteKeys(verify.RemoteConfig{Issuer: is.URL, Fetch: client.Fetch}) //nolint:contextcheck // fetches have a life of their own
 		if err == nil {
 			err = keys.Fetch(ctx)
@@ -171,6 +178,24 @@ func (e *examination) issuers(ctx context.Context) {
 			_ = keys.Close()
 		}
 	}
+}
+
+// asks asks an issuer of opaque tokens about one that nobody has.
+func (e *examination) asks(ctx context.Context, client *safehttp.Client, is spec.Issuer) {
+	check := "issuer " + is.Name
+	c, err := introspect.New(introspect.Config{
+		Issuer: is.URL, Endpoint: is.IntrospectionURL, ClientID: is.ClientID, HTTP: client,
+		Secret: e.file.Values[spec.PathIssuer(is.Name)+".client_secret"],
+	})
+	if err == nil {
+		defer c.Close()
+		_, err = c.Ask(ctx, []byte(keys.Secret(256)))
+	}
+	if verify.ReasonOf(err) == introspect.ReasonRevoked {
+		e.add(Passed, check, "it answers questions about tokens")
+		return
+	}
+	e.add(Failed, check, "%v; its tokens are answered 503 until it answers: check its address, client_id and client_secret", err)
 }
 
 func (e *examination) upstreams(ctx context.Context) {

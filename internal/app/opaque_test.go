@@ -8,12 +8,15 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"gatehouse/client"
+	"gatehouse/internal/app"
+	"gatehouse/internal/settings"
 )
 
 // opaqueIssuer is an authorization server elsewhere whose tokens say nothing.
@@ -265,5 +268,25 @@ apis:
 	}
 	if a := p.call(http.MethodGet, "/x", other.token("payroll:write")); a.Status != http.StatusForbidden {
 		t.Errorf("without the scope: %d %s", a.Status, a.Body)
+	}
+}
+
+// The doctor asks the issuer about a token that nobody has: with the right secret
+// it answers, with another one it does not.
+func TestDoctorAsksTheIssuer(t *testing.T) {
+	o := newOpaqueIssuer(t, "right")
+	file := write(t, fmt.Sprintf(partnerAPI, o.URL, "http://127.0.0.1:9"))
+	for secret, want := range map[string]app.Outcome{"right": app.Passed, "wrong": app.Failed} {
+		list, err := app.Doctor(t.Context(), app.Config{
+			File: file, Dev: true, Flags: settings.Flags{Data: t.TempDir()},
+			Getenv: func(name string) (string, bool) { return secret, name == "PARTNER_SECRET" },
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		i := slices.IndexFunc(list, func(f app.Finding) bool { return f.Check == "issuer partner" })
+		if i < 0 || list[i].Outcome != want {
+			t.Errorf("with the %s secret: %+v", secret, list)
+		}
 	}
 }
