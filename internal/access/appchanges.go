@@ -192,3 +192,18 @@ func (s *Service) AddSecret(ctx context.Context, actor ledger.Actor, clientID st
 	})
 	return made, secret, err
 }
+
+// AddAppKey adds a public key, a JWK (RFC 7517) with a kid, to those of an app.
+func (s *Service) AddAppKey(ctx context.Context, actor ledger.Actor, clientID string, jwk json.RawMessage) (made AppKey, err error) {
+	defer fault.Wrap(&err, "add a public key to app %q", clientID)
+	err = s.updateApp(ctx, actor, "add a public key", clientID, func(tx *ledger.Tx, a *App) error {
+		list, err := appKeys(tx, nil, []json.RawMessage{jwk})
+		if err != nil {
+			return err
+		}
+		made = list[0]
+		a.Keys = append(a.Keys, made)
+		return nil
+	})
+	return made, err
+}

@@ -212,3 +212,23 @@ func (s *Service) UnassignGroup(ctx context.Context, actor ledger.Actor, app, gr
 		return AppGroups.Delete(tx, o.ID, 0)
 	})
 }
+
+// AppsOfGroup returns a page of the apps that a group is assigned to.
+func (s *Service) AppsOfGroup(ctx context.Context, group, after string, limit int) (p ledger.Page[App], err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		list, err := AppGroups.List(tx, ledger.Query{By: "group", Equal: []string{group}, After: after, Limit: limit})
+		if err != nil {
+			return err
+		}
+		p = ledger.Page[App]{Items: []ledger.Object[App]{}, Next: list.Next}
+		for i := range list.Items {
+			o, err := Apps.Get(tx, list.Items[i].Value.App)
+			if err != nil {
+				return err
+			}
+			p.Items = append(p.Items, o)
+		}
+		return nil
+	})
+	return p, err
+}

@@ -177,7 +177,7 @@ func putAt[T any](tx *ledger.Tx, kind *ledger.Kind[T], o ledger.Object[T], paren
 		*priority(&o.Value) = was
 		return kind.Put(tx, o)
 	}
-	aside, err := freePlace(tx, kind, parent, priority)
+	aside, err := freePlace(tx, kind, parent, was, wanted, priority)
 	if err != nil {
 		return o, err
 	}
@@ -192,20 +192,24 @@ func putAt[T any](tx *ledger.Tx, kind *ledger.Kind[T], o ledger.Object[T], paren
 	return kind.Put(tx, o)
 }
 
-// freePlace returns the last priority of the parent's that nothing stands at.
-func freePlace[T any](tx *ledger.Tx, kind *ledger.Kind[T], parent string, priority func(*T) *int) (int, error) {
-	place := MaxPriority
-	for o, err := range kind.All(tx, ledger.Query{By: "priority", Equal: []string{parent}, Descending: true}) {
+// freePlace returns the last priority that nothing stands at and that nothing is
+// moved to when room is made at the wanted one.
+func freePlace[T any](tx *ledger.Tx, kind *ledger.Kind[T], parent string, was, wanted int, priority func(*T) *int) (int, error) {
+	taken := map[int]bool{}
+	for o, err := range kind.All(tx, ledger.Query{By: "priority", Equal: []string{parent}}) {
 		if err != nil {
 			return 0, err
 		}
-		if *priority(&o.Value) < place {
+		taken[*priority(&o.Value)] = true
+	}
+	end := wanted // where the last of those that make room comes to stand
+	for end != was && taken[end] {
+		end++
+	}
+	for place := MaxPriority; place >= 1; place-- {
+		if !taken[place] && place != end {
 			return place, nil
 		}
-		place--
 	}
-	if place < 1 {
-		return 0, fault.New(fault.Invalid, "all %d priorities are taken: delete something first", MaxPriority)
-	}
-	return place, nil
+	return 0, fault.New(fault.Invalid, "all %d priorities are taken: delete something first", MaxPriority)
 }

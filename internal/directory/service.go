@@ -219,25 +219,19 @@ type MemberOf struct {
 	Name string // of the group
 }
 
-// GroupsOf returns the groups of a user, sorted by name.
+// GroupsOf returns the groups of a user, sorted by name. The group Everyone is
+// among them, so that conditions may name it like others.
 func (s *Service) GroupsOf(ctx context.Context, userID string) (out []MemberOf, err error) {
 	defer fault.Wrap(&err, "read the groups of user %q", userID)
-	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		out = nil
-		for m, err := range Memberships.All(tx, ledger.Query{By: "user", Equal: []string{userID}}) {
-			if err != nil {
-				return err
-			}
-			g, err := Groups.Get(tx, m.Value.Group)
-			if err != nil {
-				return err
-			}
-			out = append(out, MemberOf{ID: g.ID, Name: g.Value.Name})
-		}
-		return nil
-	})
+	groups, err := s.UserGroups(ctx, userID)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		out = append(out, MemberOf{ID: g.ID, Name: g.Value.Name})
+	}
 	slices.SortFunc(out, func(a, b MemberOf) int { return strings.Compare(a.Name, b.Name) })
-	return out, err
+	return out, nil
 }
 
 func (s *Service) record(ctx context.Context, actor ledger.Actor, eventType, message string, targets ...audit.Entity) {

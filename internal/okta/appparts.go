@@ -324,3 +324,19 @@ func (a *api) appGroup(o ledger.Object[access.AppGroup]) object {
 		},
 	}
 }
+
+// listGroupApps answers the apps that a group is assigned to.
+func (a *api) listGroupApps(c *call) (answer, error) {
+	limit, err := c.limit(20, 200)
+	if err != nil {
+		return answer{}, err
+	}
+	if _, err := a.People.Group(c.Context(), c.arg("groupId")); err != nil {
+		return answer{}, err
+	}
+	p, err := a.Access.AppsOfGroup(c.Context(), c.arg("groupId"), c.FormValue("after"), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	return page(p.Items, p.Next, func(o ledger.Object[access.App]) object { return a.app(o, "") })
+}

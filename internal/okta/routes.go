@@ -17,6 +17,7 @@ func routes() []route {
 		rules  = "/api/v1/groups/rules"
 		zone   = "/api/v1/zones/{zoneId}"
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
+		key    = app + "/credentials/jwks/{keyId}"
 		secret = app + "/credentials/secrets/{secretId}"
 	)
 	return []route{
@@ -87,6 +88,7 @@ func routes() []route {
 		{method: put, path: group, does: "replaceGroup", do: (*api).replaceGroup},
 		{method: del, path: group, does: "deleteGroup", do: (*api).deleteGroup},
 		{method: get, path: group + "/users", does: "listGroupUsers", do: (*api).listGroupUsers},
+		{method: get, path: group + "/apps", does: "listAssignedApplicationsForGroup", do: (*api).listGroupApps},
 		{method: put, path: group + "/users/{userId}", does: "assignUserToGroup", do: (*api).addMember},
 		{method: del, path: group + "/users/{userId}", does: "unassignUserFromGroup", do: (*api).removeMember},
 		{method: get, path: rules, does: "listGroupRules", do: (*api).listGroupRules},
@@ -111,6 +113,12 @@ func routes() []route {
 		{method: del, path: secret, does: "deleteOAuth2ClientSecret", do: (*api).deleteSecret},
 		{method: post, path: secret + "/lifecycle/activate", does: "activateOAuth2ClientSecret", do: (*api).activateSecret},
 		{method: post, path: secret + "/lifecycle/deactivate", does: "deactivateOAuth2ClientSecret", do: (*api).deactivateSecret},
+		{method: get, path: app + "/credentials/jwks", does: "listJwk", do: (*api).listAppKeys},
+		{method: post, path: app + "/credentials/jwks", does: "addJwk", do: (*api).addAppKey},
+		{method: get, path: key, does: "getJwk", do: (*api).getAppKey},
+		{method: del, path: key, does: "deletejwk", do: (*api).deleteAppKey},
+		{method: post, path: key + "/lifecycle/activate", does: "activateOAuth2ClientJsonWebKey", do: (*api).activateAppKey},
+		{method: post, path: key + "/lifecycle/deactivate", does: "deactivateOAuth2ClientJsonWebKey", do: (*api).deactivateAppKey},
 		{method: get, path: app + "/users", does: "listApplicationUsers", do: (*api).listAppUsers},
 		{method: post, path: app + "/users", does: "assignUserToApplication", do: (*api).assignUser},
 		{method: get, path: app + "/users/{userId}", does: "getApplicationUser", do: (*api).getAppUser},
