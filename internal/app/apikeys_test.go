@@ -116,9 +116,12 @@ func TestAPIKeys(t *testing.T) {
 	}
 	expect("deleted", gone.Key, 401)
 
-	data := p.data
+	data, said := p.data, p.out.String()+p.err.String()
 	p.stop()
 	for _, k := range []string{reader.Key, off.Key, next.Key, last.Key} {
+		if strings.Contains(said, k) {
+			t.Errorf("a key was logged")
+		}
 		if where := contains(t, data, k); len(where) != 0 {
 			t.Errorf("a key stands in %v", where)
 		}

@@ -159,6 +159,9 @@ func TestOpaqueTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	data := p.data
+	if said := p.out.String() + p.err.String(); strings.Contains(said, secret) || strings.Contains(said, "never-issued") {
+		t.Error("the secret or a token was logged")
+	}
 	p.stop()
 	if where := contains(t, data, secret); len(where) != 0 {
 		t.Errorf("the secret stands in %v", where)

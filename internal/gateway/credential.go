@@ -81,12 +81,9 @@ func (s *authenticate) byKey(ex *Exchange, text []byte) error {
 	return nil
 }
 
-// carriesAPIKey reports whether the value of an Authorization line is an API key:
-// it goes to no upstream, also where tokens do.
-func carriesAPIKey(value []byte) bool {
-	i := bytes.IndexByte(value, ' ')
-	return i >= 0 && looksLikeAPIKey(bytes.TrimLeft(value[i:], " \t"))
-}
+// carriesAPIKey reports whether the value of an Authorization line holds an API
+// key, in whatever form: it goes to no upstream, also where tokens do.
+func carriesAPIKey(value []byte) bool { return bytes.Contains(value, []byte(keys.APIKeyPrefix)) }
 
 func sortedScopes(list []string) []string {
 	out := slices.Clone(list)

@@ -188,9 +188,11 @@ func TestAPIKeyWhereNoneIsTaken(t *testing.T) {
 	if !k.sentAnywhere("theirs") {
 		t.Error("the upstream's own key was taken away")
 	}
-	k.call("GET", "/tokens/public", "", "Authorization", "Bearer "+text).want(t, 200, "")
-	if k.sentAnywhere(text) {
-		t.Error("forward_authorization passes an API key on")
+	for _, value := range []string{"Bearer " + text, "Bearer\t" + text, "Basic " + text, text} {
+		k.call("GET", "/tokens/public", "", "Authorization", value).want(t, 200, "")
+		if k.sentAnywhere(text) {
+			t.Errorf("forward_authorization passes an API key on in %q", value)
+		}
 	}
 }
 
