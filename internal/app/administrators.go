@@ -5,6 +5,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
+	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
@@ -30,19 +31,34 @@ func (a *administrators) Authenticate(ctx context.Context, token string) (admin.
 	if id == nil {
 		return admin.Actor{}, errStoreDown()
 	}
-	var actor admin.Actor
-	err := id.ledger.View(ctx, func(tx *ledger.Tx) error {
-		t, err := access.FindAPIToken(tx, token)
+	t, err := id.apiToken(ctx, token)
+	if err != nil {
+		return admin.Actor{}, err
+	}
+	return admin.Actor{ID: t.Value.User, Name: t.Value.Name}, nil
+}
+
+// apiToken returns the object of a token that is valid and whose user may still
+// act, or an Unauthenticated fault that does not say what is wrong.
+func (id *identity) apiToken(ctx context.Context, token string) (t ledger.Object[access.APIToken], err error) {
+	refused := fault.New(fault.Unauthenticated, "the API token is not valid")
+	err = id.ledger.View(ctx, func(tx *ledger.Tx) error {
+		if t, err = access.FindAPIToken(tx, token); err != nil {
+			return err
+		}
+		user, err := directory.Users.Get(tx, t.Value.User)
 		if err != nil {
 			return err
 		}
-		actor = admin.Actor{ID: t.Value.User, Name: t.Value.Name}
+		if !user.Value.MayAct() {
+			return refused
+		}
 		return nil
 	})
 	if fault.Is(err, fault.NotFound) {
-		err = fault.New(fault.Unauthenticated, "the API token is not valid")
+		err = refused
 	}
-	return actor, err
+	return t, err
 }
 
 // process returns the actor of a token that belongs to this process and to nobody.

@@ -230,6 +230,19 @@ func (p *program) made(path, body string) string {
 	return id
 }
 
+// The token of somebody who may do nothing any more opens nothing, in neither API.
+func TestOktaTokenEndsWithItsUser(t *testing.T) {
+	p := start(t, "")
+	if a := p.okta("POST", "/api/v1/users/me/lifecycle/suspend", ""); a.Status != http.StatusOK {
+		t.Fatalf("suspend: %d %s", a.Status, a.Body)
+	}
+	for _, path := range []string{"/api/v1/users/me", "/gatehouse/v1/status"} {
+		if a := p.okta("GET", path, ""); a.Status != http.StatusUnauthorized {
+			t.Errorf("%s: %d %s", path, a.Status, a.Body)
+		}
+	}
+}
+
 // Each link has a header line of its own: an SDK reads the first of a line.
 func TestOktaLinks(t *testing.T) {
 	p := start(t, "")

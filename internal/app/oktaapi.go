@@ -7,9 +7,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
-	"gatehouse/internal/ledger"
 	"gatehouse/internal/okta"
 	"gatehouse/internal/tenant"
 )
@@ -31,16 +29,11 @@ func (a *administrators) AuthenticateSSWS(ctx context.Context, token string) (ok
 	if id == nil {
 		return okta.Caller{}, errStoreDown()
 	}
-	var who okta.Caller
-	err := id.ledger.View(ctx, func(tx *ledger.Tx) error {
-		t, err := access.FindAPIToken(tx, token)
-		who = okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name}
-		return err
-	})
-	if fault.Is(err, fault.NotFound) {
-		err = fault.New(fault.Unauthenticated, "the API token is not valid")
+	t, err := id.apiToken(ctx, token)
+	if err != nil {
+		return okta.Caller{}, err
 	}
-	return who, err
+	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name}, nil
 }
 
 // signingKeys shows the rings of the authorization servers. It implements

@@ -50,6 +50,17 @@ type User struct {
 	Question *Question `json:"recoveryQuestion,omitempty"`
 }
 
+// MayAct reports whether the user's tokens and keys are good: a user who has left,
+// is suspended or locked out, or is not yet in use may do nothing.
+func (u *User) MayAct() bool {
+	switch u.Status {
+	case Active, Provisioned, PasswordExpired, Recovery:
+		return true
+	case Staged, LockedOut, Suspended, Deprovisioned:
+	}
+	return false
+}
+
 // Question is a recovery question and the verifier of its answer.
 type Question struct {
 	Text   string `json:"text"`
