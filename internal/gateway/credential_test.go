@@ -303,9 +303,12 @@ func BenchmarkAPIKey(b *testing.B) {
 	k := newKeyHouse(b)
 	text, _ := k.issue(b)
 	token := k.main.Token(b, nil)
-	for name, headers := range map[string][]string{"key": {"X-API-Key", text}, "token": {"Authorization", "Bearer " + token}} {
+	for name, c := range map[string]struct {
+		path    string
+		headers []string
+	}{"key": {"/either/x", []string{"X-API-Key", text}}, "token": {"/either/x", []string{"Authorization", "Bearer " + token}}, "public": {"/either/public", nil}} {
 		b.Run(name, func(b *testing.B) {
-			l := newLane("GET", "/either/x", headers...)
+			l := newLane("GET", c.path, c.headers...)
 			l.quiet = true
 			b.ReportAllocs()
 			for b.Loop() {
