@@ -381,6 +381,9 @@ func (s backend) Do(ex *Exchange) error {
 	if ex.dry {
 		return nil
 	}
+	if ex.asked {
+		return ex.allow()
+	}
 	return s.to.Serve(ex)
 }
 

@@ -37,6 +37,7 @@ type Exchange struct {
 	// answers what would happen. assumed is then the caller, when one was described.
 	dry     bool
 	assumed *verify.Token
+	asked   bool // the decision is all that is wanted: another proxy passes the request on
 
 	host      []byte // canonical, without port
 	query     []byte // as sent, without "?"
@@ -189,6 +190,7 @@ func (ex *Exchange) Responded() bool { return ex.answered }
 // and remembers where those are that steps ask for.
 func (ex *Exchange) begin(g *Gateway, lane wire.Exchange) {
 	ex.gw, ex.lane, ex.req = g, lane, lane.Request()
+	_, ex.asked = lane.(*askedLane)
 	ex.snap = g.current.Load()
 	ex.started = g.config.Now()
 	ex.auth, ex.auths, ex.idLine, ex.parent = -1, 0, -1, -1

@@ -65,6 +65,7 @@ func metadataTail(issuers, scopes []string) []byte {
 }
 
 // serveMetadata answers a request for the document and reports whether it was one.
+// Where only a decision is asked for, the document is no route: its 200 would allow.
 func (ex *Exchange) serveMetadata() bool {
 	if len(ex.path) < len(metadataPath) || string(ex.path[:len(metadataPath)]) != metadataPath {
 		return false
@@ -82,7 +83,7 @@ func (ex *Exchange) serveMetadata() bool {
 			found = m
 		}
 	}
-	if found == nil || ex.dry {
+	if found == nil || ex.dry || ex.asked {
 		return false
 	}
 	b := ex.appendOrigin(append(ex.body[:0], `{"resource":"`...))

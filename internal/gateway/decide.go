@@ -1,0 +1,101 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strings"
+
+	"gatehouse/internal/wire"
+	"gatehouse/verify"
+)
+
+// Answer is what the gateway says about a request that another proxy passes on.
+type Answer struct {
+	Status int         // 200 = allowed
+	Header http.Header // allowed: what the proxy copies to the request; else the refusal's own
+	Body   []byte      // of a refusal: the problem document
+}
+
+// Decide runs a request through the steps as if it had come over a connection,
+// but for the backend: it is counted, recorded and logged, and not sent. r stands
+// for the client's request: method, RequestURI, Host, Header, RemoteAddr and TLS
+// are read, and it has no body. Whoever makes r vouches for all of them.
+//
+// An allowed request's answer names every header that the gateway would set about
+// the caller. One that it has no value for is empty, so that a proxy which copies
+// them overwrites what the client sent.
+func (g *Gateway) Decide(r *http.Request) Answer {
+	lane := &askedLane{from: standardLane{g: g, r: r}}
+	if why := lane.from.adapt(); why != "" {
+		fields, body := g.RejectAnswer(&wire.Rejection{
+			Remote: lane.from.request.Remote, Status: http.StatusBadRequest, Reason: wire.ReasonAmbiguous, Detail: why,
+		})
+		lane.keep(http.StatusBadRequest, fields, body)
+		return lane.answer
+	}
+	g.ServeExchange(lane)
+	if lane.answer.Status == 0 {
+		lane.answer.Status = http.StatusInternalServerError // nothing unanswered is allowed
+	}
+	return lane.answer
+}
+
+// askedLane is a lane on which nothing is sent on: it keeps the gateway's answer.
+type askedLane struct {
+	from   standardLane // only what makes the request
+	answer Answer
+}
+
+// Request implements wire.Exchange.
+func (l *askedLane) Request() *wire.Request { return l.from.Request() }
+
+// Context is the asking proxy's request's.
+func (l *askedLane) Context() context.Context { return l.from.Context() }
+
+// Respond implements wire.Exchange.
+func (l *askedLane) Respond(status int, fields []wire.Field, body []byte) error {
+	if l.answer.Status != 0 {
+		return wire.ErrAnswered
+	}
+	l.keep(status, fields, body)
+	return nil
+}
+
+func (l *askedLane) keep(status int, fields []wire.Field, body []byte) {
+	l.answer = Answer{Status: status, Header: http.Header{}, Body: append([]byte(nil), body...)}
+	addFields(l.answer.Header, fields)
+}
+
+// Relay implements wire.Exchange. There is no upstream.
+func (l *askedLane) Relay(*wire.Response) (int64, error) { return 0, wire.ErrAnswered }
+
+// Upgrade implements wire.Exchange.
+func (l *askedLane) Upgrade(*wire.Response, <-chan struct{}) (int64, error) {
+	return 0, wire.ErrNoUpgrade
+}
+
+// allow answers an exchange that only asked: with the lines about the caller that
+// transform has made for the upstream, and nothing else of what it made.
+func (ex *Exchange) allow() error {
+	out := append(ex.answer[:0],
+		wire.Field{Name: nameCacheControl, Value: valueNoStore, Kind: wire.CacheControl},
+		wire.Field{Name: nameRequestID, Value: ex.ID(), Kind: wire.XRequestID})
+	names := []string{headerUser, headerClient, headerScopes, headerOmitted, verify.ContextHeader}
+	for i := range ex.route.api.claims {
+		if c := &ex.route.api.claims[i]; c.fixed == factClaim {
+			names = append(names, c.header)
+		}
+	}
+	values := map[string]string{}
+	for line := range strings.SplitSeq(string(ex.Out.Lines), "\r\n") {
+		if name, value, ok := strings.Cut(line, ": "); ok {
+			values[strings.ToLower(name)] = value
+		}
+	}
+	for _, name := range names {
+		out = append(out, wire.Field{Name: []byte(name), Value: []byte(values[strings.ToLower(name)])})
+	}
+	out = ex.appendLimitFields(out)
+	ex.answer, ex.answered, ex.status = out, true, http.StatusOK
+	return ex.lane.Respond(http.StatusOK, out, nil)
+}
