@@ -42,6 +42,7 @@ var rules = []rule{
 	{room: "internal/access", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/audit", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/gateway", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
+	{room: "internal/decide", only: []string{"internal/gateway"}, reason: "it translates between proxies and the gateway; the decision is the gateway's"},
 	{room: "internal/upstream", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
 	{room: "internal/config", never: dataPlaneNever, reason: "a file is checked without a store, a network or a running process"},
 	{room: "internal/authserver", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},

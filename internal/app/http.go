@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/docs/reasons"
+	"gatehouse/internal/decide"
 )
 
 // later is a handler that exists once what it stands on does. Until then it
@@ -52,6 +53,11 @@ func (a *App) identityHandler() http.Handler {
 func (a *App) consoleHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/gatehouse/v1/", &a.admin)
+	// Not on the identity listener: whoever may ask here chooses what is decided
+	// about, and strangers reach that listener through the operator's own proxies.
+	mux.Handle("GET /authz/forward", decide.NewForward(decide.Config{
+		Decider: a.node.gateway, Proxies: a.settings.Gateway.TrustedProxies, Logger: a.log,
+	}))
 	mux.Handle("GET /livez", a.health.Live())
 	mux.Handle("GET /readyz", a.health.ReadyHandler())
 	if a.settings.Telemetry.Metrics {

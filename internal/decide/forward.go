@@ -1,0 +1,94 @@
+// Package decide is the decision without the proxy: it lets nginx (auth_request),
+// Traefik (ForwardAuth) and Caddy (forward_auth) ask the gateway what it would do
+// with a request that they pass on themselves. It turns what such a proxy says
+// into the request that the client sent, and the gateway's answer into one that
+// such a proxy understands; what is decided, and why, it must not know.
+package decide
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"strconv"
+
+	"gatehouse/internal/gateway"
+)
+
+// Decider decides about a request that stands for the client's.
+type Decider interface {
+	Decide(r *http.Request) gateway.Answer
+}
+
+// Config is what a Forward is made of. Decider is required.
+type Config struct {
+	Decider Decider
+	// Proxies may ask, beside those on this machine: what they say about a request is believed.
+	Proxies []netip.Prefix
+	Logger  *slog.Logger // nil: discarded
+}
+
+// Forward answers proxies. Make it with NewForward.
+type Forward struct{ config Config }
+
+// NewForward returns the handler of GET /authz/forward.
+func NewForward(c Config) *Forward {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Forward{c}
+}
+
+// ServeHTTP implements http.Handler. It answers 200 with the headers that the
+// proxy copies, or as the gateway would have refused the request. 400 says that the
+// question has no meaning, and 403 without a reason that the peer may not ask.
+func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !f.trusts(r.RemoteAddr) {
+		f.refuse(w, r, http.StatusForbidden, "this address may not ask",
+			"only proxies on this machine and those of server.gateway.trusted_proxies are believed")
+		return
+	}
+	asked, dialect, why := original(r)
+	if why != "" {
+		f.refuse(w, r, http.StatusBadRequest, "the question has no single meaning", why)
+		return
+	}
+	answer := f.config.Decider.Decide(asked)
+	h := w.Header()
+	for name, values := range answer.Header {
+		h[name] = values
+	}
+	h.Set("Content-Length", strconv.Itoa(len(answer.Body)))
+	w.WriteHeader(dialect.status(answer.Status))
+	if r.Method != http.MethodHead {
+		_, _ = w.Write(answer.Body) // the proxy may be gone
+	}
+}
+
+// trusts reports whether the peer is a proxy of the operator.
+func (f *Forward) trusts(peer string) bool {
+	ap, err := netip.ParseAddrPort(peer)
+	if err != nil {
+		return false
+	}
+	addr := ap.Addr().Unmap()
+	if addr.IsLoopback() {
+		return true
+	}
+	for _, p := range f.config.Proxies {
+		if p.Contains(addr) {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Forward) refuse(w http.ResponseWriter, r *http.Request, status int, title, detail string) {
+	f.config.Logger.WarnContext(r.Context(), "a question of a proxy was refused",
+		slog.String("peer", r.RemoteAddr), slog.String("why", detail))
+	h := w.Header()
+	h.Set("Content-Type", "application/problem+json")
+	h.Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(map[string]any{"status": status, "title": title, "detail": detail}) // the proxy may be gone
+}
