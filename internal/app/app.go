@@ -70,6 +70,7 @@ type App struct {
 	demo     *demoService
 	calls    [2]welcomeCall         // what Welcome shows
 	broken   atomic.Pointer[string] // why the file was not reloaded; nil when it was
+	applied  atomic.Pointer[string] // the digest of the file as it was applied last
 
 	ctx    context.Context //nolint:containedctx // the life of what goes on by itself
 	stop   context.CancelFunc

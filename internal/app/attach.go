@@ -82,6 +82,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	if _, err := confs.apply(ctx, fileActor(file), file, applyOptions{Reason: "start"}); err != nil {
 		return err
 	}
+	a.applied.Store(&file.Digest)
 	if a.config.Dev {
 		if err := a.exampleTokens(ctx, id); err != nil {
 			return err
@@ -175,7 +176,9 @@ func (a *App) reconnect(file *config.File) {
 // other nodes, tending the ring of the context's signer.
 func (a *App) follow() {
 	if a.config.File != "" {
-		a.work.Go(a.watch)
+		// The watch begins before anybody is told that this process is ready.
+		w, err := config.NewWatcher(config.WatcherConfig{Path: a.config.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
+		a.work.Go(func() { a.watch(w, err) })
 	}
 	a.work.Go(a.followRevisions)
 	a.work.Go(a.countKeyUses)
@@ -198,9 +201,9 @@ func (a *App) follow() {
 
 // watch applies the file whenever it changes. A broken file changes nothing: what
 // runs goes on, and the log and /readyz say what is wrong.
-func (a *App) watch() {
-	w, err := config.NewWatcher(config.WatcherConfig{Path: a.config.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
+func (a *App) watch(w *config.Watcher, err error) {
 	if err == nil {
+		a.reload() // it may have changed between the start and the watch
 		err = w.Run(a.ctx)
 	}
 	if err != nil && a.ctx.Err() == nil {
@@ -214,6 +217,9 @@ func (a *App) reload() {
 		a.reloadFailed(problems)
 		return
 	}
+	if d := a.applied.Load(); d != nil && *d == file.Digest && a.broken.Load() == nil {
+		return // nothing has changed but the time of the file
+	}
 	id := a.current()
 	if id == nil {
 		a.reloadFailed(errStoreDown())
@@ -225,6 +231,7 @@ func (a *App) reload() {
 		return
 	}
 	a.broken.Store(nil)
+	a.applied.Store(&file.Digest)
 	a.log.Info("the configuration was reloaded", "revision", d.Revision, "changes", len(d.Changes))
 }
 
