@@ -118,7 +118,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err := a.serve(listeners); err != nil { //nolint:contextcheck // a listener serves until it is shut down
 		return nil, err
 	}
-	a.follow()
+	a.follow() //nolint:contextcheck // what goes on by itself has a life of its own
 	return a, a.announce()
 }
 
