@@ -15,6 +15,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -72,6 +73,9 @@ type App struct {
 	broken   atomic.Pointer[string] // why the file was not reloaded; nil when it was
 	applied  atomic.Pointer[string] // the digest of the file as it was applied last
 
+	watcher   *config.Watcher
+	unwatched error // why there is no watcher
+
 	ctx    context.Context //nolint:containedctx // the life of what goes on by itself
 	stop   context.CancelFunc
 	work   sync.WaitGroup
@@ -89,6 +93,13 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 			_ = a.Shutdown(context.WithoutCancel(ctx))
 		}
 	}()
+	if c.File != "" {
+		// From before it is read, so that no change falls in between.
+		a.watcher, a.unwatched = config.NewWatcher(config.WatcherConfig{Path: c.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
+		if a.unwatched == nil {
+			a.onClose(func(context.Context) error { return a.watcher.Close() })
+		}
+	}
 	file, err := a.load()
 	if err != nil {
 		return nil, err
@@ -118,7 +129,9 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err := a.serve(listeners); err != nil { //nolint:contextcheck // a listener serves until it is shut down
 		return nil, err
 	}
-	a.follow() //nolint:contextcheck // what goes on by itself has a life of its own
+	// What reading and compiling have left is given back before traffic comes.
+	debug.FreeOSMemory()
+	a.follow()
 	return a, a.announce()
 }
 

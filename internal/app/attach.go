@@ -176,9 +176,7 @@ func (a *App) reconnect(file *config.File) {
 // other nodes, tending the ring of the context's signer.
 func (a *App) follow() {
 	if a.config.File != "" {
-		// The watch begins before anybody is told that this process is ready.
-		w, err := config.NewWatcher(config.WatcherConfig{Path: a.config.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
-		a.work.Go(func() { a.watch(w, err) })
+		a.work.Go(a.watch)
 	}
 	a.work.Go(a.followRevisions)
 	a.work.Go(a.countKeyUses)
@@ -201,9 +199,9 @@ func (a *App) follow() {
 
 // watch applies the file whenever it changes. A broken file changes nothing: what
 // runs goes on, and the log and /readyz say what is wrong.
-func (a *App) watch(w *config.Watcher, err error) {
+func (a *App) watch() {
+	w, err := a.watcher, a.unwatched
 	if err == nil {
-		a.reload() // it may have changed between the start and the watch
 		err = w.Run(a.ctx)
 	}
 	if err != nil && a.ctx.Err() == nil {
