@@ -36,6 +36,16 @@ func (s *session) load(opts config.Options) (*config.File, error) {
 	return f, nil
 }
 
+// checked reads a configuration, compiles it and runs its tests.
+func (s *session) checked(cmd *cobra.Command, args []string) (*config.File, []app.TestResult, error) {
+	f, err := s.load(config.Options{Path: fileArg(args)})
+	if err != nil {
+		return nil, nil, err
+	}
+	results, err := app.CheckFile(cmd.Context(), f)
+	return f, results, err
+}
+
 // problems prints them and returns the error that ends the command.
 func (s *session) problems(p config.Problems) error {
 	if s.output == "json" {
@@ -69,11 +79,7 @@ func newValidate(s *session) *cobra.Command {
 		Short: "Check a configuration, and run its tests",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := s.load(config.Options{Path: fileArg(args)})
-			if err != nil {
-				return err
-			}
-			results, err := app.CheckFile(cmd.Context(), f)
+			f, results, err := s.checked(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -106,11 +112,7 @@ func newTest(s *session) *cobra.Command {
 		Short: "Run the tests of a configuration and show each",
 		Args:  cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			f, err := s.load(config.Options{Path: fileArg(args)})
-			if err != nil {
-				return err
-			}
-			results, err := app.CheckFile(cmd.Context(), f)
+			_, results, err := s.checked(cmd, args)
 			if err != nil {
 				return err
 			}
