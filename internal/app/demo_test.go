@@ -66,7 +66,7 @@ func TestDemo(t *testing.T) {
 			if id == "" || v["request_id"] != id {
 				t.Errorf("request id %q, in the body %v", id, v["request_id"])
 			}
-			d, err := p.admin().Decision(t.Context(), id)
+			d, err := p.decision(id)
 			if err != nil {
 				t.Fatalf("explain: %v", err)
 			}
@@ -112,7 +112,7 @@ func TestDemoStepUp(t *testing.T) {
 	if a.Status != http.StatusForbidden || a.json(t)["reason"] != "condition_failed" {
 		t.Errorf("another's record: %d %s", a.Status, a.Body)
 	}
-	d, err := p.admin().Decision(t.Context(), a.Header.Get("X-Request-Id"))
+	d, err := p.decision(a.Header.Get("X-Request-Id"))
 	if err != nil {
 		t.Fatal(err)
 	}

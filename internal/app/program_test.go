@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -190,6 +191,18 @@ func (p *program) token(scopes string) string {
 // admin returns a client of the management API.
 func (p *program) admin() *client.Client {
 	return client.New(client.Config{URL: p.Ready().Console, Token: p.Ready().APIToken})
+}
+
+// decision returns the trace of a request. A decision is kept once the answer is
+// out, which the caller may have a moment earlier.
+func (p *program) decision(id string) (d client.Decision, err error) {
+	p.t.Helper()
+	eventually(p.t, "the decision of request "+id, func() bool {
+		var missing *client.Error
+		d, err = p.admin().Decision(p.t.Context(), id)
+		return !errors.As(err, &missing) || missing.Status != http.StatusNotFound
+	})
+	return d, err
 }
 
 // write puts a configuration file into a folder of the test.
