@@ -10,7 +10,6 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/admin"
-	"gatehouse/internal/cluster"
 	"gatehouse/internal/config"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
@@ -29,6 +28,7 @@ const retryStore = 2 * time.Second
 func (a *App) attach(ctx context.Context, file *config.File) error {
 	a.tokens = newAdministrators(a.settings.SetupToken, a.current)
 	a.health.Register(telemetry.Check{Name: "store", Probe: a.storeStatus})
+	a.health.Register(telemetry.Check{Name: "revocations", Required: true, Probe: a.node.log.status})
 	a.health.Register(telemetry.Check{Name: "configuration", Required: true, Probe: a.configurationStatus})
 	err := a.connect(ctx, file)
 	if err == nil || !fault.Is(err, fault.Unavailable) {
@@ -53,7 +53,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 		return err
 	}
 	id, err := openIdentity(ctx, identityConfig{
-		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Metrics: a.metrics, Log: a.log, Now: time.Now,
+		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now,
 	})
 	if err != nil {
 		_ = db.Close()
@@ -63,7 +63,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.identity = id
 	a.mu.Unlock()
 	ctx = withTenant(ctx)
-	if err := a.node.log.replace(func() ([]cluster.Revocation, error) { return id.revocations(ctx, time.Now()) }); err != nil {
+	if err := a.node.log.replace(id.revocations(ctx, time.Now())); err != nil {
 		return err
 	}
 	if err := a.node.keys.follow(ctx, id.ledger); err != nil {
@@ -188,7 +188,7 @@ func (a *App) follow() {
 			case <-a.ctx.Done():
 				return
 			case now := <-tick.C:
-				a.node.revoked.RemoveExpired(now)
+				a.tendRevocations(a.ctx, now)
 				if err := a.node.context.open(a.ctx); err != nil && a.ctx.Err() == nil {
 					a.log.Warn("the keys that sign X-Gatehouse-Context could not be tended", "error", err)
 				}

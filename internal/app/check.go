@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/spec"
 	"gatehouse/verify"
 )
@@ -35,7 +36,7 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		Introspect:  func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
 		APIKeys:     gateway.NewAPIKeys(),
 		Verifier:    verifier,
-		Revocations: gateway.NewRevocations(gateway.RevocationsConfig{Loaded: true}),
+		Revocations: revocation.New(revocation.Config{Loaded: true}),
 		Limiter:     ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 	})
 	if err != nil {

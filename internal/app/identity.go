@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"iter"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -18,6 +19,7 @@ import (
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -38,7 +40,6 @@ type identity struct {
 	bus     *cluster.Local
 	url     string
 
-	revoked *authserver.RevokedSet
 	members []*cluster.Member
 	stop    context.CancelFunc
 	work    sync.WaitGroup
@@ -50,6 +51,7 @@ type identityConfig struct {
 	DB      *store.DB
 	Sealer  *keys.Sealer
 	Bus     *cluster.Local
+	Revoked *revocation.Set // of the process; the node keeps it
 	Metrics *telemetry.Metrics
 	Log     *slog.Logger
 	Now     func() time.Time
@@ -96,12 +98,11 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
 	token := grant.New(grant.Config{Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log})
-	id.revoked = authserver.NewRevokedSet()
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	id.handler, err = authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
-		Revocations: c.DB, Bus: c.Bus, Revoked: id.revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
+		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
 	})
 	if err != nil {
 		return nil, err
@@ -117,21 +118,11 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 // join puts the identity half on the bus, and reads the store after that, so that
 // nothing falls in between.
 func (id *identity) join(ctx context.Context, c identityConfig) error {
-	for _, part := range []struct {
-		name string
-		sub  cluster.Subscriber
-	}{{"identity", id.views}, {"introspection", id.revoked}} {
-		m, err := c.Bus.Join(part.name, "identity", part.sub)
-		if err != nil {
-			return err
-		}
-		id.members = append(id.members, m)
-	}
-	list, err := id.revocations(ctx, c.Now())
+	m, err := c.Bus.Join("identity", "identity", id.views)
 	if err != nil {
 		return err
 	}
-	id.revoked.Load(list)
+	id.members = append(id.members, m)
 	ctx = tenant.With(ctx, tenant.Default)
 	if err := id.people.EnsureTenant(ctx, ledger.System("setup")); err != nil {
 		return err
@@ -146,21 +137,26 @@ func (id *identity) leave() {
 	id.members = nil
 }
 
-// revocations returns every revocation that still matters.
-func (id *identity) revocations(ctx context.Context, now time.Time) (all []cluster.Revocation, err error) {
-	const page = 1000
-	var after int64
-	for {
-		list, err := id.db.Revocations(ctx, after, now, page)
-		if err != nil {
-			return nil, err
-		}
-		for i := range list {
-			all = append(all, list[i].Revocation)
-			after = list[i].Seq
-		}
-		if len(list) < page {
-			return all, nil
+// revocations yields every revocation that still matters: there may be a million.
+func (id *identity) revocations(ctx context.Context, now time.Time) iter.Seq2[cluster.Revocation, error] {
+	return func(yield func(cluster.Revocation, error) bool) {
+		const page = 1000
+		var after int64
+		for {
+			list, err := id.db.Revocations(ctx, after, now, page)
+			if err != nil {
+				yield(cluster.Revocation{}, err)
+				return
+			}
+			for i := range list {
+				if !yield(list[i].Revocation, nil) {
+					return
+				}
+				after = list[i].Seq
+			}
+			if len(list) < page {
+				return
+			}
 		}
 	}
 }
@@ -184,7 +180,6 @@ func (id *identity) prune(ctx context.Context) {
 		case now := <-tick.C:
 			// What is not pruned now is pruned in an hour; it harms nobody meanwhile.
 			_, _ = id.db.PruneRevocations(ctx, now)
-			id.revoked.Prune(now)
 			_, _ = id.db.PruneUsed(ctx, now)
 			_, _ = id.db.PruneEvents(ctx, tenant.Default, now.Add(-90*24*time.Hour))
 		}

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/safehttp"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/telemetry"
@@ -25,7 +26,7 @@ import (
 // node is the gateway half: it serves from a snapshot and needs nothing else.
 type node struct {
 	gateway  *gateway.Gateway
-	revoked  *gateway.Revocations
+	revoked  *revocation.Set
 	log      *revocationLog
 	issuers  *issuers
 	asked    *introspectors
@@ -61,7 +62,7 @@ type nodeConfig struct {
 func newNode(c nodeConfig) (_ *node, err error) {
 	defer fault.Wrap(&err, "start the gateway")
 	n := &node{snapshot: filepath.Join(c.Data, "snapshot.json"), health: c.Health, wake: make(chan struct{}, 1)}
-	n.revoked = gateway.NewRevocations(gateway.RevocationsConfig{})
+	n.revoked = revocation.New(revocation.Config{})
 	n.log = &revocationLog{
 		path: filepath.Join(c.Data, "revocations.jsonl"), set: n.revoked, now: c.Now,
 		revised: func(tenant.ID, int64) {

@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/tenant"
 	"gatehouse/verify"
 )
@@ -36,7 +37,7 @@ type Config struct {
 	Tokens      *grant.Endpoint
 	Revocations RevocationStore
 	Bus         cluster.Publisher
-	Revoked     *RevokedSet
+	Revoked     *revocation.Set // of the whole process: the gateway asks it too
 	Audit       audit.Recorder
 	Now         func() time.Time // the clock
 	Log         *slog.Logger     // nil = discard

@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/store"
 	"gatehouse/internal/tenant"
 )
@@ -56,7 +57,7 @@ type house struct {
 	people  *directory.Service
 	issuer  *grant.Issuer
 	bus     *cluster.Local
-	revoked *RevokedSet
+	revoked *revocation.Set
 	audit   *audit.Writer
 	server  *Server
 	config  Config
@@ -126,6 +127,15 @@ func newHouse(t testing.TB) *house {
 	return h
 }
 
+// inForce puts what is told on the bus into the node's set.
+type inForce struct{ *house }
+
+func (h inForce) Revoked(_ context.Context, r cluster.Revocation) error {
+	return h.revoked.Add(h.clock.Now(), r)
+}
+
+func (inForce) Revised(context.Context, tenant.ID, int64) {}
+
 func (h *house) startAudit(log *slog.Logger) {
 	h.audit = audit.NewWriter(audit.WriterConfig{
 		Sink: h.db, NewID: func() string { return keys.ID("evt") }, Now: h.clock.Now, Log: log,
@@ -138,10 +148,9 @@ func (h *house) startAudit(log *slog.Logger) {
 
 func (h *house) serve(log *slog.Logger) {
 	t := h.t
-	h.revoked = NewRevokedSet()
-	_, err := h.bus.Join("identity", "identity", h.revoked)
+	h.revoked = revocation.New(revocation.Config{Loaded: true})
+	_, err := h.bus.Join("identity", "identity", inForce{h})
 	must(t, err)
-	h.revoked.Load(nil)
 	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: h.db, Audit: h.audit, Now: h.clock.Now})
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/tenant"
 )
 
@@ -272,7 +273,7 @@ func TestUnknownRevocationStateFailsClosed(t *testing.T) {
 	h := newHouse(t)
 	a := h.app("job", "a:read")
 	token := h.token(a, "a:read")
-	h.server.cfg.Revoked = NewRevokedSet()
+	h.server.cfg.Revoked = revocation.New(revocation.Config{})
 	if got := h.introspect(a, token); got.status != http.StatusServiceUnavailable {
 		t.Errorf("%d %s", got.status, got.body)
 	}

@@ -47,42 +47,57 @@ type Kind string
 
 // The kinds, from the narrowest to the widest.
 const (
-	TokenID   Kind = "token"      // one token, by its jti
-	TokenHash Kind = "token_hash" // one token, by base64url of the SHA-256 of the whole of it
-	Session   Kind = "session"    // every token of a session, by sid
-	Client    Kind = "client"     // every token of an app
-	User      Kind = "user"       // every token of a user
-	Key       Kind = "key"        // every token signed by a key, by kid
-	Issuer    Kind = "issuer"     // every token of an issuer
+	TokenID     Kind = "token"       // one token, by its jti
+	TokenHash   Kind = "token_hash"  // one token, by base64url of the SHA-256 of the whole of it
+	Session     Kind = "session"     // every token of a session, by sid
+	Client      Kind = "client"      // every token of an app
+	User        Kind = "user"        // every token of a user
+	Key         Kind = "key"         // every token signed by a key, by kid
+	Certificate Kind = "certificate" // a client certificate and every token bound to it, by x5t#S256
+	Issuer      Kind = "issuer"      // every token of an issuer
+	Tenant      Kind = "tenant"      // every token that calls the tenant's APIs
 )
 
 // Valid reports whether the kind is one of the above.
 func (k Kind) Valid() bool {
 	switch k {
-	case TokenID, TokenHash, Session, Client, User, Key, Issuer:
+	case TokenID, TokenHash, Session, Client, User, Key, Certificate, Issuer, Tenant:
 		return true
 	}
 	return false
 }
 
+// OfIssuer reports whether a revocation of the kind is of one issuer's tokens. A
+// hash, a certificate and a tenant mean the same with every issuer.
+func (k Kind) OfIssuer() bool { return k != TokenHash && k != Certificate && k != Tenant }
+
+// HasValue reports whether a revocation of the kind says which one it means. An
+// issuer is named by its address alone, and the tenant is the revocation's own.
+func (k Kind) HasValue() bool { return k != Issuer && k != Tenant }
+
 // Revocation says that tokens are not to be accepted any more.
 type Revocation struct {
-	Tenant tenant.ID
-	Kind   Kind
-	Issuer string // the iss claim; empty for a token hash
-	Value  string // empty for an issuer
+	Tenant tenant.ID `json:"tenant"`
+	Kind   Kind      `json:"kind"`
+	Issuer string    `json:"issuer,omitempty"` // the iss claim; empty for what is of no issuer: see Kind.OfIssuer
+	Value  string    `json:"value,omitempty"`  // empty for an issuer and a tenant: see Kind.HasValue
 	// IssuedBefore limits it to tokens issued earlier; zero means all.
-	IssuedBefore time.Time
+	IssuedBefore time.Time `json:"issuedBefore,omitzero"`
 	// Expires is when the last of these tokens would have expired by itself and
 	// the revocation can be forgotten; zero means never.
-	Expires time.Time
+	Expires time.Time `json:"expires,omitzero"`
+	// Lifted says that the revocation is taken back.
+	Lifted bool `json:"lifted,omitempty"`
+	// Reason and Actor say why and by whom, for people; nodes do without.
+	Reason string `json:"-"`
+	Actor  string `json:"-"`
 }
 
 // Subscriber is a node's side of the bus. Its methods are called from the
 // publisher's goroutine, several at a time, and must not call the bus.
 type Subscriber interface {
-	// Revoked applies a revocation. When it returns nil, no request that begins
-	// later on this node is let through with such a token.
+	// Revoked applies a revocation, or takes one back that is lifted. When it returns
+	// nil, no request that begins later on this node is let through with such a token.
 	Revoked(ctx context.Context, r Revocation) error
 	// Revised hears that a revision is out. It makes a note and returns; an older
 	// revision than the one already heard of is no news.

@@ -108,8 +108,8 @@ func (m *Member) call(f func(Subscriber) error) error {
 // PublishRevocation implements Publisher. Every node is tried, also after one
 // has failed; the error then says which, and has code Unavailable.
 func (b *Local) PublishRevocation(ctx context.Context, r Revocation) error {
-	if !r.Kind.Valid() || (r.Value == "") != (r.Kind == Issuer) || (r.Issuer == "") != (r.Kind == TokenHash) {
-		return fault.New(fault.Invalid, "a revocation of kind %q needs an issuer and a value, but an issuer's has no value and a hash's no issuer", r.Kind)
+	if !r.Kind.Valid() || (r.Value != "") != r.Kind.HasValue() || (r.Issuer != "") != r.Kind.OfIssuer() {
+		return fault.New(fault.Invalid, "a revocation of kind %q needs an issuer and a value, but an issuer's has no value, a token hash or certificate no issuer, and a tenant neither", r.Kind)
 	}
 	var failed []error
 	for _, m := range b.snapshot() {

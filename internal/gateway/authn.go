@@ -4,7 +4,10 @@ import (
 	"errors"
 	"strings"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/revocation"
+	"gatehouse/internal/tenant"
 	"gatehouse/internal/wire"
 	"gatehouse/verify"
 )
@@ -89,7 +92,7 @@ func (s *authenticate) Do(ex *Exchange) error {
 		return errBound
 	}
 	ex.token = t
-	ex.memo = ex.gw.memoOf(t, raw)
+	ex.memo = ex.memoOf(t, raw)
 	return nil
 }
 
@@ -267,22 +270,39 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 }
 
 // revoked asks whether what the token stands on has been taken back.
-type revoked struct{ set *Revocations }
+type revoked struct{ set *revocation.Set }
 
 // Do implements step.
 func (s revoked) Do(ex *Exchange) error {
 	if !s.set.Known() {
 		return errRevocations
 	}
-	if ex.memo != nil && s.set.names(ex.memo, ex.token) {
-		if ex.token.Issuer == APIKeyIssuer {
-			return errKeyDisabled
-		}
-		return errRevoked
+	if ex.memo == nil {
+		return nil
+	}
+	if kind := s.set.Names(&ex.memo.keys, ex.token.IssuedAt); kind != "" {
+		return revokedBy(kind, ex.token)
+	}
+	if ex.certificate != "" && s.set.NamesCertificate(tenant.ID(ex.snap.tenant), ex.certificate) {
+		return revokedBy(cluster.Certificate, ex.token)
 	}
 	return nil
 }
 
+// revokedBy is the error of a caller whom a revocation of the kind names.
+func revokedBy(kind cluster.Kind, t *verify.Token) error {
+	switch {
+	case t.Issuer == APIKeyIssuer && kind == cluster.TokenID:
+		return errKeyDisabled
+	case kind == cluster.TokenID || kind == cluster.TokenHash:
+		return errRevoked
+	case kind == cluster.Key:
+		return Refuse(ReasonRevoked, nil, "the key that the token is signed with is revoked: %s", t.KeyID)
+	default:
+		return Refuse(ReasonRevoked, nil, "all tokens of its %s are revoked", kind)
+	}
+}
+
 func (s revoked) explain(f *facts) (needed, had string) {
-	return "a token that is not revoked", ""
+	return "a caller of whom nothing is revoked", ""
 }

@@ -77,7 +77,7 @@ func (s *authenticate) byKey(ex *Exchange, text []byte) error {
 	if !ex.dry {
 		k.used(ex.started)
 	}
-	ex.memo = ex.gw.memoOf(k.token, text)
+	ex.memo = ex.memoOf(k.token, text)
 	return nil
 }
 

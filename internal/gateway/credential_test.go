@@ -6,9 +6,11 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/spec"
+	"gatehouse/internal/tenant"
 	"gatehouse/internal/wire"
 )
 
@@ -209,7 +211,7 @@ func TestDisablingIsInstant(t *testing.T) {
 
 	text, key = k.issue(t)
 	k.call("GET", "/keyed/x", "", "X-API-Key", text).want(t, 200, "")
-	if err := k.config.Revocations.Add(time.Now(), Revocation{Kind: RevokedTokenID, Issuer: APIKeyIssuer, Value: key.ID}); err != nil {
+	if err := k.config.Revocations.Add(time.Now(), cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: APIKeyIssuer, Value: key.ID}); err != nil {
 		t.Fatal(err)
 	}
 	k.call("GET", "/keyed/x", "", "X-API-Key", text).want(t, 401, ReasonKeyDisabled)

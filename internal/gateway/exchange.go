@@ -83,14 +83,17 @@ type facts struct {
 	route   *route        // nil until one is matched
 	token   *verify.Token // nil until one is accepted
 	client  netip.Addr
-	stopped stepID  // the step that refused, or the last one
-	reason  *Reason // nil when nothing refused
-	cause   error   // why, for the trace and the log
-	limits  [maxLimits]limitState
-	counted int             // how many of limits were looked at
-	exact   bool            // the caller was described, not proven
-	verdict *policy.Verdict // of the rules that denied, nil when none did
-	shadow  *policy.Verdict // of the rules that would have, nil when none would
+	// certificate is the thumbprint (x5t#S256) of the certificate that the client has
+	// shown, "" when it has shown none.
+	certificate string
+	stopped     stepID  // the step that refused, or the last one
+	reason      *Reason // nil when nothing refused
+	cause       error   // why, for the trace and the log
+	limits      [maxLimits]limitState
+	counted     int             // how many of limits were looked at
+	exact       bool            // the caller was described, not proven
+	verdict     *policy.Verdict // of the rules that denied, nil when none did
+	shadow      *policy.Verdict // of the rules that would have, nil when none would
 }
 
 // Request returns the request as the lane parsed it. It is read-only.

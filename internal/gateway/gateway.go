@@ -20,6 +20,7 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
@@ -49,7 +50,7 @@ type Config struct {
 	Backend     NewBackend
 	Issuer      NewIssuer
 	Verifier    *verify.Verifier // its cache and clock are used; its issuers come from the snapshot
-	Revocations *Revocations
+	Revocations *revocation.Set
 	Introspect  NewIntrospector // nil: issuers of opaque tokens are not supported
 	APIKeys     *APIKeys        // nil: API keys are not supported
 	Limiter     *ratelimit.Limiter

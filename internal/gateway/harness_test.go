@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/wire"
 	"gatehouse/verify"
@@ -135,7 +136,7 @@ func ConfigFor(t testing.TB, issuers ...*FakeIssuer) Config {
 			return verify.Issuer{}, fmt.Errorf("no such issuer")
 		},
 		Verifier:    v,
-		Revocations: NewRevocations(RevocationsConfig{Loaded: true}),
+		Revocations: revocation.New(revocation.Config{Loaded: true}),
 		Limiter:     ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 		IdentityURL: "https://id.test",
 		Context: signerFunc(func(claims []byte) (string, error) {

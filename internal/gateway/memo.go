@@ -8,6 +8,8 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/policy"
+	"gatehouse/internal/revocation"
+	"gatehouse/internal/tenant"
 	"gatehouse/verify"
 )
 
@@ -16,9 +18,10 @@ import (
 // and the header lines that tell an upstream who is calling. It lives in the
 // token's Slot, so exactly as long as the token is cached. Immutable.
 type tokenMemo struct {
-	set  *Revocations // that made keys
-	keys revocationKeys
-	apis []identity // most recent first
+	set    *revocation.Set // that made keys
+	tenant string          // for which
+	keys   revocation.Keys
+	apis   []identity // most recent first
 
 	rules     *policy.Compiled // that made principal
 	principal *policy.Principal
@@ -39,13 +42,14 @@ const (
 )
 
 // memoOf returns the token's memo, made when the token is seen for the first time.
-func (g *Gateway) memoOf(t *verify.Token, raw []byte) *tokenMemo {
-	if m, ok := t.Slot().Load().(*tokenMemo); ok && m.set == g.config.Revocations {
+func (ex *Exchange) memoOf(t *verify.Token, raw []byte) *tokenMemo {
+	set, org := ex.gw.config.Revocations, ex.snap.tenant
+	if m, ok := t.Slot().Load().(*tokenMemo); ok && m.set == set && m.tenant == org {
 		return m
 	}
 	sum := sha256.Sum256(raw)
-	m := &tokenMemo{set: g.config.Revocations}
-	m.keys = m.set.keysOf(t, base64.RawURLEncoding.EncodeToString(sum[:]))
+	m := &tokenMemo{set: set, tenant: org}
+	m.keys = set.KeysOf(tenant.ID(org), t, base64.RawURLEncoding.EncodeToString(sum[:]))
 	t.Slot().Store(m)
 	return m
 }
@@ -63,7 +67,7 @@ func (ex *Exchange) identityLines(a *api) ([]byte, error) {
 		return nil, err
 	}
 	// Two requests may do this at once; then one's work is lost, not wrong.
-	next := &tokenMemo{set: ex.memo.set, keys: ex.memo.keys, rules: ex.memo.rules, principal: ex.memo.principal}
+	next := &tokenMemo{set: ex.memo.set, tenant: ex.memo.tenant, keys: ex.memo.keys, rules: ex.memo.rules, principal: ex.memo.principal}
 	next.apis = append(next.apis, identity{a, lines, now + int64(contextReuse)})
 	for _, e := range ex.memo.apis {
 		// What belongs to an old snapshot falls out by itself: its time runs out.

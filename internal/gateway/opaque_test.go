@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/spec"
+	"gatehouse/internal/tenant"
 	"gatehouse/internal/wire"
 	"gatehouse/verify"
 )
@@ -263,24 +265,24 @@ func TestOneIssuerBothWays(t *testing.T) {
 // Revocations reach tokens that were asked about, by all of their names (attack
 // gateway 30).
 func TestOpaqueRevocation(t *testing.T) {
-	for name, r := range map[string]Revocation{
-		"client": {Kind: RevokedClient, Issuer: "https://a.test", Value: "app1"},
-		"user":   {Kind: RevokedUser, Issuer: "https://a.test", Value: "ana"},
-		"issuer": {Kind: RevokedIssuer, Issuer: "https://a.test"},
-		"hash":   {Kind: RevokedTokenHash, Value: ""},
+	for name, r := range map[string]cluster.Revocation{
+		"client": {Tenant: tenant.Default, Kind: cluster.Client, Issuer: "https://a.test", Value: "app1"},
+		"user":   {Tenant: tenant.Default, Kind: cluster.User, Issuer: "https://a.test", Value: "ana"},
+		"issuer": {Tenant: tenant.Default, Kind: cluster.Issuer, Issuer: "https://a.test"},
+		"hash":   {Tenant: tenant.Default, Kind: cluster.TokenHash, Value: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newOpaqueHouse(t)
 			h.a.say["tok"], h.b.say["tok"] = fact(h.a.url), fact(h.b.url)
 			h.call("GET", "/only-a/x", "tok").want(t, 200, "")
-			if r.Kind == RevokedTokenHash {
+			if r.Kind == cluster.TokenHash {
 				r.Value = hashOf("tok")
 			}
 			if err := h.config.Revocations.Add(time.Now(), r); err != nil {
 				t.Fatal(err)
 			}
 			h.call("GET", "/only-a/x", "tok").want(t, 401, ReasonRevoked)
-			if r.Kind != RevokedTokenHash {
+			if r.Kind != cluster.TokenHash {
 				h.call("GET", "/only-b/x", "tok").want(t, 200, "")
 			}
 		})

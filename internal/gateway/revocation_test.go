@@ -4,13 +4,27 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"iter"
 	"sync"
 	"testing"
 	"time"
 
-	"gatehouse/internal/fault"
+	"gatehouse/internal/cluster"
+	"gatehouse/internal/revocation"
 	"gatehouse/internal/spec"
+	"gatehouse/internal/tenant"
 )
+
+// listed is a list as a Set reads it.
+func listed(list ...cluster.Revocation) iter.Seq2[cluster.Revocation, error] {
+	return func(yield func(cluster.Revocation, error) bool) {
+		for _, r := range list {
+			if !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
 
 // attack gateway 30, 70: once Add has returned, no request that starts later passes.
 func TestRevocation(t *testing.T) {
@@ -22,25 +36,28 @@ func TestRevocation(t *testing.T) {
 	hash := base64.RawURLEncoding.EncodeToString(sum[:])
 	for _, x := range []struct {
 		name string
-		r    Revocation
+		r    cluster.Revocation
 		want string
 	}{
-		{"jti", Revocation{Kind: RevokedTokenID, Issuer: iss.URL, Value: "j1"}, "revoked"},
-		{"hash", Revocation{Kind: RevokedTokenHash, Value: hash}, "revoked"},
-		{"session", Revocation{Kind: RevokedSession, Issuer: iss.URL, Value: "s1"}, "revoked"},
-		{"client", Revocation{Kind: RevokedClient, Issuer: iss.URL, Value: "app1"}, "revoked"},
-		{"user id", Revocation{Kind: RevokedUser, Issuer: iss.URL, Value: "00u1"}, "revoked"},
-		{"subject", Revocation{Kind: RevokedUser, Issuer: iss.URL, Value: "ana"}, "revoked"},
-		{"key", Revocation{Kind: RevokedKey, Issuer: iss.URL, Value: "k1"}, "revoked"},
-		{"issuer", Revocation{Kind: RevokedIssuer, Issuer: iss.URL}, "revoked"},
-		{"issued before", Revocation{Kind: RevokedClient, Issuer: iss.URL, Value: "app1", IssuedBefore: now}, "revoked"},
-		{"issued within its second", Revocation{Kind: RevokedClient, Issuer: iss.URL, Value: "app1", IssuedBefore: now.Add(-60*time.Second + time.Millisecond)}, "revoked"},
+		{"jti", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: iss.URL, Value: "j1"}, "revoked"},
+		{"hash", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenHash, Value: hash}, "revoked"},
+		{"session", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Session, Issuer: iss.URL, Value: "s1"}, "revoked"},
+		{"client", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Client, Issuer: iss.URL, Value: "app1"}, "revoked"},
+		{"user id", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.User, Issuer: iss.URL, Value: "00u1"}, "revoked"},
+		{"subject", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.User, Issuer: iss.URL, Value: "ana"}, "revoked"},
+		{"key", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Key, Issuer: iss.URL, Value: "k1"}, "revoked"},
+		{"issuer", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Issuer, Issuer: iss.URL}, "revoked"},
+		{"tenant", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Tenant}, "revoked"},
+		{"issued before", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Client, Issuer: iss.URL, Value: "app1", IssuedBefore: now}, "revoked"},
+		{"issued within its second", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Client, Issuer: iss.URL, Value: "app1", IssuedBefore: now.Add(-60*time.Second + time.Millisecond)}, "revoked"},
 
-		{"issued after", Revocation{Kind: RevokedClient, Issuer: iss.URL, Value: "app1", IssuedBefore: now.Add(-60 * time.Second)}, ""},
-		{"another jti", Revocation{Kind: RevokedTokenID, Issuer: iss.URL, Value: "j2"}, ""},
-		{"another issuer", Revocation{Kind: RevokedTokenID, Issuer: "https://else.test", Value: "j1"}, ""},
-		{"another kind", Revocation{Kind: RevokedSession, Issuer: iss.URL, Value: "j1"}, ""},
-		{"empty value", Revocation{Kind: RevokedSession, Issuer: iss.URL}, ""},
+		{"issued after", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Client, Issuer: iss.URL, Value: "app1", IssuedBefore: now.Add(-60 * time.Second)}, ""},
+		{"another tenant", cluster.Revocation{Tenant: "other", Kind: cluster.Client, Issuer: iss.URL, Value: "app1"}, ""},
+		{"another tenant as a whole", cluster.Revocation{Tenant: "other", Kind: cluster.Tenant}, ""},
+		{"another jti", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: iss.URL, Value: "j2"}, ""},
+		{"another issuer", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: "https://else.test", Value: "j1"}, ""},
+		{"another kind", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Session, Issuer: iss.URL, Value: "j1"}, ""},
+		{"empty value", cluster.Revocation{Tenant: tenant.Default, Kind: cluster.Session, Issuer: iss.URL}, ""},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			c := ConfigFor(t, iss)
@@ -62,10 +79,10 @@ func TestRevocation(t *testing.T) {
 			if got := send("/open"); got != "" {
 				t.Errorf("a public route: %q", got)
 			}
-			if err := c.Revocations.Replace([]Revocation{x.r}); err != nil || send("/x") != x.want || c.Revocations.Len() != 1 {
+			if err := c.Revocations.Replace(listed(x.r)); err != nil || send("/x") != x.want || c.Revocations.Len() != 1 {
 				t.Errorf("after Replace by the same: %v", err)
 			}
-			if err := c.Revocations.Replace(nil); err != nil || send("/x") != "" {
+			if err := c.Revocations.Replace(listed()); err != nil || send("/x") != "" {
 				t.Errorf("after Replace by nothing: %v", err)
 			}
 		})
@@ -75,7 +92,7 @@ func TestRevocation(t *testing.T) {
 func TestUnknownRevocationsRefuse(t *testing.T) {
 	iss := NewIssuerFor(t, "https://issuer.test")
 	c := ConfigFor(t, iss)
-	c.Revocations = NewRevocations(RevocationsConfig{})
+	c.Revocations = revocation.New(revocation.Config{})
 	g := newTestGateway(t, c, OrdersSnapshot(spec.Route{Method: "GET", Path: "/x"}, spec.Route{Method: "GET", Path: "/open", Public: true}))
 	token := "Bearer " + iss.Token(t, nil)
 	send := func(path string) *memoryLane {
@@ -89,7 +106,7 @@ func TestUnknownRevocationsRefuse(t *testing.T) {
 	if l := send("/open"); l.status != 200 {
 		t.Errorf("public: %d", l.status)
 	}
-	if err := c.Revocations.Replace(nil); err != nil {
+	if err := c.Revocations.Replace(listed()); err != nil {
 		t.Fatal(err)
 	}
 	if l := send("/x"); l.status != 200 {
@@ -98,54 +115,6 @@ func TestUnknownRevocationsRefuse(t *testing.T) {
 	c.Revocations.Forget()
 	if l := send("/x"); l.status != 503 {
 		t.Errorf("once it is forgotten: %d", l.status)
-	}
-}
-
-func TestRevocationsAreBounded(t *testing.T) {
-	now := time.Now()
-	r := NewRevocations(RevocationsConfig{Max: 2, Loaded: true})
-	entry := func(v string, expires time.Time) Revocation {
-		return Revocation{Kind: RevokedTokenID, Issuer: "i", Value: v, Expires: expires}
-	}
-	if err := r.Add(now, entry("a", now.Add(time.Minute)), entry("b", time.Time{})); err != nil {
-		t.Fatal(err)
-	}
-	if err := r.Add(now, entry("c", time.Time{})); !fault.Is(err, fault.Full) {
-		t.Errorf("%v", err)
-	}
-	if err := r.Replace(make([]Revocation, 3)); !fault.Is(err, fault.Full) || r.Len() != 2 {
-		t.Errorf("%v", err)
-	}
-	// Room is made of what has expired.
-	if err := r.Add(now.Add(2*time.Minute), entry("c", time.Time{})); err != nil || r.Len() != 2 {
-		t.Errorf("%v, %d", err, r.Len())
-	}
-	if n := r.RemoveExpired(now.Add(time.Hour)); n != 0 || r.Len() != 2 {
-		t.Errorf("%d removed", n)
-	}
-}
-
-// A second revocation of the same thing can only make the first one wider.
-func TestRevocationsOnlyGrow(t *testing.T) {
-	now := time.Now()
-	base := Revocation{Kind: RevokedClient, Issuer: "i", Value: "c"}
-	narrow := base
-	narrow.IssuedBefore, narrow.Expires = now.Add(-time.Hour), now.Add(time.Minute)
-	for _, order := range [][]Revocation{{base, narrow}, {narrow, base}} {
-		for name, put := range map[string]func(*Revocations) error{
-			"add":     func(r *Revocations) error { return r.Add(now, order...) },
-			"replace": func(r *Revocations) error { return r.Replace(order) },
-		} {
-			r := NewRevocations(RevocationsConfig{})
-			if err := put(r); err != nil {
-				t.Fatal(err)
-			}
-			k := r.key(RevokedClient, "i", "c")
-			e := (*r.shards[k[0]%revocationShards].Load())[k]
-			if e.before != 0 || e.expires != 0 || r.Len() != 1 {
-				t.Errorf("%s: %+v, %d", name, e, r.Len())
-			}
-		}
 	}
 }
 
@@ -161,7 +130,7 @@ func TestRevocationsInParallel(t *testing.T) {
 			for range 50 {
 				g.ServeExchange(newLane("GET", "/x", "Authorization", token))
 			}
-			if err := c.Revocations.Add(time.Now(), Revocation{Kind: RevokedTokenID, Issuer: iss.URL, Value: id}); err != nil {
+			if err := c.Revocations.Add(time.Now(), cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: iss.URL, Value: id}); err != nil {
 				t.Error(err)
 			}
 			for range 50 {
@@ -180,11 +149,12 @@ func TestRevocationsInParallel(t *testing.T) {
 func BenchmarkRevoked(b *testing.B) {
 	iss := NewIssuerFor(b, "https://issuer.test")
 	g := hotGateway(b, iss, nowhere{})
-	list := make([]Revocation, 0, 500_000)
+	list := make([]cluster.Revocation, 0, 500_000)
+	some := []cluster.Kind{cluster.TokenID, cluster.TokenHash, cluster.Session, cluster.Client, cluster.User, cluster.Key}
 	for i := range cap(list) {
-		list = append(list, Revocation{Kind: RevocationKind(i % int(RevokedIssuer)), Issuer: iss.URL, Value: fmt.Sprint(i)})
+		list = append(list, cluster.Revocation{Tenant: tenant.Default, Kind: some[i%len(some)], Issuer: iss.URL, Value: fmt.Sprint(i)})
 	}
-	if err := g.config.Revocations.Replace(list); err != nil {
+	if err := g.config.Revocations.Replace(listed(list...)); err != nil {
 		b.Fatal(err)
 	}
 	l := hotLane(b, iss)
