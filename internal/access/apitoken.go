@@ -2,7 +2,8 @@ package access
 
 import (
 	"context"
-	"strings"
+	"net/netip"
+	"slices"
 	"time"
 
 	"gatehouse/internal/audit"
@@ -18,26 +19,88 @@ type APIToken struct {
 	User    string    `json:"userId"` // acts with the rights of this user
 	Hash    string    `json:"hash"`   // keys.Hash of the token
 	Created time.Time `json:"created"`
-	Expires time.Time `json:"expires,omitzero"` // zero = when it is deleted
+	Expires time.Time `json:"expires,omitzero"` // zero = when it is deleted or not used for IdleTime
+	// Connection is ConnectAnywhere or ConnectZone: then the token may be used from
+	// the zones of Include, or, when that is empty, from everywhere but those of
+	// Exclude.
+	Connection string   `json:"connection,omitempty"` // empty = ConnectAnywhere
+	Include    []string `json:"includeZones,omitempty"`
+	Exclude    []string `json:"excludeZones,omitempty"`
+}
+
+// From where an API token may be used.
+const (
+	ConnectAnywhere = "ANYWHERE"
+	ConnectZone     = "ZONE"
+)
+
+// IdleTime is how long an API token lasts without being used, as Okta has it.
+const IdleTime = 30 * 24 * time.Hour
+
+// Ends returns when the token ends unless it is used again; used is when it was
+// used last, zero for never.
+func (t *APIToken) Ends(used time.Time) time.Time {
+	if used.Before(t.Created) {
+		used = t.Created
+	}
+	idle := used.Add(IdleTime)
+	if !t.Expires.IsZero() && t.Expires.Before(idle) {
+		return t.Expires
+	}
+	return idle
+}
+
+// MayComeFrom reports whether the token may be used from the address. A zone that
+// is not active, or that is not made of addresses, includes and excludes nothing.
+func (t *APIToken) MayComeFrom(tx *ledger.Tx, from netip.Addr) (bool, error) {
+	if t.Connection != ConnectZone {
+		return true, nil
+	}
+	in := func(zones []string) (bool, error) {
+		for _, id := range zones {
+			z, err := Zones.Get(tx, id)
+			if err != nil {
+				return false, err
+			}
+			if z.Value.Status == Active && z.Value.Contains(from) {
+				return true, nil
+			}
+		}
+		return false, nil
+	}
+	if out, err := in(t.Exclude); err != nil || out {
+		return false, err
+	}
+	if len(t.Include) == 0 {
+		return true, nil
+	}
+	return in(t.Include)
+}
+
+func checkAPIToken(t APIToken) error {
+	var c checks
+	c.name("name", t.Name, 100)
+	c.that(len(t.Hash) == 64, "hash", "is not a hash")
+	c.that(t.User != "", "userId", "is empty")
+	c.that(t.Connection == "" || t.Connection == ConnectAnywhere || t.Connection == ConnectZone, "network.connection", "must be ANYWHERE or ZONE")
+	c.that((t.Connection == ConnectZone) == (len(t.Include)+len(t.Exclude) > 0), "network", "names zones to include or to exclude if the connection is ZONE, and only then")
+	c.that(len(t.Include)+len(t.Exclude) <= 100, "network", "names more than 100 zones")
+	return c.err("API token %s is not valid", quoted(t.Name))
 }
 
 // APITokens are unique by the hash of the token, and go with their user.
 var APITokens = ledger.NewKind(ledger.Spec[APIToken]{
-	Name: "api_token", IDPrefix: "00t",
+	Name: "api_token", IDPrefix: "00T",
 	Keys:  func(t APIToken) []ledger.Key { return []ledger.Key{ledger.By("hash", t.Hash)} },
 	Index: func(t APIToken) []ledger.Key { return []ledger.Key{ledger.By("name", t.Name)} },
 	Refs: func(t APIToken) []ledger.Ref {
-		return []ledger.Ref{{Field: "userId", Kind: "user", ID: t.User, OnDelete: ledger.Cascade}}
-	},
-	Check: func(t APIToken) error {
-		if strings.TrimSpace(t.Name) == "" || len(t.Name) > 100 {
-			return fault.New(fault.Invalid, "an API token needs a name of 1 to 100 bytes that says what it is for")
+		refs := []ledger.Ref{{Field: "userId", Kind: "user", ID: t.User, OnDelete: ledger.Cascade}}
+		for _, z := range slices.Concat(t.Include, t.Exclude) {
+			refs = append(refs, ledger.Ref{Field: "network", Kind: "network_zone", ID: z})
 		}
-		if len(t.Hash) != 64 || t.User == "" {
-			return fault.New(fault.Invalid, "an API token needs a hash and a user")
-		}
-		return nil
+		return refs
 	},
+	Check: checkAPIToken,
 })
 
 // CreateAPIToken adds a token for the user and returns it; it cannot be read again.
@@ -76,6 +139,35 @@ func (s *Service) ListAPITokens(ctx context.Context, after string, limit int) (p
 func (s *Service) APIToken(ctx context.Context, id string) (o ledger.Object[APIToken], err error) {
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
 		o, err = APITokens.Get(tx, id)
+		return err
+	})
+	return o, err
+}
+
+// ChangeAPIToken changes the name of an API token and from where it may be used:
+// from ConnectAnywhere, or from zones made of addresses.
+func (s *Service) ChangeAPIToken(ctx context.Context, actor ledger.Actor, id string, change func(*APIToken) error) (o ledger.Object[APIToken], err error) {
+	defer fault.Wrap(&err, "change API token %q", id)
+	err = s.update(ctx, actor, "change API token "+id, func(tx *ledger.Tx) error {
+		if o, err = APITokens.Get(tx, id); err != nil {
+			return err
+		}
+		was := o.Value
+		if err := change(&o.Value); err != nil {
+			return err
+		}
+		o.Value.User, o.Value.Hash, o.Value.Created, o.Value.Expires = was.User, was.Hash, was.Created, was.Expires
+		for _, z := range slices.Concat(o.Value.Include, o.Value.Exclude) {
+			zone, err := Zones.Get(tx, z)
+			if fault.Is(err, fault.NotFound) || err == nil && zone.Value.Type != ZoneIP {
+				return fault.New(fault.Invalid, "the API token is not valid").
+					WithFields(fault.Field{Path: "network", Message: quoted(z) + " is not a zone of addresses"})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		o, err = APITokens.Put(tx, o)
 		return err
 	})
 	return o, err

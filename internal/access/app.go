@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/ledger"
 	"gatehouse/verify"
 )
 
@@ -45,8 +46,9 @@ const (
 // rotation in which the old and the new one overlap.
 const MaxSecrets = 2
 
-// App is an OAuth client. Its id is the client_id.
+// App is an OAuth client. Its client_id is ClientID, or its id where that is empty.
 type App struct {
+	ClientID   string      `json:"clientId,omitempty"` // chosen when it was made; it stays
 	Label      string      `json:"label"`
 	Status     Status      `json:"status"`
 	Owner      string      `json:"owner,omitempty"` // who answers for it: a user id or a free text such as a team's address
@@ -55,13 +57,27 @@ type App struct {
 	Secrets    []AppSecret `json:"secrets,omitempty"`
 	Keys       []AppKey    `json:"keys,omitempty"` // public keys for AuthPrivateKey
 	OIDC       OIDC        `json:"oidc,omitzero"`  // for apps that people sign in to
+	// Grants are the okta.* scopes that an administrator has granted the app: what
+	// it may ask the org server for.
+	Grants []ScopeGrant `json:"grants,omitempty"`
 }
 
-// AppSecret is one secret of an app, without the secret.
+// AppSecret is one secret of an app. It is compared by its hash; the sealed copy
+// is for those who may read it (docs/adr/0006) and is missing where nobody may.
 type AppSecret struct {
 	ID      string    `json:"id"`
 	Hash    string    `json:"hash"` // SHA-256 of the secret, in hexadecimal (keys.Hash)
+	Sealed  string    `json:"sealed,omitempty"`
 	Status  Status    `json:"status"`
+	Created time.Time `json:"created"`
+	Updated time.Time `json:"updated,omitzero"` // zero: when it was made
+}
+
+// ScopeGrant is a scope of the org server that an administrator granted an app.
+type ScopeGrant struct {
+	ID      string    `json:"id"`
+	Scope   string    `json:"scope"`
+	By      string    `json:"by"` // who granted it
 	Created time.Time `json:"created"`
 }
 
@@ -71,6 +87,27 @@ type AppKey struct {
 	JWK     json.RawMessage `json:"jwk"` // the public JWK (RFC 7517), with the same kid
 	Status  Status          `json:"status"`
 	Created time.Time       `json:"created"`
+	// NoCurve says that the key was sent without its curve, which was named by the
+	// length of the coordinates: who sent it sees it as it was.
+	NoCurve bool `json:"noCurve,omitempty"`
+}
+
+// Client returns the client_id of the app whose id is given.
+func (a *App) Client(id string) string {
+	if a.ClientID != "" {
+		return a.ClientID
+	}
+	return id
+}
+
+// Granted reports whether an administrator has granted the app the scope.
+func (a *App) Granted(scope string) bool {
+	return slices.ContainsFunc(a.Grants, func(g ScopeGrant) bool { return g.Scope == scope })
+}
+
+// WithSecret reports whether the app authenticates with a secret.
+func (a *App) WithSecret() bool {
+	return a.AuthMethod == AuthSecretBasic || a.AuthMethod == AuthSecretPost
 }
 
 // MayUse reports whether the app may use the grant type.
@@ -106,10 +143,17 @@ func checkApp(a App) error {
 	}
 	c.that(!a.Public() || !a.MayUse(GrantClientCredentials), "grantTypes", "a public app (auth method none) cannot use client_credentials: anybody could be it")
 	c.that(len(a.Secrets) <= MaxSecrets, "secrets", "has more than two secrets, delete one first")
-	withSecret := a.AuthMethod == AuthSecretBasic || a.AuthMethod == AuthSecretPost
-	c.that(withSecret || len(a.Secrets) == 0, "secrets", "an app with auth method "+a.AuthMethod+" has no secrets")
+	c.that(a.WithSecret() || len(a.Secrets) == 0, "secrets", "an app with auth method "+a.AuthMethod+" has no secrets")
 	c.that(a.AuthMethod != AuthPrivateKey || len(a.Keys) > 0, "keys", "an app with auth method private_key_jwt needs a public key")
 	c.that(len(a.Keys) <= 50, "keys", "has more than 50 keys")
+	c.that(a.ClientID == "" || usableClientID(a.ClientID), "credentials.oauthClient.client_id",
+		"must be 6 to 100 letters, digits and -._~, and not look like an id that is given by the server")
+	granted := map[string]bool{}
+	for _, g := range a.Grants {
+		c.that(ManagementScope(g.Scope), "scopeId", quoted(g.Scope)+" is not a scope that can be granted")
+		c.that(g.ID != "" && !granted[g.Scope], "scopeId", quoted(g.Scope)+" is granted twice")
+		granted[g.Scope] = true
+	}
 	seen := map[string]bool{}
 	for _, k := range a.Keys {
 		c.that(k.ID != "" && len(k.ID) <= 255, "keys", "a key needs a kid of 1 to 255 bytes")
@@ -120,6 +164,15 @@ func checkApp(a App) error {
 	}
 	checkOIDC(&c, &a)
 	return c.err("app %s is not valid", quoted(a.Label))
+}
+
+// usableClientID reports whether an app may be called so: nothing that needs to be
+// escaped in an address or a Basic header, and not what another app's id may be.
+func usableClientID(s string) bool {
+	if len(s) < 6 || len(s) > 100 || len(s) == ledger.IDLength && strings.HasPrefix(s, "0oa") {
+		return false
+	}
+	return strings.Trim(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~") == ""
 }
 
 // usableKey reports whether the JWK is a public key for signatures, as its kid says.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
@@ -19,31 +20,32 @@ const (
 	appUserRemoved  = "application.user_membership.remove"
 )
 
-// minSecret is the least length of a secret that a caller brings.
-const minSecret = 14
-
 // AddApp adds an app as it is described, with the given public keys, and with the
 // secret or, when that is empty and its way of authentication needs one, one made
-// here. The secret is not stored: it is in the answer and nowhere else.
+// here. fault.Conflict when the client id is taken.
 func (s *Service) AddApp(ctx context.Context, actor ledger.Actor, app App, secret string, jwks []json.RawMessage) (o ledger.Object[App], shown string, err error) {
 	defer fault.Wrap(&err, "make app %q", app.Label)
-	if secret != "" && len(secret) < minSecret {
-		return o, "", fault.New(fault.Invalid, "the app is not valid").
-			WithFields(fault.Field{Path: "credentials.oauthClient.client_secret", Message: "must have at least 14 characters"})
+	if err := checkSecret(secret); err != nil {
+		return o, "", err
 	}
-	err = s.update(ctx, actor, "make app "+app.Label, func(tx *ledger.Tx) error {
-		app := app.fill()
+	err = s.update(ctx, actor, "make app "+app.Label, func(tx *ledger.Tx) (err error) {
+		app, id := app.fill(), Apps.NewID(tx)
+		app.Grants = nil
 		shown = ""
-		if app.AuthMethod == AuthSecretBasic || app.AuthMethod == AuthSecretPost {
+		if app.WithSecret() {
 			if shown = secret; shown == "" {
 				shown = keys.Secret(secretBits)
 			}
-			app.Secrets = []AppSecret{newSecret(tx, shown)}
+			made, err := s.sealedSecret(tx, id, shown)
+			if err != nil {
+				return err
+			}
+			app.Secrets = []AppSecret{made}
 		}
 		if app.Keys, err = appKeys(tx, nil, jwks); err != nil {
 			return err
 		}
-		o, err = Apps.Create(tx, app)
+		o, err = Apps.Insert(tx, ledger.Object[App]{Meta: ledger.Meta{ID: id}, Value: app})
 		return err
 	})
 	if err != nil {
@@ -74,7 +76,7 @@ func appKeys(tx *ledger.Tx, old []AppKey, jwks []json.RawMessage) ([]AppKey, err
 				delete(jwk, name)
 			}
 		}
-		normalize(jwk)
+		k.NoCurve = normalize(jwk)
 		var err error
 		if k.JWK, err = json.Marshal(jwk); err != nil {
 			return nil, err
@@ -91,8 +93,8 @@ func appKeys(tx *ledger.Tx, old []AppKey, jwks []json.RawMessage) ([]AppKey, err
 
 // normalize writes the numbers of a public key as RFC 7518 asks for (Okta's SDKs
 // send spare bits that are not zero), and names the curve where the length of the
-// coordinates leaves no doubt.
-func normalize(jwk map[string]any) {
+// coordinates leaves no doubt. It reports whether it has named one.
+func normalize(jwk map[string]any) (named bool) {
 	for _, name := range []string{"n", "e", "x", "y"} {
 		text, ok := jwk[name].(string)
 		if !ok {
@@ -105,37 +107,50 @@ func normalize(jwk map[string]any) {
 		jwk[name] = base64.RawURLEncoding.EncodeToString(raw)
 		if name == "x" && jwk["kty"] == "EC" && jwk["crv"] == nil {
 			if curve, ok := map[int]string{32: "P-256", 48: "P-384", 66: "P-521"}[len(raw)]; ok {
-				jwk["crv"] = curve
+				jwk["crv"], named = curve, true
 			}
 		}
 	}
+	return named
 }
 
-// ChangeApp applies change to an app; jwks replaces its public keys unless nil. An
-// app whose way of authentication comes to need a secret gets one, which is in
-// the answer and nowhere else; one that does not need secrets loses them.
-func (s *Service) ChangeApp(ctx context.Context, actor ledger.Actor, clientID string, jwks []json.RawMessage, change func(*App) error) (o ledger.Object[App], secret string, err error) {
+// AppChange is what ChangeApp changes.
+type AppChange struct {
+	Keys   []json.RawMessage // replace its public keys unless nil
+	Secret string            // becomes its secret, unless it is one of those it has
+	Change func(*App) error
+}
+
+// ChangeApp applies a change to an app. An app whose way of authentication comes
+// to need a secret gets one; one that does not need secrets loses them.
+func (s *Service) ChangeApp(ctx context.Context, actor ledger.Actor, clientID string, c AppChange) (o ledger.Object[App], err error) {
 	defer fault.Wrap(&err, "change app %q", clientID)
+	if err := checkSecret(c.Secret); err != nil {
+		return o, err
+	}
 	err = s.update(ctx, actor, "change app "+clientID, func(tx *ledger.Tx) error {
 		if o, err = Apps.Get(tx, clientID); err != nil {
 			return err
 		}
 		was := o.Value
-		if err := change(&o.Value); err != nil {
+		if err := c.Change(&o.Value); err != nil {
 			return err
 		}
-		o.Value.Status, o.Value.Secrets = was.Status, was.Secrets
+		o.Value.ClientID, o.Value.Status, o.Value.Secrets, o.Value.Grants = was.ClientID, was.Status, was.Secrets, was.Grants
 		o.Value = o.Value.fill()
-		secret = ""
-		switch with := o.Value.AuthMethod == AuthSecretBasic || o.Value.AuthMethod == AuthSecretPost; {
-		case with && len(was.Secrets) == 0:
-			secret = keys.Secret(secretBits)
-			o.Value.Secrets = []AppSecret{newSecret(tx, secret)}
-		case !with:
+		if !o.Value.WithSecret() {
 			o.Value.Secrets = nil
+		} else if secret := c.Secret; secret != "" || len(was.Secrets) == 0 {
+			if secret == "" {
+				secret = keys.Secret(secretBits)
+			}
+			o.Value.Secrets = slices.Clone(was.Secrets)
+			if err := s.replaceSecret(tx, o.ID, &o.Value, secret); err != nil {
+				return err
+			}
 		}
-		if jwks != nil {
-			if o.Value.Keys, err = appKeys(tx, was.Keys, jwks); err != nil {
+		if c.Keys != nil {
+			if o.Value.Keys, err = appKeys(tx, was.Keys, c.Keys); err != nil {
 				return err
 			}
 		}
@@ -143,10 +158,10 @@ func (s *Service) ChangeApp(ctx context.Context, actor ledger.Actor, clientID st
 		return err
 	})
 	if err != nil {
-		return o, "", err
+		return o, err
 	}
 	s.record(ctx, actor, appUpdated, "Update application", appEntity(o.ID, o.Value.Label))
-	return o, secret, nil
+	return o, nil
 }
 
 // DeleteApp removes an inactive app with its assignments.
@@ -179,18 +194,6 @@ func (s *Service) FindApps(ctx context.Context, after string, limit int, match f
 		return err
 	})
 	return p, err
-}
-
-// AddSecret gives the app another secret and returns it, the only time.
-func (s *Service) AddSecret(ctx context.Context, actor ledger.Actor, clientID string) (made AppSecret, secret string, err error) {
-	defer fault.Wrap(&err, "add a secret to app %q", clientID)
-	err = s.updateApp(ctx, actor, "add a secret", clientID, func(tx *ledger.Tx, a *App) error {
-		secret = keys.Secret(secretBits)
-		made = newSecret(tx, secret)
-		a.Secrets = append([]AppSecret{made}, a.Secrets...)
-		return nil
-	})
-	return made, secret, err
 }
 
 // AddAppKey adds a public key, a JWK (RFC 7517) with a kid, to those of an app.

@@ -11,9 +11,6 @@ import (
 	"gatehouse/internal/ledger"
 )
 
-// secretBits is the size of a generated client secret.
-const secretBits = 320
-
 // NewApp is what CreateApp needs.
 type NewApp struct {
 	Label      string
@@ -37,7 +34,7 @@ func (s *Service) CreateApp(ctx context.Context, actor ledger.Actor, n NewApp) (
 	err = s.update(ctx, actor, "make app "+n.Label, func(tx *ledger.Tx) error {
 		app := App{Label: n.Label, Owner: n.Owner, AuthMethod: n.AuthMethod, GrantTypes: n.GrantTypes}.fill()
 		out = Created{}
-		if app.AuthMethod == AuthSecretBasic || app.AuthMethod == AuthSecretPost {
+		if app.WithSecret() {
 			out.Secret = keys.Secret(secretBits)
 			app.Secrets = []AppSecret{newSecret(tx, out.Secret)}
 		}
@@ -61,63 +58,8 @@ func (s *Service) CreateApp(ctx context.Context, actor ledger.Actor, n NewApp) (
 	return out, nil
 }
 
-func newSecret(tx *ledger.Tx, secret string) AppSecret {
-	return AppSecret{ID: keys.ID("ocs"), Hash: keys.Hash(secret), Status: Active, Created: tx.Now()}
-}
-
 func appEntity(id, label string) audit.Entity {
 	return audit.Entity{ID: id, Type: "AppInstance", DisplayName: label}
-}
-
-// RotateSecret gives the app a new secret and returns it, the only time. The
-// newest of the old secrets stays valid beside it, so that the app's owner can
-// change over without a gap; older and inactive ones are removed.
-func (s *Service) RotateSecret(ctx context.Context, actor ledger.Actor, clientID string) (secret string, err error) {
-	defer fault.Wrap(&err, "rotate the secret of app %q", clientID)
-	var label string
-	err = s.updateApp(ctx, actor, "rotate the secret", clientID, func(tx *ledger.Tx, a *App) error {
-		if a.AuthMethod != AuthSecretBasic && a.AuthMethod != AuthSecretPost {
-			return fault.New(fault.Invalid, "the app authenticates with %s and has no secret", a.AuthMethod)
-		}
-		label, secret = a.Label, keys.Secret(secretBits)
-		kept := slices.DeleteFunc(slices.Clone(a.Secrets), func(x AppSecret) bool { return x.Status != Active })
-		slices.SortStableFunc(kept, func(x, y AppSecret) int { return y.Created.Compare(x.Created) })
-		a.Secrets = append([]AppSecret{newSecret(tx, secret)}, kept[:min(len(kept), MaxSecrets-1)]...)
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	s.record(ctx, actor, audit.AppSecretRotated, "Rotate client secret", appEntity(clientID, label))
-	return secret, nil
-}
-
-// SetSecretStatus puts one secret of an app in or out of force; an inactive
-// secret is refused and can be made active again.
-func (s *Service) SetSecretStatus(ctx context.Context, actor ledger.Actor, clientID, secretID string, status Status) (err error) {
-	defer fault.Wrap(&err, "change a secret of app %q", clientID)
-	return s.updateApp(ctx, actor, "a secret is "+string(status), clientID, func(_ *ledger.Tx, a *App) error {
-		for i := range a.Secrets {
-			if a.Secrets[i].ID == secretID {
-				a.Secrets[i].Status = status
-				return nil
-			}
-		}
-		return fault.New(fault.NotFound, "the app has no secret %s", quoted(secretID))
-	})
-}
-
-// DeleteSecret removes one secret of an app.
-func (s *Service) DeleteSecret(ctx context.Context, actor ledger.Actor, clientID, secretID string) (err error) {
-	defer fault.Wrap(&err, "delete a secret of app %q", clientID)
-	return s.updateApp(ctx, actor, "delete a secret", clientID, func(_ *ledger.Tx, a *App) error {
-		before := len(a.Secrets)
-		a.Secrets = slices.DeleteFunc(a.Secrets, func(x AppSecret) bool { return x.ID == secretID })
-		if len(a.Secrets) == before {
-			return fault.New(fault.NotFound, "the app has no secret %s", quoted(secretID))
-		}
-		return nil
-	})
 }
 
 // DeactivateApp takes an app out of force: it gets no token and may not
@@ -166,6 +108,45 @@ func (s *Service) App(ctx context.Context, clientID string) (o ledger.Object[App
 		return err
 	})
 	return o, err
+}
+
+// AppByClient returns the app with the client id, or fault.NotFound.
+func (s *Service) AppByClient(ctx context.Context, clientID string) (o ledger.Object[App], err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		o, err = appByClient(tx, clientID)
+		return err
+	})
+	return o, err
+}
+
+func appByClient(tx *ledger.Tx, clientID string) (ledger.Object[App], error) {
+	o, err := Apps.Find(tx, ledger.By("client_id", clientID))
+	if !fault.Is(err, fault.NotFound) {
+		return o, err
+	}
+	if o, err = Apps.Get(tx, clientID); err == nil && o.Value.ClientID != "" {
+		return ledger.Object[App]{}, fault.New(fault.NotFound, "there is no app with the client id %s", quoted(clientID))
+	}
+	return o, err
+}
+
+// ClientIDs returns the client ids of apps, in the same order; what is no app is
+// left as it is.
+func (s *Service) ClientIDs(ctx context.Context, apps []string) (out []string, err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		out = slices.Clone(apps)
+		for i, id := range out {
+			o, err := Apps.Get(tx, id)
+			switch {
+			case err == nil:
+				out[i] = o.Value.Client(o.ID)
+			case !fault.Is(err, fault.NotFound):
+				return err
+			}
+		}
+		return nil
+	})
+	return out, err
 }
 
 // FindApp returns the first app with the label, or fault.NotFound: labels are not

@@ -3,6 +3,7 @@ package access
 import (
 	"hash/fnv"
 	"maps"
+	"slices"
 
 	"gatehouse/internal/ledger"
 )
@@ -21,6 +22,8 @@ type state struct {
 	policies map[string]Policy
 	rules    map[string]Rule
 
+	chosen map[string]string // id of an app to the client_id that was chosen for it
+
 	touched map[string]bool               // ids of servers to compile again
 	apps    map[uint8]map[string]*AppView // shards to replace: id to app, nil for gone
 }
@@ -28,7 +31,7 @@ type state struct {
 func (s *state) reset() {
 	*s = state{
 		servers: map[string]Server{}, scopes: map[string]Scope{},
-		policies: map[string]Policy{}, rules: map[string]Rule{},
+		policies: map[string]Policy{}, rules: map[string]Rule{}, chosen: map[string]string{},
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -68,7 +71,7 @@ func (s *state) load(tx *ledger.Tx) error {
 		if err != nil {
 			return err
 		}
-		s.putApp(o.ID, NewAppView(o.ID, o.Value))
+		s.putApp(o, false)
 	}
 	s.revision, s.loaded, s.fresh = head, true, true
 	return nil
@@ -112,15 +115,11 @@ func (s *state) apply(c *ledger.Change) error {
 		s.touched[s.rules[c.ID].Server] = true
 		return err
 	case Apps.Name():
-		if gone {
-			s.putApp(c.ID, nil)
-			return nil
-		}
 		o, err := Apps.Decode(c.Record())
 		if err != nil {
 			return err
 		}
-		s.putApp(c.ID, NewAppView(c.ID, o.Value))
+		s.putApp(o, gone)
 	}
 	return nil
 }
@@ -139,12 +138,21 @@ func set[T any](table map[string]T, kind *ledger.Kind[T], c *ledger.Change, gone
 	return nil
 }
 
-func (s *state) putApp(id string, app *AppView) {
-	shard := shardOf(id)
+func (s *state) putApp(o ledger.Object[App], gone bool) {
+	client := o.Value.Client(o.ID)
+	shard := shardOf(client)
 	if s.apps[shard] == nil {
 		s.apps[shard] = map[string]*AppView{}
 	}
-	s.apps[shard][id] = app
+	if gone {
+		s.apps[shard][client] = nil
+		delete(s.chosen, o.ID)
+		return
+	}
+	if client != o.ID {
+		s.chosen[o.ID] = client
+	}
+	s.apps[shard][client] = NewAppView(o.ID, o.Value)
 }
 
 func shardOf(clientID string) uint8 {
@@ -206,6 +214,18 @@ func (s *state) compileServers(v *View) {
 	}
 }
 
+// clientIDs returns the client ids of apps. Apps that a policy names cannot go, and
+// what an app is called never changes: so this holds as long as the policy does.
+func (s *state) clientIDs(apps []string) []string {
+	out := slices.Clone(apps)
+	for i, id := range out {
+		if client, ok := s.chosen[id]; ok {
+			out[i] = client
+		}
+	}
+	return out
+}
+
 func (s *state) scopesOf(server string) []Scope {
 	var out []Scope
 	for _, sc := range s.scopes {
@@ -223,6 +243,7 @@ func (s *state) policiesOf(server string) []policyView {
 			continue
 		}
 		pv := policyView{id: id, Policy: p}
+		pv.Conditions.Clients.Include = s.clientIDs(p.Conditions.Clients.Include)
 		for ruleID, r := range s.rules {
 			if r.Policy == id {
 				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r})

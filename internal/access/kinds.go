@@ -19,9 +19,15 @@ var (
 		Refs:  func(s Scope) []ledger.Ref { return []ledger.Ref{ofServer(s.Server)} },
 		Check: checkScope,
 	})
-	// Apps are OAuth clients; the id is the client_id.
+	// Apps are OAuth clients, unique by the client_id that was chosen for them.
 	Apps = ledger.NewKind(ledger.Spec[App]{
-		Name: "app", IDPrefix: "0oa",
+		Name: "app", IDPrefix: "0oa", Secrets: []string{"secrets.*.sealed"},
+		Keys: func(a App) []ledger.Key {
+			if a.ClientID == "" {
+				return nil
+			}
+			return []ledger.Key{ledger.By("client_id", a.ClientID)}
+		},
 		Index: func(a App) []ledger.Key {
 			return []ledger.Key{ledger.By("label", a.Label), ledger.By("status", string(a.Status), a.Label)}
 		},
@@ -66,7 +72,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, Policies, Rules, APITokens, APIKeys}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, Policies, Rules, RoleAssignments, APITokens, APIKeys}
 }
 
 func ofServer(id string) ledger.Ref {

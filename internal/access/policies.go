@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"slices"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
@@ -14,6 +15,9 @@ func (s *Service) CreatePolicy(ctx context.Context, actor ledger.Actor, p Policy
 	p.System = false
 	err = s.update(ctx, actor, "make access policy "+p.Name, func(tx *ledger.Tx) error {
 		p := p
+		if err := resolveClients(tx, &p); err != nil {
+			return err
+		}
 		var err error
 		p.Priority, err = makeRoom(tx, Policies, p.Server, p.Priority, func(p *Policy) *int { return &p.Priority })
 		if err != nil {
@@ -125,4 +129,25 @@ func makeRoom[T any](tx *ledger.Tx, kind *ledger.Kind[T], parent string, wanted 
 		}
 	}
 	return wanted, nil
+}
+
+// resolveClients turns the client ids that a policy names into the ids of their
+// apps, by which it refers to them. What is no client id is left to the check of
+// references.
+func resolveClients(tx *ledger.Tx, p *Policy) error {
+	out := slices.Clone(p.Conditions.Clients.Include)
+	for i, id := range out {
+		if id == AllClients {
+			continue
+		}
+		o, err := Apps.Find(tx, ledger.By("client_id", id))
+		switch {
+		case err == nil:
+			out[i] = o.ID
+		case !fault.Is(err, fault.NotFound):
+			return err
+		}
+	}
+	p.Conditions.Clients.Include = out
+	return nil
 }

@@ -42,6 +42,9 @@ func (s *Service) ChangePolicy(ctx context.Context, actor ledger.Actor, server, 
 		if err := change(&o.Value); err != nil {
 			return err
 		}
+		if err := resolveClients(tx, &o.Value); err != nil {
+			return err
+		}
 		o.Value.Server, o.Value.System = was.Server, was.System
 		o.Value = o.Value.fill()
 		o, err = putAt(tx, Policies, o, was.Server, was.Priority, func(p *Policy) *int { return &p.Priority })

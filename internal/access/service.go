@@ -16,6 +16,7 @@ type ServiceConfig struct {
 	Views  *Views
 	Audit  audit.Recorder
 	Rings  Rotator // may be nil: then keys cannot be rotated
+	Sealer Sealer  // may be nil: then secrets of apps cannot be read again
 }
 
 // Rotator makes the next signing key of a server sign.
@@ -30,11 +31,12 @@ type Service struct {
 	views  *Views
 	audit  audit.Recorder
 	rings  Rotator
+	sealer Sealer
 }
 
 // NewService returns a Service.
 func NewService(cfg ServiceConfig) *Service {
-	return &Service{ledger: cfg.Ledger, views: cfg.Views, audit: cfg.Audit, rings: cfg.Rings}
+	return &Service{ledger: cfg.Ledger, views: cfg.Views, audit: cfg.Audit, rings: cfg.Rings, sealer: cfg.Sealer}
 }
 
 // update runs f in one transaction. The view hears of the revision before update
@@ -68,6 +70,9 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err err
 	defer fault.Wrap(&err, "make the tenant's authorization servers")
 	return s.update(ctx, actor, "what every tenant has", func(tx *ledger.Tx) error {
 		if err := ensureSignOnPolicy(tx); err != nil {
+			return err
+		}
+		if err := ensureZones(tx); err != nil {
 			return err
 		}
 		id, made, err := ensureServer(tx, Server{

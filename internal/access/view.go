@@ -126,9 +126,10 @@ func (s *ServerView) AccessTokenLifetime() time.Duration {
 	return time.Duration(s.AccessTokenMinutes) * time.Minute
 }
 
-// AppView is an app with its id, its secrets decoded for comparison.
+// AppView is an app as clients know it, its secrets decoded for comparison.
 type AppView struct {
-	ID string
+	ID     string // the client_id
+	Object string // the id in the ledger, by which assignments name the app
 	App
 	secrets [][32]byte // hashes of the active secrets
 	keys    verify.KeySource
@@ -147,9 +148,9 @@ func (a *AppView) HasSecret(sum [32]byte) bool {
 	return found == 1
 }
 
-// NewAppView returns the app ready for requests.
+// NewAppView returns the app, whose id in the ledger is given, ready for requests.
 func NewAppView(id string, a App) *AppView {
-	v := &AppView{ID: id, App: a}
+	v := &AppView{ID: a.Client(id), Object: id, App: a}
 	for _, s := range a.Secrets {
 		h, err := hex.DecodeString(s.Hash)
 		if s.Status == Active && err == nil && len(h) == 32 {

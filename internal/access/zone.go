@@ -27,6 +27,9 @@ type Zone struct {
 	Status Status `json:"status"`
 	Usage  string `json:"usage"`
 	System bool   `json:"system,omitempty"`
+	// Exempt says that whoever comes from here is let through although another zone
+	// blocks them (Okta's useAsExemptList). Only a system zone has it.
+	Exempt bool `json:"useAsExemptList,omitempty"`
 
 	Gateways []Network `json:"gateways,omitempty"` // of an IP zone
 	Proxies  []Network `json:"proxies,omitempty"`  // of an IP zone
@@ -102,6 +105,45 @@ func (n Network) valid() bool {
 	return false
 }
 
+// Contains reports whether an address is in one of the gateways of an IP zone.
+func (z *Zone) Contains(a netip.Addr) bool {
+	a = a.Unmap()
+	return slices.ContainsFunc(z.Gateways, func(n Network) bool {
+		if first, last, ok := strings.Cut(n.Value, "-"); ok && n.Type == "RANGE" {
+			low, errLow := netip.ParseAddr(first)
+			high, errHigh := netip.ParseAddr(last)
+			return errLow == nil && errHigh == nil && low.Is4() == a.Is4() && low.Compare(a) <= 0 && a.Compare(high) <= 0
+		}
+		p, err := netip.ParsePrefix(n.Value)
+		return err == nil && p.Contains(a)
+	})
+}
+
+// systemZones are the zones that every tenant has, as in a new Okta organization:
+// made of nothing until somebody fills them.
+func systemZones() []Zone {
+	return []Zone{
+		{Name: "BlockedIpZone", Type: ZoneIP, Usage: UsageBlocklist, Status: Active, System: true},
+		{Name: "DefaultExemptIpZone", Type: ZoneIP, Usage: UsagePolicy, Status: Active, System: true, Exempt: true},
+		{Name: "LegacyIpZone", Type: ZoneIP, Usage: UsagePolicy, Status: Active, System: true},
+		{Name: "DefaultEnhancedDynamicZone", Type: ZoneDynamicV2, Usage: UsageBlocklist, Status: Inactive, System: true},
+	}
+}
+
+// ensureZones makes the zones that every tenant has, where they are missing.
+func ensureZones(tx *ledger.Tx) error {
+	for _, z := range systemZones() {
+		_, err := Zones.Find(tx, ledger.By("name", z.Name))
+		if fault.Is(err, fault.NotFound) {
+			_, err = Zones.Create(tx, z)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // fill writes the networks as Okta does: an address alone is a network of one.
 func (z Zone) fill() Zone {
 	if z.Status == "" {
@@ -161,7 +203,7 @@ func (s *Service) FindZone(ctx context.Context, id string) (o ledger.Object[Zone
 // CreateZone adds a zone. fault.Conflict when the name is taken.
 func (s *Service) CreateZone(ctx context.Context, actor ledger.Actor, z Zone) (o ledger.Object[Zone], err error) {
 	defer fault.Wrap(&err, "make zone %q", z.Name)
-	z.System = false
+	z.System, z.Exempt = false, false
 	err = s.update(ctx, actor, "make zone "+z.Name, func(tx *ledger.Tx) error {
 		o, err = Zones.Create(tx, z.fill())
 		return err
@@ -180,7 +222,7 @@ func (s *Service) ChangeZone(ctx context.Context, actor ledger.Actor, id string,
 		if err := change(&o.Value); err != nil {
 			return err
 		}
-		o.Value.System = was.System
+		o.Value.System, o.Value.Exempt = was.System, was.Exempt
 		if o.Value.Type != was.Type || was.System && o.Value.Name != was.Name {
 			return fault.New(fault.Denied, "the zone %s keeps its type, and a system zone its name", was.Name).WithReason(ReasonSystem)
 		}

@@ -25,9 +25,10 @@ type Actor struct {
 }
 
 // Authenticator says whose API token it is. It returns an Unauthenticated fault
-// for a token that is unknown, expired or disabled.
+// for a token that is unknown, expired, disabled or may not be used from where the
+// request comes from, and a Denied one for a token that may not do everything.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string) (Actor, error)
+	Authenticate(ctx context.Context, token string, from *http.Request) (Actor, error)
 }
 
 // Configurations changes what is served.
@@ -172,7 +173,7 @@ func (a *API) authenticate(ctx context.Context, r *http.Request) (Actor, error) 
 	if !ok || !strings.EqualFold(scheme, "SSWS") || token == "" {
 		return Actor{}, fault.New(fault.Unauthenticated, "send \"Authorization: SSWS\" with an API token")
 	}
-	return a.Authenticator.Authenticate(ctx, token)
+	return a.Authenticator.Authenticate(ctx, token, r)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -45,7 +45,7 @@ func TestRoutesAreGolden(t *testing.T) {
 
 type fakeAuth struct{}
 
-func (fakeAuth) Authenticate(_ context.Context, token string) (Actor, error) {
+func (fakeAuth) Authenticate(_ context.Context, token string, _ *http.Request) (Actor, error) {
 	if token != "good" {
 		return Actor{}, fault.New(fault.Unauthenticated, "the API token is not valid")
 	}

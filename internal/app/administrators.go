@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
@@ -23,7 +24,7 @@ func newAdministrators(setup string, id func() *identity) *administrators {
 }
 
 // Authenticate implements admin.Authenticator.
-func (a *administrators) Authenticate(ctx context.Context, token string) (admin.Actor, error) {
+func (a *administrators) Authenticate(ctx context.Context, token string, from *http.Request) (admin.Actor, error) {
 	if actor, ok := a.process(token); ok {
 		return actor, nil
 	}
@@ -31,17 +32,20 @@ func (a *administrators) Authenticate(ctx context.Context, token string) (admin.
 	if id == nil {
 		return admin.Actor{}, errStoreDown()
 	}
-	t, err := id.apiToken(ctx, token)
+	t, may, err := id.apiToken(ctx, token, from)
 	if err != nil {
 		return admin.Actor{}, err
+	}
+	if !may.Allow(access.AllPermissions) {
+		return admin.Actor{}, fault.New(fault.Denied, "the API token's user is not a super administrator")
 	}
 	return admin.Actor{ID: t.Value.User, Name: t.Value.Name}, nil
 }
 
-// apiToken returns the object of a token that is valid and whose user may still
-// act, or an Unauthenticated fault that does not say what is wrong.
-func (id *identity) apiToken(ctx context.Context, token string) (t ledger.Object[access.APIToken], err error) {
-	refused := fault.New(fault.Unauthenticated, "the API token is not valid")
+// apiToken returns the object of a token that is valid, comes from where it may be
+// used, and whose user may still act, with what the user's roles allow, or an Unauthenticated fault that does not
+// say what is wrong.
+func (id *identity) apiToken(ctx context.Context, token string, from *http.Request) (t ledger.Object[access.APIToken], may access.Permissions, err error) {
 	err = id.ledger.View(ctx, func(tx *ledger.Tx) error {
 		if t, err = access.FindAPIToken(tx, token); err != nil {
 			return err
@@ -50,15 +54,42 @@ func (id *identity) apiToken(ctx context.Context, token string) (t ledger.Object
 		if err != nil {
 			return err
 		}
-		if !user.Value.MayAct() {
-			return refused
+		from, err := t.Value.MayComeFrom(tx, addressOf(from))
+		if err != nil {
+			return err
 		}
-		return nil
+		if !from || !user.Value.MayAct() {
+			return errAPIToken()
+		}
+		may, err = userPermissions(tx, user.ID)
+		return err
 	})
 	if fault.Is(err, fault.NotFound) {
-		err = refused
+		err = errAPIToken()
 	}
-	return t, err
+	if err == nil {
+		err = id.tokenUse.use(ctx, t)
+	}
+	return t, may, err
+}
+
+// userPermissions returns what the roles of a user and of their groups allow.
+func userPermissions(tx *ledger.Tx, user string) (access.Permissions, error) {
+	own, err := access.PermissionsOf(tx, access.AssigneeUser, user)
+	if err != nil {
+		return nil, err
+	}
+	by, err := access.GroupPermissions(tx, func(group string) (bool, error) { return directory.IsMember(tx, group, user) })
+	return own.And(by), err
+}
+
+// UserPermissions implements okta.Rights.
+func (id *identity) UserPermissions(ctx context.Context, user string) (p access.Permissions, err error) {
+	err = id.ledger.View(ctx, func(tx *ledger.Tx) error {
+		p, err = userPermissions(tx, user)
+		return err
+	})
+	return p, err
 }
 
 // process returns the actor of a token that belongs to this process and to nobody.

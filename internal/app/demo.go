@@ -43,6 +43,10 @@ func (a *App) seed(ctx context.Context, id *identity, file *config.File) (err er
 	if err != nil {
 		return err
 	}
+	super := access.RoleAssignment{Assignee: access.AssigneeUser, ID: admin, Type: access.SuperAdmin}
+	if err := id.access.EnsureRole(ctx, actor, super); err != nil {
+		return err
+	}
 	if a.addresses.APIToken, err = seedAPIToken(ctx, id, actor, admin); err != nil {
 		return err
 	}

@@ -41,6 +41,8 @@ func (a *App) identityHandler() http.Handler {
 	mux.Handle("/gatehouse/v1/", &a.admin)
 	mux.Handle("/api/v1/", &a.okta)
 	mux.Handle("/.well-known/okta-organization", &a.okta)
+	mux.Handle("/oauth2/v1/clients/{clientId}/roles", &a.okta)
+	mux.Handle("/oauth2/v1/clients/{clientId}/roles/", &a.okta)
 	mux.HandleFunc("GET /.well-known/gatehouse/jwks.json", a.serveContextKeys)
 	mux.HandleFunc("GET /docs/reasons/{reason}", serveReason)
 	mux.HandleFunc("GET /docs/reasons/{$}", serveReasonIndex)

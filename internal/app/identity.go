@@ -40,9 +40,10 @@ type identity struct {
 	bus     *cluster.Local
 	url     string
 
-	members []*cluster.Member
-	stop    context.CancelFunc
-	work    sync.WaitGroup
+	tokenUse *tokenUse
+	members  []*cluster.Member
+	stop     context.CancelFunc
+	work     sync.WaitGroup
 }
 
 // identityConfig is what openIdentity needs.
@@ -74,7 +75,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	if err != nil {
 		return nil, err
 	}
-	id := &identity{db: c.DB, bus: c.Bus, url: c.URL}
+	id := &identity{db: c.DB, bus: c.Bus, url: c.URL, tokenUse: newTokenUse(c.DB, c.Now)}
 	id.audit = audit.NewWriter(audit.WriterConfig{
 		Sink: c.DB, NewID: func() string { return keys.ID("evt") }, Now: c.Now, Log: c.Log,
 	})
@@ -89,7 +90,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Now: c.Now, Log: c.Log})
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
-	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings})
+	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.audit})
 	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Audit: id.audit, Now: c.Now})
 	if err != nil {

@@ -347,10 +347,9 @@ func TestOktaGroupRules(t *testing.T) {
 	}
 }
 
-// TestOktaReplay replays recorded traffic of Okta's Terraform provider. The floor
-// is what was reached: it only goes up.
+// TestOktaReplay replays recorded traffic of Okta's Terraform provider. The bar is
+// 98 of 100 interactions answered as recorded.
 func TestOktaReplay(t *testing.T) {
-	const floor = 1900
 	tool, recordings := replayTool(t)
 	p := start(t, "")
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -366,8 +365,10 @@ func TestOktaReplay(t *testing.T) {
 		t.Fatalf("no figures:\n%s", out)
 	}
 	t.Logf("%s, %s", m[0], probes[0])
-	if passed, err := strconv.Atoi(string(m[1])); err != nil || passed < floor || string(probes[1]) != string(probes[2]) {
-		t.Errorf("%s (at least %d were), %s", m[0], floor, probes[0])
+	passed, err := strconv.Atoi(string(m[1]))
+	total, err2 := strconv.Atoi(string(m[2]))
+	if err != nil || err2 != nil || passed*100 < total*98 || string(probes[1]) != string(probes[2]) {
+		t.Errorf("%s, %s\n%s", m[0], probes[0], out)
 	}
 }
 

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"net/http"
 	"slices"
 	"time"
 
@@ -15,25 +16,25 @@ import (
 // oktaAPI makes the Okta-compatible management API over an open identity half.
 func (a *App) oktaAPI(id *identity) okta.Config {
 	return okta.Config{
-		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Access: id.access, People: id.people,
+		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people,
 		Keys: signingKeys{id}, Log: audit.NewLog(id.db), Logger: a.log, Now: time.Now,
 	}
 }
 
 // AuthenticateSSWS implements okta.Authenticator.
-func (a *administrators) AuthenticateSSWS(ctx context.Context, token string) (okta.Caller, error) {
+func (a *administrators) AuthenticateSSWS(ctx context.Context, token string, from *http.Request) (okta.Caller, error) {
 	if actor, ok := a.process(token); ok {
-		return okta.Caller{Name: actor.Name}, nil
+		return okta.Caller{Name: actor.Name, Permissions: access.Permissions{access.AllPermissions}}, nil
 	}
 	id := a.identity()
 	if id == nil {
 		return okta.Caller{}, errStoreDown()
 	}
-	t, err := id.apiToken(ctx, token)
+	t, may, err := id.apiToken(ctx, token, from)
 	if err != nil {
 		return okta.Caller{}, err
 	}
-	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name}, nil
+	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may}, nil
 }
 
 // signingKeys shows the rings of the authorization servers. It implements

@@ -96,7 +96,34 @@ func (s *Service) CreateRule(ctx context.Context, actor ledger.Actor, r GroupRul
 	return o, err
 }
 
-// ruleTargets refuses groups that are not there or that everybody is in.
+// roleKind is the kind of the assignments of administrator roles, which refer to
+// groups.
+const roleKind = "role_assignment"
+
+// MayHaveRoles refuses administrator roles to a group that everybody is in or that
+// a rule fills: whoever can write an attribute of a user would make them an
+// administrator.
+func MayHaveRoles(tx *ledger.Tx, group string) error {
+	g, err := Groups.Get(tx, group)
+	if err != nil {
+		return err
+	}
+	if g.Value.BuiltIn {
+		return fault.New(fault.Denied, "everybody is in the group %s: it cannot have administrator roles", g.Value.Name).WithReason(ReasonBuiltIn)
+	}
+	for o, err := range GroupRules.All(tx, ledger.Query{}) {
+		if err != nil {
+			return err
+		}
+		if slices.Contains(o.Value.Groups, group) {
+			return fault.New(fault.Denied, "the group rule %s fills the group: it cannot have administrator roles", o.Value.Name).WithReason(ReasonBuiltIn)
+		}
+	}
+	return nil
+}
+
+// ruleTargets refuses groups that are not there, that everybody is in, or that
+// have administrator roles.
 func ruleTargets(tx *ledger.Tx, ids []string) error {
 	for _, id := range ids {
 		g, err := Groups.Get(tx, id)
@@ -108,6 +135,14 @@ func ruleTargets(tx *ledger.Tx, ids []string) error {
 			return err
 		case g.Value.BuiltIn:
 			return errEveryone()
+		}
+		admins, err := tx.ReferredBy(Groups.Name(), id, roleKind)
+		if err != nil {
+			return err
+		}
+		if admins {
+			return fault.New(fault.Invalid, "the group rule is not valid").
+				WithFields(fault.Field{Path: "actions.assignUserToGroups.groupIds", Message: "a group with administrator roles cannot be filled by a rule: " + id})
 		}
 	}
 	return nil

@@ -213,6 +213,15 @@ func (s *Service) member(ctx context.Context, actor ledger.Actor, groupID, userI
 	return err
 }
 
+// IsMember reports whether a user is in a group, which is not Everyone.
+func IsMember(tx *ledger.Tx, group, user string) (bool, error) {
+	_, err := Memberships.Find(tx, ledger.By("pair", group, user))
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // MemberOf is a group that a user is in.
 type MemberOf struct {
 	ID   string // of the group

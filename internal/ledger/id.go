@@ -8,9 +8,11 @@ import (
 	"gatehouse/internal/tenant"
 )
 
+// IDLength is how many characters an id that is made here has.
+const IDLength = 20
+
 const (
-	idLength = 20
-	base62   = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 )
 
 // NewID returns a new id: the kind's prefix of 3 characters and 17 random
@@ -46,18 +48,18 @@ func DeclaredID(t tenant.ID, kind, prefix string, key Key) string {
 
 // fillID appends base62 characters to prefix, drawn evenly from the source.
 func fillID(prefix string, source func([]byte)) string {
-	id := make([]byte, 0, idLength)
+	id := make([]byte, 0, IDLength)
 	id = append(id, prefix...)
 	var buf [32]byte
-	for len(id) < idLength || !mixed(id) {
-		if len(id) == idLength {
+	for len(id) < IDLength || !mixed(id) {
+		if len(id) == IDLength {
 			id = id[:len(prefix)]
 		}
 		source(buf[:])
 		for _, b := range buf {
 			// 248 is the last multiple of 62 in a byte: what lies above would favour
 			// the first characters.
-			if b < 248 && len(id) < idLength {
+			if b < 248 && len(id) < IDLength {
 				id = append(id, base62[b%62])
 			}
 		}

@@ -14,7 +14,7 @@ import (
 // struct that encoding/json reads and writes, without the id.
 type Spec[T any] struct {
 	Name     string // such as "scope": lower-case letters, digits and underscores
-	IDPrefix string // 3 lower-case letters or digits
+	IDPrefix string // 3 letters or digits
 	// SharesPrefix says that another kind may have the same prefix: where clients
 	// expect ids that are not told apart by it.
 	SharesPrefix bool

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/fault"
 )
@@ -22,8 +23,8 @@ func NewRegistry(kinds ...AnyKind) (*Registry, error) {
 		switch {
 		case !lowerName(core.name, 1, 40):
 			errs = append(errs, fmt.Errorf("kind %q: a name is 1 to 40 lower-case letters, digits and underscores", core.name))
-		case !lowerName(core.prefix, 3, 3):
-			errs = append(errs, fmt.Errorf("kind %q: id prefix %q must be 3 lower-case letters or digits", core.name, core.prefix))
+		case len(core.prefix) != 3 || strings.Trim(core.prefix, base62) != "":
+			errs = append(errs, fmt.Errorf("kind %q: id prefix %q must be 3 letters or digits", core.name, core.prefix))
 		case r.kinds[core.name] != nil:
 			errs = append(errs, fmt.Errorf("kind %q is registered twice", core.name))
 		case prefixes[core.prefix] != "" && !core.shares:

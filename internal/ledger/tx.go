@@ -107,3 +107,13 @@ func (tx *Tx) Referrers(kind, id string, limit int) ([]Referrer, error) {
 	}
 	return tx.r.Referrers(tx.ctx, ReferrerQuery{Kind: kind, ID: id, Limit: pageLimit(limit)})
 }
+
+// ReferredBy reports whether an object of the kind by refers to an object.
+func (tx *Tx) ReferredBy(kind, id, by string) (bool, error) {
+	if !validPlace(kind, id) {
+		return false, nil
+	}
+	// Referrers are in the order of their kinds.
+	first, err := tx.r.Referrers(tx.ctx, ReferrerQuery{Kind: kind, ID: id, After: Referrer{Kind: by}, Limit: 1})
+	return len(first) > 0 && first[0].Kind == by, err
+}

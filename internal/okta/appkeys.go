@@ -79,7 +79,7 @@ func (a *api) keyStatus(c *call, s access.Status) (answer, error) {
 
 // changeKey changes the keys of an app at the place of the one that the path names.
 func (a *api) changeKey(c *call, change func(list []access.AppKey, i int) ([]access.AppKey, error)) error {
-	_, _, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), nil, func(x *access.App) error {
+	_, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), access.AppChange{Change: func(x *access.App) error {
 		i := slices.IndexFunc(x.Keys, func(k access.AppKey) bool { return keyID(k) == c.arg("keyId") })
 		if i < 0 {
 			return errNoKey()
@@ -87,7 +87,7 @@ func (a *api) changeKey(c *call, change func(list []access.AppKey, i int) ([]acc
 		var err error
 		x.Keys, err = change(x.Keys, i)
 		return err
-	})
+	}})
 	return err
 }
 

@@ -1,95 +1,10 @@
 package okta
 
 import (
-	"slices"
-
 	"gatehouse/internal/access"
 	"gatehouse/internal/directory"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 )
-
-func (a *api) listSecrets(c *call) (answer, error) {
-	o, err := a.Access.App(c.Context(), c.arg("appId"))
-	if err != nil {
-		return answer{}, err
-	}
-	out := make([]object, len(o.Value.Secrets))
-	for i, s := range o.Value.Secrets {
-		out[i] = a.secret(o.ID, s, "")
-	}
-	return ok(out)
-}
-
-func (a *api) createSecret(c *call) (answer, error) {
-	made, secret, err := a.Access.AddSecret(c.Context(), c.by(), c.arg("appId"))
-	if err != nil {
-		return answer{}, err
-	}
-	return created(a.secret(c.arg("appId"), made, secret))
-}
-
-// findSecret returns the secret of the app that the path names.
-func (a *api) findSecret(c *call) (access.AppSecret, error) {
-	o, err := a.Access.App(c.Context(), c.arg("appId"))
-	if err != nil {
-		return access.AppSecret{}, err
-	}
-	i := slices.IndexFunc(o.Value.Secrets, func(s access.AppSecret) bool { return s.ID == c.arg("secretId") })
-	if i < 0 {
-		return access.AppSecret{}, fault.New(fault.NotFound, "the app has no such secret")
-	}
-	return o.Value.Secrets[i], nil
-}
-
-func (a *api) getSecret(c *call) (answer, error) {
-	s, err := a.findSecret(c)
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.secret(c.arg("appId"), s, ""))
-}
-
-// deleteSecret removes a secret, which has to be inactive.
-func (a *api) deleteSecret(c *call) (answer, error) {
-	s, err := a.findSecret(c)
-	if err != nil {
-		return answer{}, err
-	}
-	if s.Status == access.Active {
-		return answer{}, fault.New(fault.Denied, "the secret is active: deactivate it first").WithReason(access.ReasonActive)
-	}
-	if err := a.Access.DeleteSecret(c.Context(), c.by(), c.arg("appId"), s.ID); err != nil {
-		return answer{}, err
-	}
-	return nothing()
-}
-
-func (a *api) activateSecret(c *call) (answer, error)   { return a.secretStatus(c, access.Active) }
-func (a *api) deactivateSecret(c *call) (answer, error) { return a.secretStatus(c, access.Inactive) }
-
-func (a *api) secretStatus(c *call, s access.Status) (answer, error) {
-	if err := a.Access.SetSecretStatus(c.Context(), c.by(), c.arg("appId"), c.arg("secretId"), s); err != nil {
-		return answer{}, err
-	}
-	return a.getSecret(c)
-}
-
-// secret shows a secret of an app; itself only when it has just been made.
-func (a *api) secret(app string, s access.AppSecret, plain string) object {
-	other := opposite(s.Status)
-	links := object{other: ref(a.href("apps", app, "credentials", "secrets", s.ID, "lifecycle", other), "POST")}
-	if s.Status == access.Inactive {
-		links["delete"] = ref(a.href("apps", app, "credentials", "secrets", s.ID), "DELETE")
-	}
-	out := object{
-		"id": s.ID, "created": stamp(s.Created), "lastUpdated": stamp(s.Created), "status": s.Status, "secret_hash": s.Hash[:22], "_links": links,
-	}
-	if plain != "" {
-		out["client_secret"] = plain
-	}
-	return out
-}
 
 // groupsClaimBody is the groups claim of the ID tokens of an app, as Terraform
 // sends it to an address that Okta does not document.
@@ -107,7 +22,7 @@ func (a *api) getGroupsClaim(c *call) (answer, error) {
 		return answer{}, err
 	}
 	out := groupsClaim(o.Value)
-	out["issuer"], out["audience"] = a.URL, o.ID
+	out["issuer"], out["audience"] = a.URL, o.Value.Client(o.ID)
 	return ok(out)
 }
 
@@ -116,7 +31,7 @@ func (a *api) setGroupsClaim(c *call) (answer, error) {
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
-	o, _, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), nil, func(x *access.App) error {
+	o, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), access.AppChange{Change: func(x *access.App) error {
 		if b.Mode != "" {
 			x.OIDC.IssuerMode = b.Mode
 		}
@@ -125,7 +40,7 @@ func (a *api) setGroupsClaim(c *call) (answer, error) {
 			x.OIDC.GroupsClaim = &access.GroupsClaim{ValueType: b.ValueType, Name: b.Name, Value: b.Value, Filter: b.Filter}
 		}
 		return nil
-	})
+	}})
 	if err != nil {
 		return answer{}, err
 	}

@@ -74,12 +74,10 @@ type clientSettings struct {
 }
 
 // check refuses what cannot be done, so that nothing is left out silently.
-func (b *appBody) check(id string) error {
+func (b *appBody) check() error {
 	switch c := &b.Settings.Client; {
 	case b.SignOnMode != appMode || (b.Name != "" && b.Name != appName):
 		return unsupported("signOnMode", "must be OPENID_CONNECT and the name oidc_client: other apps are not available")
-	case b.Credentials.Client.ID != "" && b.Credentials.Client.ID != id:
-		return unsupported("credentials.oauthClient.client_id", "cannot be chosen: it is the id of the app")
 	case c.JWKSURI != "":
 		return unsupported("settings.oauthClient.jwks_uri", "is not available: send jwks")
 	case c.Network != nil && c.Network.Connection != "ANYWHERE":
@@ -138,10 +136,10 @@ func (a *api) createApp(c *call) (answer, error) {
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
-	if err := b.check(""); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
-	var x access.App
+	x := access.App{ClientID: b.Credentials.Client.ID}
 	if err := b.onto(&x); err != nil {
 		return answer{}, err
 	}
@@ -154,7 +152,7 @@ func (a *api) createApp(c *call) (answer, error) {
 	}
 	o, secret, err := a.Access.AddApp(c.Context(), c.by(), x, b.Credentials.Client.Secret, b.keys())
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "client_id")
 	}
 	return ok(a.app(o, secret))
 }
@@ -167,20 +165,31 @@ func (a *api) getApp(c *call) (answer, error) {
 	return ok(a.app(o, ""))
 }
 
+// replaceApp answers the app with its secret: Terraform keeps what this answers.
 func (a *api) replaceApp(c *call) (answer, error) {
 	var b appBody
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
-	if err := b.check(c.arg("appId")); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
-	if b.Credentials.Client.Secret != "" {
-		return answer{}, unsupported("credentials.oauthClient.client_secret", "cannot be replaced here: add a secret under credentials/secrets")
-	}
-	o, secret, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), b.keys(), b.onto)
+	o, err := a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), access.AppChange{
+		Keys: b.keys(), Secret: b.Credentials.Client.Secret, Change: func(x *access.App) error {
+			if id := b.Credentials.Client.ID; id != "" && id != x.Client(c.arg("appId")) {
+				return unsupported("credentials.oauthClient.client_id", "cannot be changed: it is chosen when the app is made")
+			}
+			return b.onto(x)
+		},
+	})
 	if err != nil {
 		return answer{}, err
+	}
+	secret := ""
+	if c.actor.may(readSecrets) {
+		if secret, err = a.Access.CurrentSecret(c.Context(), o); err != nil {
+			return answer{}, err
+		}
 	}
 	return ok(a.app(o, secret))
 }
@@ -230,8 +239,10 @@ func (a *api) listApps(c *call) (answer, error) {
 // appAttribute returns what a filter compares.
 func appAttribute(o ledger.Object[access.App], path string) any {
 	switch path {
-	case "id", "client_id":
+	case "id":
 		return o.ID
+	case "client_id":
+		return o.Value.Client(o.ID)
 	case "status":
 		return string(o.Value.Status)
 	case "label":
@@ -263,10 +274,10 @@ func (a *api) assignPolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	_, _, err = a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), nil, func(x *access.App) error {
+	_, err = a.Access.ChangeApp(c.Context(), c.by(), c.arg("appId"), access.AppChange{Change: func(x *access.App) error {
 		x.OIDC.SignOnPolicy = policy.ID
 		return nil
-	})
+	}})
 	if err != nil {
 		return answer{}, err
 	}

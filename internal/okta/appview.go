@@ -11,12 +11,12 @@ import (
 // partition for orgs that are not production ones.
 const ornPrefix = "orn:oktapreview:idp:"
 
-// app shows an app. Its secret is shown only in the answer to the call that made
-// it: it is not kept.
+// app shows an app, with the secret that is given: in the answers to the calls
+// that make and replace it, as Okta does.
 func (a *api) app(o ledger.Object[access.App], secret string) object {
 	x := o.Value
 	client := object{
-		"autoKeyRotation": true, "client_id": o.ID, "token_endpoint_auth_method": x.AuthMethod, "pkce_required": x.OIDC.PKCERequired,
+		"autoKeyRotation": true, "client_id": x.Client(o.ID), "token_endpoint_auth_method": x.AuthMethod, "pkce_required": x.OIDC.PKCERequired,
 	}
 	if secret != "" {
 		client["client_secret"] = secret
@@ -97,6 +97,9 @@ func (a *api) clientSettings(x access.App) object {
 func jwk(k access.AppKey) object {
 	out := object{"use": nil}
 	_ = json.Unmarshal(k.JWK, &out) // it was checked when it was kept
+	if k.NoCurve {
+		out["crv"] = nil
+	}
 	out["id"], out["kid"], out["status"] = keyID(k), k.ID, k.Status
 	return out
 }

@@ -48,6 +48,8 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusBadRequest, "E0000080", "The password does not meet the complexity requirements of the current password policy."}, true
 	case directory.ReasonWrongPassword:
 		return known{http.StatusForbidden, "E0000014", "Update of credentials failed"}, true
+	case access.ReasonAssigned:
+		return known{http.StatusConflict, "E0000090", "The role specified is already assigned to the user."}, true
 	case access.ReasonActive, access.ReasonSystem, directory.ReasonBuiltIn, directory.ReasonRuleActive:
 		return known{http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action"}, true
 	}

@@ -13,7 +13,7 @@ import (
 // anybody is an Authenticator that takes every token.
 type anybody struct{}
 
-func (anybody) AuthenticateSSWS(_ context.Context, token string) (Caller, error) {
+func (anybody) AuthenticateSSWS(_ context.Context, token string, _ *http.Request) (Caller, error) {
 	return Caller{Token: token}, nil
 }
 

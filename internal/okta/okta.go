@@ -16,24 +16,10 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/tenant"
 )
-
-// Caller is who calls, as an Authenticator found out.
-type Caller struct {
-	User  string // id of the user whose token it is; empty for a token of the process itself
-	Token string // id of the API token; empty for a token of the process itself
-	Name  string // for people
-}
-
-// Authenticator says whose API token it is. It returns an Unauthenticated fault
-// for a token that is unknown, expired or disabled.
-type Authenticator interface {
-	AuthenticateSSWS(ctx context.Context, token string) (Caller, error)
-}
 
 // SigningKeys shows the signing keys of an authorization server.
 type SigningKeys interface {
@@ -47,6 +33,8 @@ type Config struct {
 	URL           string // of the identity listener, without trailing slash: the "org"
 	Tenant        tenant.ID
 	Authenticator Authenticator
+	Rights        Rights
+	TokenUse      TokenUse
 	Access        *access.Service
 	People        *directory.Service
 	Keys          SigningKeys
@@ -87,7 +75,10 @@ func (c *call) arg(name string) string { return c.args[name] }
 
 // by returns who history names for a change.
 func (c *call) by() ledger.Actor {
-	if c.actor.User == "" {
+	switch {
+	case c.actor.App != "":
+		return ledger.Actor{Type: "app", ID: c.actor.App, Name: c.actor.Name}
+	case c.actor.User == "":
 		return ledger.Actor{Type: "system", ID: c.actor.Name, Name: c.actor.Name}
 	}
 	return ledger.Actor{Type: "user", ID: c.actor.User, Name: c.actor.Name}
@@ -105,9 +96,11 @@ func (a *api) serve(ctx context.Context, w http.ResponseWriter, c *call) {
 	h.Set("Cache-Control", "no-cache, no-store")
 	route, args, err := a.routes.find(c.Method, c.URL.Path)
 	c.args = args
-	if err == nil && !route.open {
-		err = a.authenticate(ctx, w, c)
-	} else if err != nil && strings.HasPrefix(c.URL.Path, "/api/") {
+	if err == nil && route.needs != nobody {
+		if err = a.authenticate(ctx, w, c); err == nil {
+			err = a.authorize(c, route)
+		}
+	} else if err != nil && !strings.HasPrefix(c.URL.Path, "/.well-known/") {
 		// Who may not call learns nothing of what there is.
 		if e := a.authenticate(ctx, w, c); e != nil {
 			err = e
@@ -123,18 +116,4 @@ func (a *api) serve(ctx context.Context, w http.ResponseWriter, c *call) {
 		return
 	}
 	a.write(ctx, w, c, got)
-}
-
-// authenticate finds out who calls, and counts the call.
-func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) error {
-	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "SSWS") || token == "" || len(token) > 512 {
-		return fault.New(fault.Unauthenticated, "the call needs the header Authorization: SSWS and an API token")
-	}
-	var err error
-	if c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token); err != nil {
-		return err
-	}
-	return a.limits.count(w, c.actor)
 }

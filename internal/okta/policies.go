@@ -1,6 +1,8 @@
 package okta
 
 import (
+	"net/http"
+
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
 )
@@ -39,7 +41,13 @@ func (a *api) listPolicies(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return page(all, "", func(o ledger.Object[access.Policy]) object { return a.policy(c, o) })
+	out := make([]object, len(all))
+	for i, o := range all {
+		if out[i], err = a.policy(c, o); err != nil {
+			return answer{}, err
+		}
+	}
+	return answer{status: http.StatusOK, body: out, list: true}, nil
 }
 
 func (a *api) createPolicy(c *call) (answer, error) {
@@ -61,7 +69,11 @@ func (a *api) createPolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return created(a.policy(c, o))
+	out, err := a.policy(c, o)
+	if err != nil {
+		return answer{}, err
+	}
+	return created(out)
 }
 
 func (a *api) getPolicy(c *call) (answer, error) {
@@ -69,7 +81,7 @@ func (a *api) getPolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.policy(c, o))
+	return a.showPolicy(c, o)
 }
 
 func (a *api) replacePolicy(c *call) (answer, error) {
@@ -81,7 +93,7 @@ func (a *api) replacePolicy(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.policy(c, o))
+	return a.showPolicy(c, o)
 }
 
 func (a *api) deletePolicy(c *call) (answer, error) {
@@ -105,22 +117,35 @@ func (a *api) policyStatus(c *call, s access.Status) (answer, error) {
 	return nothing()
 }
 
-func (a *api) policy(c *call, o ledger.Object[access.Policy]) object {
+func (a *api) showPolicy(c *call, o ledger.Object[access.Policy]) (answer, error) {
+	out, err := a.policy(c, o)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(out)
+}
+
+// policy shows a policy, with its apps by their client ids.
+func (a *api) policy(c *call, o ledger.Object[access.Policy]) (object, error) {
 	p := o.Value
+	clients, err := a.Access.ClientIDs(c.Context(), orEmpty(p.Conditions.Clients.Include))
+	if err != nil {
+		return nil, err
+	}
 	at := func(parts ...string) string {
 		return a.href(append([]string{"authorizationServers", c.arg("authServerId"), "policies", o.ID}, parts...)...)
 	}
 	other := opposite(p.Status)
 	return object{
 		"id": o.ID, "type": policyType, "status": p.Status, "name": p.Name, "description": orNull(p.Description),
-		"priority": p.Priority, "system": p.System, "conditions": object{"clients": object{"include": orEmpty(p.Conditions.Clients.Include)}},
+		"priority": p.Priority, "system": p.System, "conditions": object{"clients": object{"include": clients}},
 		"created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
 		"_links": object{
 			"self":  ref(at(), "GET", "PUT", "DELETE"),
 			"rules": ref(at("rules"), "GET"),
 			other:   ref(at("lifecycle", other), "POST"),
 		},
-	}
+	}, nil
 }
 
 // opposite is the transition that the status leaves open.

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
@@ -23,7 +24,7 @@ const (
 // The page shows what the table of routes has: the golden file of it.
 func TestRoutes(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("| operation | Okta's name |\n|---|---|\n")
+	b.WriteString("| operation | Okta's name | permission |\n|---|---|---|\n")
 	seen := map[string]bool{}
 	for _, r := range routes() {
 		line := r.method + " " + r.path
@@ -31,7 +32,10 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("%s is there twice", line)
 		}
 		seen[line] = true
-		fmt.Fprintf(&b, "| `%s` | %s |\n", line, r.does)
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", line, r.does, r.needs)
+		if r.needs != nobody && r.needs != anyone && !granted(r.needs) {
+			t.Errorf("%s needs %q, which no scope allows", line, r.needs)
+		}
 	}
 	page, err := os.ReadFile(howto)
 	if err != nil {
@@ -52,6 +56,11 @@ func TestRoutes(t *testing.T) {
 	if err := os.WriteFile(howto, []byte(want), 0o600); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// granted reports whether a scope that apps can be granted allows the permission.
+func granted(permission string) bool {
+	return access.Permissions(access.ManagementScopes()).Allow(permission)
 }
 
 func TestTreeFindsTheRoute(t *testing.T) {

@@ -13,9 +13,13 @@ type route struct {
 	method string
 	path   string // {name} is one segment
 	does   string // Okta's name of the operation
-	open   bool   // needs no token
+	needs  string // a permission, or anyone or nobody
+	guard  guard
 	do     func(*api, *call) (answer, error)
 }
+
+// guard refuses a call that would change somebody who may do more than the caller.
+type guard func(*api, *call) error
 
 // tree finds the route of a path. Literal segments win over named ones, whatever
 // stands behind them; Okta's paths need that: /groups/rules/{id} beside

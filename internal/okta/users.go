@@ -108,6 +108,9 @@ func (a *api) createUser(c *call) (answer, error) {
 	if err := b.check(a); err != nil {
 		return answer{}, err
 	}
+	if err := a.mayFill(c, b.Groups...); err != nil {
+		return answer{}, err
+	}
 	n := directory.NewUser{Groups: b.Groups}
 	if err := over(&n.Profile, b.Profile); err != nil {
 		return answer{}, err
@@ -174,7 +177,11 @@ func (a *api) userID(c *call) (string, error) {
 	return u.ID, err
 }
 
+// getUser answers a user to who may read users, and everybody themselves.
 func (a *api) getUser(c *call) (answer, error) {
+	if c.arg("id") != "me" && c.arg("id") != c.actor.User && !c.actor.may("okta.users.read") {
+		return answer{}, errNotAllowed("okta.users.read")
+	}
 	u, err := a.findUser(c, c.arg("id"))
 	if err != nil {
 		return answer{}, err
@@ -282,7 +289,11 @@ func (a *api) expirePassword(c *call) (answer, error) {
 	if _, err := a.status(c, directory.PasswordExpired); err != nil {
 		return answer{}, err
 	}
-	return a.getUser(c)
+	u, err := a.findUser(c, c.arg("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(a.user(u, true))
 }
 
 func (a *api) changePassword(c *call) (answer, error) {

@@ -147,6 +147,9 @@ func (a *api) zone(o ledger.Object[access.Zone]) object {
 			other:  ref(a.href("zones", o.ID, "lifecycle", other), "POST"),
 		},
 	}
+	if z.Exempt {
+		out["useAsExemptList"] = true
+	}
 	nullable := func(n int, v any) any {
 		if n == 0 {
 			return nil
