@@ -23,7 +23,7 @@ type AdminRole struct {
 	Permissions Permissions
 }
 
-// The role that may do everything.
+// SuperAdmin is the role that may do everything.
 const SuperAdmin = "SUPER_ADMIN"
 
 // adminRoles are the roles that can be assigned: least privilege, one line of

@@ -52,10 +52,26 @@ var scopeAreas = [...]struct {
 	name    string
 	changes bool
 }{
-	{"apiTokens", true}, {"appGrants", true}, {"apps", true}, {"authorizationServers", true}, {"clients", true}, {"factors", true},
-	{"groups", true}, {"inlineHooks", true}, {"logs", false}, {"networkZones", true}, {"orgs", false}, {"policies", true},
-	{"principalRateLimits", true}, {"rateLimits", true}, {"roles", true}, {"schemas", true}, {"sessions", true}, {"trustedOrigins", true},
-	{"userTypes", true}, {"users", true},
+	{"apiTokens", true},
+	{"appGrants", true},
+	{"apps", true},
+	{"authorizationServers", true},
+	{"clients", true},
+	{"factors", true},
+	{"groups", true},
+	{"inlineHooks", true},
+	{"logs", false},
+	{"networkZones", true},
+	{"orgs", false},
+	{"policies", true},
+	{"principalRateLimits", true},
+	{"rateLimits", true},
+	{"roles", true},
+	{"schemas", true},
+	{"sessions", true},
+	{"trustedOrigins", true},
+	{"userTypes", true},
+	{"users", true},
 }
 
 // ManagementScopes returns the okta.* scopes that an app can be granted, sorted.

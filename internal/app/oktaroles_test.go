@@ -142,15 +142,6 @@ func TestOktaNobodyRises(t *testing.T) {
 	}
 }
 
-func mustID(t *testing.T, a answer) string {
-	t.Helper()
-	id, ok := a.json(t)["id"].(string)
-	if !ok {
-		t.Fatalf("%d %s", a.Status, a.Body)
-	}
-	return id
-}
-
 func TestOktaRoleAssignments(t *testing.T) {
 	p := start(t, "")
 	who := p.hire("roles")
