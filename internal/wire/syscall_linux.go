@@ -12,9 +12,11 @@ import (
 // scheduler take the processor away in the middle of each on a busy machine, which
 // costs more than all the work of this package.
 
-func sysRead(fd int, p []byte) (int, error) { return rawIO(syscall.SYS_READ, fd, p, 0) }
+func sysRead(fd int, p []byte) (int, error) { return rawIO(syscall.SYS_RECVFROM, fd, p, 0) }
 
-func sysWrite(fd int, p []byte) (int, error) { return rawIO(syscall.SYS_WRITE, fd, p, 0) }
+func sysWrite(fd int, p []byte) (int, error) {
+	return rawIO(syscall.SYS_SENDTO, fd, p, syscall.MSG_NOSIGNAL)
+}
 
 // sysPeek looks at what has arrived and leaves it there.
 func sysPeek(fd int, p []byte) (int, error) {
