@@ -63,6 +63,7 @@ type slot struct {
 	snap     *compiled
 	id       [64]byte
 	host     [keptHost]byte
+	states   [maxLimits]limitState // facts.limits is the beginning of it
 	path     [keptPath]byte
 }
 
@@ -80,12 +81,15 @@ func (r *ring) putRejection(d Decision, reason *Reason) {
 	s := &r.slots[(r.next.Add(1)-1)%uint64(len(r.slots))]
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	clear(s.limits)
 	s.facts = facts{started: d.Time, client: d.ClientIP, reason: reason}
 	s.snap, s.refused, s.status, s.idLen = nil, &d, d.Status, copy(s.id[:], d.ID)
 }
 
 func (s *slot) fill(ex *Exchange, took time.Duration) {
+	clear(s.limits) // of the decision that was here before
 	s.facts = ex.facts
+	s.limits = s.states[:copy(s.states[:], ex.limits)]
 	s.took, s.status, s.snap, s.refused = took, ex.status, ex.snap, nil
 	s.revision = 0
 	if ex.snap != nil {

@@ -20,6 +20,13 @@ const maxLimits = 8
 // It is pooled: nothing of it may be kept after the step or backend that was
 // given it has returned. It is used by one goroutine at a time.
 type Exchange struct {
+	course
+	memory
+}
+
+// course is what belongs to one request. It is forgotten as a whole when the
+// exchange ends; so what need not be forgotten is not in here.
+type course struct {
 	// Out is the request for the upstream. The transform step fills it, the path
 	// below the base path included; a backend sets Host, Deadline and Replayable,
 	// and may put a target's path prefix before Target.
@@ -61,9 +68,13 @@ type Exchange struct {
 	upstreamTook time.Duration
 	sent         int64
 	status       int
+	idLen        int
+}
 
+// memory is what the next exchange writes over: it is never read beyond what
+// the course of this one has written.
+type memory struct {
 	idBuf     [64]byte
-	idLen     int
 	hostBuf   [64]byte
 	portBuf   [5]byte
 	pathBuf   []byte
@@ -75,6 +86,7 @@ type Exchange struct {
 	body      []byte
 	stamp     timeStamp
 	claims    [maxLimits]ratelimit.Claim
+	states    [maxLimits]limitState // facts.limits is the beginning of it
 }
 
 // facts are what a decision is explained from. They outlive the exchange.
@@ -86,11 +98,10 @@ type facts struct {
 	// certificate is the thumbprint (x5t#S256) of the certificate that the client has
 	// shown, "" when it has shown none.
 	certificate string
-	stopped     stepID  // the step that refused, or the last one
-	reason      *Reason // nil when nothing refused
-	cause       error   // why, for the trace and the log
-	limits      [maxLimits]limitState
-	counted     int             // how many of limits were looked at
+	stopped     stepID          // the step that refused, or the last one
+	reason      *Reason         // nil when nothing refused
+	cause       error           // why, for the trace and the log
+	limits      []limitState    // those that were looked at
 	exact       bool            // the caller was described, not proven
 	verdict     *policy.Verdict // of the rules that denied, nil when none did
 	shadow      *policy.Verdict // of the rules that would have, nil when none would
@@ -221,10 +232,12 @@ func (ex *Exchange) begin(g *Gateway, lane wire.Exchange) {
 func (ex *Exchange) end() {
 	clear(ex.fields)
 	clear(ex.answer)
-	stamp := ex.stamp
-	*ex = Exchange{
-		pathBuf: kept(ex.pathBuf), targetBuf: kept(ex.targetBuf), fields: ex.fields[:0], lines: kept(ex.lines),
-		answer: ex.answer[:0], answerBuf: kept(ex.answerBuf), body: kept(ex.body), stamp: stamp,
+	clear(ex.limits)
+	ex.course = course{}
+	m := &ex.memory
+	m.fields, m.answer = m.fields[:0], m.answer[:0]
+	for _, b := range [...]*[]byte{&m.pathBuf, &m.targetBuf, &m.lines, &m.answerBuf, &m.body} {
+		*b = kept(*b)
 	}
 }
 

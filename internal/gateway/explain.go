@@ -127,7 +127,7 @@ func (g *Gateway) explain(ctx context.Context, c *compiled, h Hypothetical) Trac
 		h.Method = "GET"
 	}
 	lane := &paperLane{ctx: ctx, request: h.request()}
-	ex := &Exchange{dry: true}
+	ex := &Exchange{course: course{dry: true}}
 	ex.begin(g, lane)
 	ex.snap = c
 	if !h.At.IsZero() {
@@ -294,8 +294,8 @@ func (s *slot) source(id stepID) string {
 	case stepPolicy:
 		return s.ruleSource(route())
 	case stepLimit:
-		if s.counted > 0 && s.limits[s.counted-1].rule.source != "" {
-			return s.limits[s.counted-1].rule.source
+		if n := len(s.limits); n > 0 && s.limits[n-1].rule.source != "" {
+			return s.limits[n-1].rule.source
 		}
 		return first(route("limit"), api("limit"))
 	case stepTransform:

@@ -126,7 +126,7 @@ func New(c Config) (*Gateway, error) {
 		forgery: c.Limiter.Key("gateway", "forged tokens"),
 	}
 	g.base, g.cancel = context.WithCancel(context.Background())
-	g.pool.New = func() any { return &Exchange{auth: -1, idLine: -1, parent: -1} }
+	g.pool.New = func() any { return new(Exchange) }
 	g.status.Store(&Status{})
 	return g, nil
 }
@@ -152,7 +152,7 @@ func (g *Gateway) Drain() { g.drainOnce.Do(func() { close(g.draining) }) }
 func (g *Gateway) ServeExchange(lane wire.Exchange) {
 	ex, ok := g.pool.Get().(*Exchange)
 	if !ok {
-		ex = &Exchange{}
+		ex = new(Exchange)
 	}
 	ex.begin(g, lane)
 	ex.finish(ex.guarded())

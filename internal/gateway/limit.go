@@ -86,11 +86,11 @@ func (s *limit) Do(ex *Exchange) error {
 	} else {
 		refused = ex.gw.config.Limiter.TakeAll(now, claims)
 	}
-	ex.counted = n
 	if refused >= 0 {
-		ex.counted = refused + 1 // those behind were not looked at
+		n = refused + 1 // those behind were not looked at
 	}
-	for i := range claims[:ex.counted] {
+	ex.limits = ex.states[:n]
+	for i := range ex.limits {
 		ex.limits[i] = limitState{&s.rules[i], claims[i].Result}
 	}
 	if refused >= 0 {
@@ -124,7 +124,7 @@ func (s *limit) key(ex *Exchange, r *limitRule) ratelimit.Key {
 
 // appendLimits appends the value of the RateLimit field for what the exchange was counted by.
 func (f *facts) appendLimits(b []byte) []byte {
-	for i := range f.limits[:f.counted] {
+	for i := range f.limits {
 		b = ratelimit.AppendRateLimit(b, f.limits[i].rule.name, f.limits[i].result)
 	}
 	return b
@@ -136,7 +136,7 @@ func (s *limit) explain(f *facts) (needed, had string) {
 		r := &s.rules[i]
 		n = append(n, strconv.FormatInt(r.rate.Count, 10)+" in "+r.rate.Period.String()+" per "+r.per.String())
 	}
-	for i := range f.limits[:f.counted] {
+	for i := range f.limits {
 		h = append(h, f.limits[i].rule.name+": "+strconv.FormatInt(f.limits[i].result.Remaining, 10)+" left")
 	}
 	return "at most " + strings.Join(n, "; "), strings.Join(h, "; ")

@@ -290,7 +290,7 @@ func (ex *Exchange) filterResponse(r *wire.Response) {
 
 // appendLimitFields adds RateLimit and RateLimit-Policy when the request was counted.
 func (ex *Exchange) appendLimitFields(out []wire.Field) []wire.Field {
-	if ex.counted == 0 {
+	if len(ex.limits) == 0 {
 		return out
 	}
 	from := len(ex.answerBuf)
