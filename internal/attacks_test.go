@@ -12,7 +12,7 @@ import (
 
 // attackCases are the cases of the project's list of attacks on gateways whose
 // defence exists, or whose feature is refused by the configuration.
-var attackCases = [][2]int{{1, 62}, {66, 78}}
+var attackCases = [][2]int{{1, 64}, {66, 78}}
 
 var (
 	citation = regexp.MustCompile(`(?i)attacks? gateway ((?:[0-9]+(?:-[0-9]+)?(?:, (?:and )?| and | to )?)+)`)

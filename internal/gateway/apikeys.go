@@ -35,6 +35,8 @@ const apiKeyShards = 64 // a power of two
 type APIKeys struct {
 	loaded atomic.Bool
 
+	turn atomic.Uint64 // counts what has changed
+
 	mu    sync.Mutex                   // writers
 	byID  map[string][sha256.Size]byte // of every key its hash
 	shard [apiKeyShards]struct {
@@ -88,6 +90,7 @@ func (k *APIKeys) Replace(list []APIKey) error {
 		k.put(&list[i], hashes[i])
 	}
 	k.loaded.Store(true)
+	k.turn.Add(1)
 	return nil
 }
 
@@ -108,6 +111,7 @@ func (k *APIKeys) Put(list ...APIKey) error {
 		}
 		k.put(&list[i], hash)
 	}
+	k.turn.Add(1)
 	return nil
 }
 
@@ -118,6 +122,22 @@ func (k *APIKeys) Remove(ids ...string) {
 	for _, id := range ids {
 		k.remove(id)
 	}
+	k.turn.Add(1)
+}
+
+// stands reports whether a key is there and enabled, and when it expires in Unix
+// seconds, 0 for never.
+func (k *APIKeys) stands(id string) (enabled bool, expires int64) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	hash, there := k.byID[id]
+	if !there {
+		return false, 0
+	}
+	s := &k.shard[hash[0]%apiKeyShards]
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return !s.keys[hash].Disabled, s.keys[hash].token.Expires
 }
 
 // All returns the keys, in no particular order.

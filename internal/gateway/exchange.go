@@ -58,6 +58,7 @@ type course struct {
 	idLine   int  // index of the X-Request-ID line, -1 for none
 	parent   int  // index of the traceparent line, -1 for none; -2 for several
 	memo     *tokenMemo
+	stream   *stream // once the answer has been on its way for long
 	span     *telemetry.Span
 	trace    telemetry.TraceParent
 	answered bool
@@ -178,23 +179,45 @@ func (ex *Exchange) SetUpstream(target string, attempts int, took time.Duration)
 // to every response, and sends it to the client with its body. The error says
 // which side failed; by then the client has been answered or is gone.
 func (ex *Exchange) Relay(r *wire.Response) error {
+	if err := ex.stands(); err != nil {
+		return err
+	}
 	own := r.Fields // the backend's memory, which it may use again
 	ex.filterResponse(r)
 	ex.answered, ex.status = true, r.Status
+	if ex.token != nil {
+		r.Watch = watched{ex}
+	}
 	n, err := ex.lane.Relay(r)
-	ex.sent, r.Fields = n, own
+	ex.sent, r.Fields, r.Watch = n, own, nil
+	return ex.endedEarly(err)
+}
+
+// stands asks once more about a caller whose answer took long to begin.
+func (ex *Exchange) stands() error {
+	if ex.token == nil || ex.memo == nil || ex.upstreamTook < wire.OpenAfter {
+		return nil
+	}
+	s := stream{memo: ex.memo, token: ex.token, cert: ex.certificate}
+	err := ex.gw.judge(&s, ex.started)
+	if err != nil {
+		ex.stopped = stepRevocation
+	}
 	return err
 }
 
 // Upgrade is Relay for a 101: it switches both connections and copies until one
-// side ends or the gateway drains.
+// side ends, the gateway drains, or the caller is refused from now on.
 func (ex *Exchange) Upgrade(r *wire.Response) error {
 	own := r.Fields
 	ex.filterResponse(r)
 	ex.answered, ex.status = true, http.StatusSwitchingProtocols
+	if ex.token != nil {
+		r.Watch = watched{ex}
+	}
 	n, err := ex.lane.Upgrade(r, ex.gw.draining)
-	ex.sent, r.Fields = n, own
-	return err
+	ex.sent, r.Fields, r.Watch = n, own, nil
+	return ex.endedEarly(err)
 }
 
 // Responded reports whether the client has been sent an answer, in part at least.

@@ -86,6 +86,7 @@ type Gateway struct {
 	pool     sync.Pool
 	buffers  sync.Pool      // *[]byte of relayBuffer bytes
 	tunnels  sync.WaitGroup // upgraded connections
+	streams  streams
 	ring     *ring
 	watchers watchers
 	render   *renderer
@@ -136,6 +137,7 @@ func New(c Config) (*Gateway, error) {
 func (g *Gateway) Close() error {
 	g.Drain()
 	g.cancel()
+	g.streams.close()
 	g.watchers.close()
 	g.loading.Lock()
 	defer g.loading.Unlock()

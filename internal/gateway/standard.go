@@ -275,14 +275,28 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 		r.Body.Interrupt()
 		close(interrupted)
 	})
+	watch := l.watchOver(r)
 	n, err := l.copy(&r.Body, length < 0 || eventStream(h))
+	why := watch.end()
 	if !stop() {
 		<-interrupted // the backend uses the response's memory again
 	}
-	if err != nil {
+	if err != nil && !(why != "" && l.unauthenticated(why)) {
 		l.broken = true
 	}
 	return n, err
+}
+
+// unauthenticated ends a stream of gRPC with the status UNAUTHENTICATED in place of
+// a reset, and reports whether the answer is one.
+func (l *standardLane) unauthenticated(why string) bool {
+	h := l.w.Header()
+	if l.r.ProtoMajor < 2 || !strings.HasPrefix(h.Get("Content-Type"), "application/grpc") {
+		return false
+	}
+	h.Set(http.TrailerPrefix+"Grpc-Status", "16")
+	h.Set(http.TrailerPrefix+"Grpc-Message", why)
+	return true
 }
 
 func eventStream(h http.Header) bool {

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
+	"sync"
 	"time"
 
 	"gatehouse/internal/wire"
@@ -31,15 +33,18 @@ func (l *standardLane) Upgrade(r *wire.Response, stop <-chan struct{}) (int64, e
 		return 0, fmt.Errorf("take over the client's connection: %w", err)
 	}
 	defer client.Close() //nolint:errcheck // the tunnel is over
-	head := appendSwitch(nil, r.Fields, l.request.Upgrade)
-	head = append(head, early...)
 	if err := errors.Join(client.SetDeadline(time.Time{}), upstream.SetDeadline(time.Time{})); err != nil {
 		return 0, err
 	}
-	if _, err := client.Write(head); err != nil {
+	if _, err := client.Write(appendSwitch(nil, r.Fields, l.request.Upgrade)); err != nil {
 		return 0, err
 	}
-	return tunnel(client, rw.Reader, upstream, stop, int64(len(early)))
+	t := &tunnel{client: client, fromClient: rw.Reader, upstream: upstream, early: early, ended: make(chan struct{})}
+	if r.Watch != nil {
+		r.Watch.Opened(t.end)
+		defer r.Watch.Closed()
+	}
+	return t.run(stop)
 }
 
 // appendSwitch writes the head of a 101 answer.
@@ -56,43 +61,75 @@ func appendSwitch(b []byte, fields []wire.Field, protocol []byte) []byte {
 	return append(b, "\r\n"...)
 }
 
-// tunnel copies both ways until one side ends or stop is closed; the other side
-// gets a moment to finish. It returns the bytes sent to the client.
-func tunnel(client net.Conn, fromClient io.Reader, upstream net.Conn, stop <-chan struct{}, sent int64) (int64, error) {
+// tunnel is a WebSocket on its way through: bytes are copied both ways as they
+// are. On the way to the client it is followed where a frame ends, so that a frame of
+// the gateway's own can say why it closes (RFC 6455 section 7.4.1).
+type tunnel struct {
+	client     net.Conn
+	fromClient io.Reader
+	upstream   net.Conn
+	early      []byte // what the upstream has sent already
+
+	frames frames
+	sent   int64
+
+	once  sync.Once
+	ended chan struct{} // closed when the tunnel is to be ended
+	why   string        // what the client is told then
+}
+
+// The status codes of RFC 6455 section 7.4.1 that the gateway sends.
+const (
+	closeGoingAway = 1001
+	closePolicy    = 1008
+)
+
+// end makes the tunnel end for a reason that the client is told.
+func (t *tunnel) end(why string) {
+	t.once.Do(func() {
+		t.why = why
+		close(t.ended)
+	})
+}
+
+// run copies both ways until one side ends, stop is closed or the tunnel is ended;
+// the other side gets a moment to finish. It returns the bytes sent to the client.
+func (t *tunnel) run(stop <-chan struct{}) (int64, error) {
 	up := make(chan error, 1)
 	down := make(chan error, 1)
-	var n int64
 	go func() {
-		_, err := io.Copy(upstream, fromClient)
+		_, err := io.Copy(t.upstream, t.fromClient)
 		up <- err
 	}()
-	go func() {
-		var err error
-		n, err = io.Copy(client, upstream)
-		down <- err
-	}()
+	go func() { down <- t.toClient() }()
 	waitUp, waitDown := up, down
 	var first error
 	select {
 	case first = <-up:
 		waitUp = nil
-		closeWrite(upstream)
+		closeWrite(t.upstream)
 	case first = <-down:
 		waitDown = nil
-		closeWrite(client)
+		closeWrite(t.client)
 	case <-stop:
-		_, _ = client.Close(), upstream.Close() // it ends both copies
+		t.sayClose(up, down, closeGoingAway, "")
+		return t.sent, nil
+	case <-t.ended:
+		t.sayClose(up, down, closePolicy, t.why)
+		return t.sent, nil
 	}
-	timer := time.AfterFunc(upgradeLinger, func() { _, _ = client.Close(), upstream.Close() }) // as above
+	timer := time.AfterFunc(upgradeLinger, t.cut)
 	defer timer.Stop()
 	halted := make(chan struct{})
 	defer close(halted)
 	go func() {
 		select {
 		case <-stop:
-			_, _ = client.Close(), upstream.Close() // as above
+		case <-t.ended:
 		case <-halted:
+			return
 		}
+		t.cut()
 	}()
 	if waitUp != nil {
 		<-waitUp
@@ -101,10 +138,61 @@ func tunnel(client net.Conn, fromClient io.Reader, upstream net.Conn, stop <-cha
 		<-waitDown
 	}
 	if first != nil && !errors.Is(first, net.ErrClosed) {
-		return sent + n, first
+		return t.sent, first
 	}
-	return sent + n, nil
+	return t.sent, nil
 }
+
+// cut ends both copies.
+func (t *tunnel) cut() { _, _ = t.client.Close(), t.upstream.Close() } // they may be closed already
+
+// toClient copies what the upstream sends and follows its frames.
+func (t *tunnel) toClient() error {
+	buf := make([]byte, relayBuffer)
+	b := t.early
+	for {
+		if len(b) > 0 {
+			t.frames.follow(b)
+			n, err := t.client.Write(b)
+			t.sent += int64(n)
+			if err != nil {
+				t.frames.lost = true
+				return err
+			}
+		}
+		n, err := t.upstream.Read(buf)
+		if b = buf[:n]; n == 0 && err != nil {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+	}
+}
+
+// sayClose ends both ways, tells the client why when what it has ends with a frame,
+// and closes both sides. Nothing more reaches the upstream.
+func (t *tunnel) sayClose(up, down <-chan error, code uint16, why string) {
+	defer t.cut()
+	_ = t.upstream.SetDeadline(time.Unix(1, 0))             // a closed connection fails at the
+	_ = t.client.SetDeadline(time.Now().Add(closePatience)) //nolint:forbidigo // call itself; the socket's clock
+	err := <-down
+	if !errors.Is(err, os.ErrDeadlineExceeded) || !t.frames.between() {
+		return
+	}
+	n, err := t.client.Write(appendClose(nil, code, why))
+	t.sent += int64(n)
+	if err != nil {
+		return
+	}
+	// What is left unread would reset the connection, and take the frame back.
+	closeWrite(t.client)
+	<-up
+	_, _ = io.Copy(io.Discard, t.fromClient) // until it hangs up, or has had its time
+}
+
+// closePatience is how long a client may take for the end of its tunnel.
+const closePatience = 200 * time.Millisecond
 
 // closeWrite ends one direction, where the connection can do that.
 func closeWrite(c net.Conn) {

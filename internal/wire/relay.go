@@ -33,7 +33,7 @@ func (s *session) Relay(r *Response) (int64, error) {
 	case r.Body.Length() > 0:
 		n, err = s.relayFixed(r)
 	case toClose:
-		n, err = s.relayPlain(r, s.out)
+		n, err = s.relayToClose(r)
 	default:
 		n, err = s.relayChunks(r)
 	}
@@ -94,6 +94,11 @@ func (s *session) relayFixed(r *Response) (int64, error) {
 		return 0, err
 	}
 	sent := int64(len(here))
+	if body.atEnd() {
+		return sent, nil
+	}
+	s.vigil.begin(&s.conn.sock, r)
+	defer s.endVigil()
 	if canMove(&s.conn.sock, body) {
 		n, fromUpstream, err := move(&s.conn.sock, body, s.srv.cfg.Timeouts.Write, &s.srv.pipes)
 		sent += n
@@ -107,27 +112,38 @@ func (s *session) relayFixed(r *Response) (int64, error) {
 	if body.atEnd() {
 		return sent, nil
 	}
-	n, err := s.relayPlain(r, nil)
+	n, err := s.relayPlain(r)
 	return sent + n, err
 }
 
-// relayPlain writes first, and then the body as it is until it ends.
-func (s *session) relayPlain(r *Response, first []byte) (int64, error) {
+// endVigil ends the vigil over the answer. One that has told the socket to write no
+// more ends the connection.
+func (s *session) endVigil() {
+	if !s.vigil.end() {
+		s.close = true
+	}
+}
+
+// relayToClose relays a body that ends with the client's connection, behind the head in s.out.
+func (s *session) relayToClose(r *Response) (int64, error) {
+	here := r.Body.Buffered()
+	s.out = append(s.out, here...)
+	r.Body.consume(len(here))
+	if err := s.write(s.out); err != nil {
+		return 0, err
+	}
+	s.vigil.begin(&s.conn.sock, r)
+	defer s.endVigil()
+	n, err := s.relayPlain(r)
+	return int64(len(here)) + n, err
+}
+
+// relayPlain writes the body as it is until it ends.
+func (s *session) relayPlain(r *Response) (int64, error) {
 	bp := s.srv.copies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer s.srv.copies.Put(bp)
 	buf := *bp
 	sent := int64(0)
-	if first != nil {
-		here := r.Body.Buffered()
-		first = append(first, here...)
-		s.out = first
-		r.Body.consume(len(here))
-		if err := s.write(first); err != nil {
-			return 0, err
-		}
-		sent = int64(len(here))
-	}
-	defer keepVigil(&s.conn.sock, &r.Body).end()
 	for !r.Body.atEnd() {
 		n, err := r.Body.Read(buf)
 		if n > 0 {
@@ -157,7 +173,8 @@ func (s *session) relayChunks(r *Response) (int64, error) {
 	}
 	bp := s.srv.copies.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	defer s.srv.copies.Put(bp)
-	defer keepVigil(&s.conn.sock, &r.Body).end()
+	s.vigil.begin(&s.conn.sock, r)
+	defer s.endVigil()
 	for {
 		chunk, n, err := readChunk(&r.Body, *bp)
 		if err != nil {

@@ -17,6 +17,7 @@ type session struct {
 	out     []byte
 	req     Request
 	framing framing
+	vigil   vigil // over an answer that takes long
 
 	answered bool // an answer has begun
 	close    bool // the answer said that the connection ends

@@ -54,6 +54,8 @@ type Response struct {
 	Reason []byte
 	Fields []Field
 	Body   Body
+	// Watch is told when the answer takes long; nil for nobody.
+	Watch Watcher
 
 	conn     *upstreamConn // nil once finished
 	declared int64         // Content-Length as it was sent, -1 for none: for answers to HEAD, and 304
@@ -76,6 +78,22 @@ type Exchange interface {
 	// Upgrade sends r's 101 and copies bytes both ways until one side ends,
 	// or until stop is closed. It returns the bytes sent to the client.
 	Upgrade(r *Response, stop <-chan struct{}) (int64, error)
+}
+
+// OpenAfter is how long an answer may be on its way before its Watcher is told.
+const OpenAfter = 250 * time.Millisecond
+
+// Watcher is told of an answer that takes long to send: a stream, a large
+// download, a tunnel. Ordinary answers are over before anybody is told.
+type Watcher interface {
+	// Opened says that the answer has been on its way for OpenAfter, or is a tunnel. It
+	// may be called on another goroutine than the exchange's. end ends the answer: it does
+	// not block, may be called from anywhere, and called again does so with more force. why is a
+	// word for the client, where the protocol has room for one.
+	Opened(end func(why string))
+	// Closed says that the answer has ended. It follows every Opened, on the exchange's
+	// goroutine, and when it has begun, end does nothing any more.
+	Closed()
 }
 
 // Handler answers exchanges. It is called on the goroutine of the connection.
