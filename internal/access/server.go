@@ -47,6 +47,8 @@ const (
 const (
 	RS256 = "RS256"
 	ES256 = "ES256"
+	PS256 = "PS256"
+	EdDSA = "EdDSA"
 )
 
 // The ways an issuer name is made (Okta's issuerMode): of the identity URL and
@@ -134,7 +136,7 @@ func checkServer(s Server) error {
 	}
 	c.oneOf("issuerMode", s.IssuerMode, IssuerOrgURL, IssuerDynamic)
 	c.oneOf("status", string(s.Status), string(Active), string(Inactive))
-	c.oneOf("signingAlgorithm", s.Algorithm, RS256, ES256)
+	c.oneOf("signingAlgorithm", s.Algorithm, RS256, ES256, PS256, EdDSA)
 	c.oneOf("tokenShape", string(s.Shape), string(ShapeOkta), string(ShapeRFC9068))
 	c.lifetime("accessTokenLifetimeMinutes", s.AccessTokenMinutes)
 	c.oneOf("credentials.signing.rotationMode", s.Credentials.Signing.RotationMode, RotationAuto, RotationManual)

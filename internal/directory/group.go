@@ -180,13 +180,14 @@ func (s *Service) Members(ctx context.Context, groupID, after string, limit int)
 // UserGroups returns the groups of a user, Everyone first and the others by name.
 func (s *Service) UserGroups(ctx context.Context, userID string) (out []ledger.Object[Group], err error) {
 	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		out, err = userGroups(tx, userID)
+		out, err = GroupsIn(tx, userID)
 		return err
 	})
 	return out, err
 }
 
-func userGroups(tx *ledger.Tx, userID string) ([]ledger.Object[Group], error) {
+// GroupsIn returns the groups of a user, Everyone first and the others by name.
+func GroupsIn(tx *ledger.Tx, userID string) ([]ledger.Object[Group], error) {
 	if _, err := Users.Get(tx, userID); err != nil {
 		return nil, err
 	}

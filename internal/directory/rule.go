@@ -399,7 +399,7 @@ func (r *ruleUser) Attribute(path string) (any, bool) {
 
 // Groups implements expression.Environment.
 func (r *ruleUser) Groups() ([]expression.Group, error) {
-	all, err := userGroups(r.tx, r.user.ID)
+	all, err := GroupsIn(r.tx, r.user.ID)
 	out := make([]expression.Group, len(all))
 	for i, g := range all {
 		out[i] = expression.Group{ID: g.ID, Name: g.Value.Name}

@@ -163,7 +163,9 @@ func (e *Endpoint) evaluate(x *exchange) error {
 
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
-	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, x.app.ID, &x.subject, x.scopes, x.decision.AccessTokenLifetime)
+	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &draft{
+		client: x.app.ID, who: &x.subject, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
+	})
 	return err
 }
 

@@ -91,7 +91,7 @@ func (i *Issuer) Issue(ctx context.Context, t *Target, q IssueRequest) (_ Issued
 	if q.Lifetime > 0 && q.Lifetime < lifetime {
 		lifetime = q.Lifetime
 	}
-	m, err := i.cfg.Minter.mint(ctx, t, app.ID, &who, q.Scopes, lifetime)
+	m, err := i.cfg.Minter.mint(ctx, t, &draft{client: app.ID, who: &who, scopes: q.Scopes, lifetime: lifetime})
 	if err != nil {
 		return Issued{}, err
 	}

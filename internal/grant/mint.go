@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/issued"
+	"gatehouse/verify"
 )
 
 // subject is whom a token is about.
@@ -19,6 +21,7 @@ type subject struct {
 	authTime time.Time
 	acr      string
 	amr      []string
+	person   *access.Person // nil when the client acts for itself
 }
 
 // minted is a signed access token and what is known of it.
@@ -47,16 +50,33 @@ func NewMinter(cfg MinterConfig) *Minter { return &Minter{rings: cfg.Rings, now:
 // rfc9068Type is the typ of access tokens after RFC 9068 section 2.1.
 const rfc9068Type = "at+jwt"
 
+// bearer is the type of tokens that are not bound to a key (RFC 6750).
+const bearer = "Bearer"
+
+// draft is what an access token is to say.
+type draft struct {
+	client   string // id of the app
+	who      *subject
+	scopes   []string
+	lifetime time.Duration
+}
+
+// kept is what has to be known to revoke the token: its id until others have
+// stopped accepting it, too.
+func (m *minted) kept() issued.Token {
+	return issued.Token{ID: m.id, Expires: m.issued.Add(m.lifetime + 2*verify.DefaultLeeway)}
+}
+
 // mint makes an access token of the target's server.
-func (m *Minter) mint(ctx context.Context, t *Target, client string, who *subject, scopes []string, lifetime time.Duration) (minted, error) {
-	out := minted{id: newTokenID(), issued: m.now().Truncate(time.Second), lifetime: lifetime}
+func (m *Minter) mint(ctx context.Context, t *Target, d *draft) (minted, error) {
+	out := minted{id: newTokenID(), issued: m.now().Truncate(time.Second), lifetime: d.lifetime}
 	claims := make([]byte, 0, 512)
 	typ := ""
 	if t.Server.Shape == access.ShapeRFC9068 {
 		typ = rfc9068Type
-		claims = appendRFC9068(claims, t, client, who, scopes, &out)
+		claims = appendRFC9068(claims, t, d, &out)
 	} else {
-		claims = appendOkta(claims, t, client, who, scopes, &out)
+		claims = appendOkta(claims, t, d, &out)
 	}
 	token, err := m.rings.Sign(ctx, t.Tenant, t.Server, claims, typ)
 	out.token = token
@@ -76,7 +96,7 @@ func newTokenID() string {
 
 // appendOkta appends the claims of Okta's access tokens: aud is a string, scp a
 // list, uid there only for users.
-func appendOkta(b []byte, t *Target, client string, who *subject, scopes []string, m *minted) []byte {
+func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = append(b, '{')
 	b = memberInt(b, "ver", 1)
 	b = memberString(b, "jti", m.id)
@@ -84,31 +104,31 @@ func appendOkta(b []byte, t *Target, client string, who *subject, scopes []strin
 	b = memberString(b, "aud", t.Server.Audience(t.URL))
 	b = memberInt(b, "iat", m.issued.Unix())
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
-	b = memberString(b, "cid", client)
-	if who.userID != "" {
-		b = memberString(b, "uid", who.userID)
+	b = memberString(b, "cid", d.client)
+	if d.who.userID != "" {
+		b = memberString(b, "uid", d.who.userID)
 	}
-	b = memberStrings(b, "scp", scopes)
-	b = appendAuthentication(b, who)
-	b = memberString(b, "sub", who.name)
+	b = memberStrings(b, "scp", d.scopes)
+	b = appendAuthentication(b, d.who)
+	b = memberString(b, "sub", d.who.name)
 	return append(b, '}')
 }
 
 // appendRFC9068 appends the claims of RFC 9068 section 2.2, and uid for users.
-func appendRFC9068(b []byte, t *Target, client string, who *subject, scopes []string, m *minted) []byte {
+func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = append(b, '{')
 	b = memberString(b, "iss", t.Issuer())
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
 	b = memberString(b, "aud", t.Server.Audience(t.URL))
-	b = memberString(b, "sub", who.name)
-	b = memberString(b, "client_id", client)
+	b = memberString(b, "sub", d.who.name)
+	b = memberString(b, "client_id", d.client)
 	b = memberInt(b, "iat", m.issued.Unix())
 	b = memberString(b, "jti", m.id)
-	b = memberString(b, "scope", strings.Join(scopes, " "))
-	if who.userID != "" {
-		b = memberString(b, "uid", who.userID)
+	b = memberString(b, "scope", strings.Join(d.scopes, " "))
+	if d.who.userID != "" {
+		b = memberString(b, "uid", d.who.userID)
 	}
-	b = appendAuthentication(b, who)
+	b = appendAuthentication(b, d.who)
 	return append(b, '}')
 }
 

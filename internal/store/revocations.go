@@ -33,20 +33,25 @@ WHEN revocations.expires > excluded.expires THEN revocations.expires ELSE exclud
 // AddRevocation stores a revocation for good and returns its number. Adding one
 // again is no error; the wider of both stays.
 func (db *DB) AddRevocation(ctx context.Context, r cluster.Revocation) (seq int64, err error) {
+	err = db.write(ctx, "add revocation", func(ctx context.Context, tx *tx) (err error) {
+		seq, err = db.addRevocation(ctx, tx, &r)
+		return err
+	})
+	return seq, err
+}
+
+func (db *DB) addRevocation(ctx context.Context, tx *tx, r *cluster.Revocation) (seq int64, err error) {
 	if !r.Tenant.Valid() || !r.Kind.Valid() {
 		return 0, fault.New(fault.Invalid, "a revocation needs a tenant and a kind")
 	}
 	if word(r.Issuer) != r.Issuer || word(r.Value) != r.Value {
 		return 0, fault.New(fault.Invalid, "the issuer or the value of a revocation is too long or is not text: revoke the token by its hash")
 	}
-	err = db.write(ctx, "add revocation", func(ctx context.Context, tx *tx) error {
-		if err := tx.row(ctx, sqlNextNumber, "revocations").Scan(&seq); err != nil {
-			return err
-		}
-		_, err := tx.exec(ctx, sqlAddRevocation, r.Tenant, string(r.Kind), r.Issuer, r.Value, micros(r.IssuedBefore), micros(r.Expires),
-			micros(db.clock()), seq)
-		return err
-	})
+	if err := tx.row(ctx, sqlNextNumber, "revocations").Scan(&seq); err != nil {
+		return 0, err
+	}
+	_, err = tx.exec(ctx, sqlAddRevocation, r.Tenant, string(r.Kind), r.Issuer, r.Value, micros(r.IssuedBefore), micros(r.Expires),
+		micros(db.clock()), seq)
 	return seq, err
 }
 
