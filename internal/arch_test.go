@@ -41,6 +41,7 @@ var rules = []rule{
 	{room: "internal/catalog", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/directory", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/access", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
+	{room: "internal/issued", only: []string{"internal/cluster", "internal/fault", "internal/tenant"}, reason: "domain: it keeps and ends grants, and knows neither how tokens are made nor whom they are for"},
 	{room: "internal/audit", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/gateway", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
 	{room: "internal/decide", only: []string{"internal/gateway"}, reason: "it translates between proxies and the gateway; the decision is the gateway's"},

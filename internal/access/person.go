@@ -54,7 +54,7 @@ func person(tx *ledger.Tx, user, app string) (Person, error) {
 		return Person{}, err
 	}
 	for _, g := range groups {
-		p.Groups = append(p.Groups, directory.MemberOf{ID: g.ID, Name: g.Value.Name, BuiltIn: g.Value.BuiltIn})
+		p.Groups = append(p.Groups, directory.MemberOf{ID: g.ID, Name: g.Value.Name})
 	}
 	own, err := AppUsers.Find(tx, ledger.By("pair", app, user))
 	switch {

@@ -17,6 +17,7 @@ import (
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/revocation"
@@ -35,6 +36,9 @@ type identity struct {
 	people  *directory.Service
 	rings   *grant.Rings
 	issuer  *grant.Issuer
+	grants  *issued.Service
+	codes   *grant.Codes
+	devices *grant.Devices
 	audit   *audit.Writer
 	handler http.Handler
 	bus     *cluster.Local
@@ -98,6 +102,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
+	id.compose(c, minter)
 	token := grant.New(grant.Config{Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log})
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	id.handler, err = authserver.New(authserver.Config{
@@ -182,6 +187,7 @@ func (id *identity) prune(ctx context.Context) {
 			// What is not pruned now is pruned in an hour; it harms nobody meanwhile.
 			_, _ = id.db.PruneRevocations(ctx, now)
 			_, _ = id.db.PruneUsed(ctx, now)
+			_, _ = id.grants.Prune(ctx, now)
 			_, _ = id.db.PruneEvents(ctx, tenant.Default, now.Add(-90*24*time.Hour))
 		}
 	}

@@ -224,9 +224,8 @@ func IsMember(tx *ledger.Tx, group, user string) (bool, error) {
 
 // MemberOf is a group that a user is in.
 type MemberOf struct {
-	ID      string // of the group
-	Name    string // of the group
-	BuiltIn bool   // it is the group of all users
+	ID   string // of the group
+	Name string // of the group
 }
 
 // GroupsOf returns the groups of a user, sorted by name. The group Everyone is
@@ -238,7 +237,7 @@ func (s *Service) GroupsOf(ctx context.Context, userID string) (out []MemberOf, 
 		return nil, err
 	}
 	for _, g := range groups {
-		out = append(out, MemberOf{ID: g.ID, Name: g.Value.Name, BuiltIn: g.Value.BuiltIn})
+		out = append(out, MemberOf{ID: g.ID, Name: g.Value.Name})
 	}
 	slices.SortFunc(out, func(a, b MemberOf) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

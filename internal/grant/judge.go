@@ -2,7 +2,6 @@ package grant
 
 import (
 	"context"
-	"slices"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -14,17 +13,9 @@ type Persons interface {
 	Person(ctx context.Context, user, app string) (access.Person, error)
 }
 
-// Consents says what people have agreed to.
-type Consents interface {
-	// Withheld returns those of the scopes that need the person's consent for the
-	// app and do not have it (any more).
-	Withheld(ctx context.Context, t *Target, app *access.AppView, user string, scopes []string) ([]string, error)
-}
-
 // JudgeConfig is what a Judge needs.
 type JudgeConfig struct {
-	Persons  Persons
-	Consents Consents // nil: nobody is asked for consent
+	Persons Persons
 }
 
 // Judge says whether a person may have tokens of a server for an app, now. It is
@@ -66,19 +57,4 @@ func (j *Judge) person(ctx context.Context, t *Target, a *Authorization, grantTy
 		return nil, d, Refuse("no_matching_policy", nil)
 	}
 	return who, d, nil
-}
-
-// agreed refuses when a scope needs consent that the person has withdrawn.
-func (j *Judge) agreed(ctx context.Context, t *Target, app *access.AppView, user string, scopes []string) error {
-	if j.cfg.Consents == nil {
-		return nil
-	}
-	missing, err := j.cfg.Consents.Withheld(ctx, t, app, user, slices.Clone(scopes))
-	if err != nil {
-		return err
-	}
-	if len(missing) > 0 {
-		return Refuse("consent_withdrawn", nil)
-	}
-	return nil
 }

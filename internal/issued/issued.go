@@ -126,4 +126,6 @@ type Selection struct {
 	Session string
 }
 
-func (s Selection) empty() bool { return s.Grant == "" && s.User == "" && s.Client == "" && s.Session == "" }
+func (s Selection) empty() bool {
+	return s.Grant == "" && s.User == "" && s.Client == "" && s.Session == ""
+}
