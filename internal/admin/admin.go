@@ -44,6 +44,8 @@ type Configurations interface {
 type Decisions interface {
 	Explain(ctx context.Context, h client.Hypothetical) (client.Decision, error)
 	Decision(ctx context.Context, requestID string) (client.Decision, error)
+	// Authz decides about a request that the caller passes on itself.
+	Authz(ctx context.Context, q client.AuthzQuestion) (client.AuthzAnswer, error)
 	// Tail sends decisions until ctx ends; the channel is closed then.
 	Tail(ctx context.Context, api string, denied bool) (<-chan client.Decision, error)
 }

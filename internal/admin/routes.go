@@ -49,6 +49,7 @@ func routes() []route {
 		{"GET", "/export", "what is served, as a configuration file", []string{"revision"}, nil, nil, (*API).export},
 		{"GET", "/changes", "history, oldest first", []string{"since", "limit", "kind"}, nil, changesAnswer{}, (*API).changes},
 		{"POST", "/explain", "decide a hypothetical request", nil, client.Hypothetical{}, client.Decision{}, (*API).explain},
+		{"POST", "/authz", "decide about a request that the caller passes on: counted and recorded as if it had come to the gateway", nil, client.AuthzQuestion{}, client.AuthzAnswer{}, (*API).authz},
 		{"GET", "/decisions/{id}", "the trace of a request", nil, nil, client.Decision{}, (*API).decision},
 		{"GET", "/tail", "decisions as server-sent events", []string{"api", "denied"}, nil, client.Decision{}, (*API).tail},
 		{"GET", "/servers", "the built-in authorization servers", nil, nil, serversAnswer{}, (*API).servers},
@@ -149,6 +150,14 @@ func (a *API) explain(c *call) (any, error) {
 		return nil, err
 	}
 	return a.Decisions.Explain(c.Context(), h)
+}
+
+func (a *API) authz(c *call) (any, error) {
+	var q client.AuthzQuestion
+	if err := c.read(&q); err != nil {
+		return nil, err
+	}
+	return a.Decisions.Authz(c.Context(), q)
 }
 
 func (a *API) decision(c *call) (any, error) {

@@ -111,7 +111,12 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	places, err := a.places()
+	if err != nil {
+		return nil, err
+	}
 	if a.node, err = newNode(nodeConfig{
+		Places: places,
 		Data: a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
 		UnknownTokens: a.settings.Limits.UnknownTokens, TokenBytes: a.settings.Limits.TokenBytes,
 		RingStore: a.ringStore, Sealer: a.sealer, Metrics: a.metrics, Health: a.health,
@@ -219,26 +224,26 @@ func (a *App) observe(ctx context.Context) (err error) {
 	return nil
 }
 
-// listeners are the three doors of the process.
-type listeners struct{ gateway, identity, console net.Listener }
+// listeners are the doors of the process; decide and envoy are there when they are wanted.
+type listeners struct{ gateway, identity, console, decide, envoy net.Listener }
 
 // listen opens the listeners, so that a port that is taken is the first thing said.
 func (a *App) listen(ctx context.Context) (l listeners, err error) {
-	open := func(flag, address string) net.Listener {
+	open := func(name, with, address string) net.Listener {
 		if err != nil {
 			return nil
 		}
 		var ln net.Listener
 		if ln, err = (&net.ListenConfig{}).Listen(ctx, "tcp", address); err != nil {
-			err = fmt.Errorf("the %s listener cannot open %s: %w; end what uses it, or choose another address with --%s", flag, address, errors.Unwrap(err), flag)
+			err = fmt.Errorf("the %s listener cannot open %s: %w; end what uses it, or choose another address with %s", name, address, errors.Unwrap(err), with)
 			return nil
 		}
 		a.onClose(func(context.Context) error { _ = ln.Close(); return nil })
 		return ln
 	}
-	l.gateway = open("gateway", a.settings.Gateway.Listen)
-	l.identity = open("identity", a.settings.Identity.Listen)
-	l.console = open("console", a.settings.Console.Listen)
+	l.gateway = open("gateway", "--gateway", a.settings.Gateway.Listen)
+	l.identity = open("identity", "--identity", a.settings.Identity.Listen)
+	l.console = open("console", "--console", a.settings.Console.Listen)
 	if err != nil {
 		return l, err
 	}
@@ -253,7 +258,8 @@ func (a *App) listen(ctx context.Context) (l listeners, err error) {
 	if a.addresses.Identity == "" {
 		a.addresses.Identity = "http://" + reachable(l.identity.Addr())
 	}
-	return l, nil
+	a.listenForDeciders(open, &l)
+	return l, err
 }
 
 // reachable returns an address that this machine can call: a listener on all
@@ -276,6 +282,9 @@ func (a *App) serve(l listeners) error {
 	a.run("gateway", func() error { return gw.Serve(l.gateway) }, gw.Shutdown)
 	a.serveHTTP("identity", l.identity, a.identityHandler())
 	a.serveHTTP("console", l.console, a.consoleHandler())
+	if err := a.serveDeciders(l); err != nil {
+		return err
+	}
 	a.health.Started()
 	return nil
 }

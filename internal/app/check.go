@@ -28,7 +28,12 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	places, err := placesFor(f.Server.Geo)
+	if err != nil {
+		return nil, err
+	}
 	gw, err := gateway.New(gateway.Config{
+		Places:  places,
 		Backend: func(spec.API, gateway.Backend) (gateway.Backend, error) { return unreachable{}, nil },
 		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
 			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
@@ -76,7 +81,7 @@ func runTests(ctx context.Context, gw *gateway.Gateway, f *config.File) ([]TestR
 func hypothetical(t config.Test, now time.Time) gateway.Hypothetical {
 	h := gateway.Hypothetical{
 		Method: t.Method, Host: t.Host, Path: t.Path, From: t.From, User: t.User, Scopes: t.Scopes, Groups: t.Groups,
-		ACR: t.ACR, SignIn: t.MFA,
+		Roles: t.Roles, Country: t.Country, ASN: t.ASN, ACR: t.ACR, SignIn: t.MFA,
 	}
 	if t.MFA != nil {
 		h.AMR = secondFactor()

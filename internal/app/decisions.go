@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/client"
+	"gatehouse/internal/decide"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gateway"
 )
@@ -20,7 +21,7 @@ func (d decisions) Explain(ctx context.Context, h client.Hypothetical) (client.D
 	q := gateway.Hypothetical{
 		Method: h.Method, Host: h.Host, Path: h.Path, Header: h.Headers, Token: h.Token,
 		User: h.User, Client: h.ClientID, Scopes: h.Scopes, Groups: h.Groups, Issuer: h.Issuer, ACR: h.ACR,
-		At: h.At,
+		Roles: h.Roles, Country: h.Country, ASN: h.ASN, At: h.At,
 	}
 	if h.MFA != "" {
 		age, err := time.ParseDuration(h.MFA)
@@ -41,6 +42,11 @@ func (d decisions) Explain(ctx context.Context, h client.Hypothetical) (client.D
 		return client.Decision{}, err
 	}
 	return traceForClient(t), nil
+}
+
+// Authz implements admin.Decisions.
+func (d decisions) Authz(ctx context.Context, q client.AuthzQuestion) (client.AuthzAnswer, error) {
+	return decide.Ask(ctx, d.gateway, q)
 }
 
 func (d decisions) Decision(_ context.Context, requestID string) (client.Decision, error) {

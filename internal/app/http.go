@@ -57,9 +57,7 @@ func (a *App) consoleHandler() http.Handler {
 	mux.Handle("/gatehouse/v1/", &a.admin)
 	// Not on the identity listener: whoever may ask here chooses what is decided
 	// about, and strangers reach that listener through the operator's own proxies.
-	mux.Handle("GET /authz/forward", decide.NewForward(decide.Config{
-		Decider: a.node.gateway, Logger: a.log,
-	}))
+	mux.Handle("GET /authz/forward", decide.NewForward(a.consoleDecideConfig()))
 	mux.Handle("GET /livez", a.health.Live())
 	mux.Handle("GET /readyz", a.health.ReadyHandler())
 	if a.settings.Telemetry.Metrics {

@@ -49,6 +49,7 @@ type nodeConfig struct {
 	TrustedProxies []netip.Prefix
 	UnknownTokens  int
 	TokenBytes     int
+	Places         gateway.Places // nil: where addresses are is not known
 	RingStore      func() keys.RingStore // nil result while the store is down
 	Sealer         *keys.Sealer
 	Metrics        *telemetry.Metrics
@@ -84,7 +85,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	}
 	conf := gateway.Config{
 		Backend: n.pools.backend, Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
-		Introspect: n.asked.introspector, APIKeys: n.apiKeys,
+		Introspect: n.asked.introspector, APIKeys: n.apiKeys, Places: c.Places,
 		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,

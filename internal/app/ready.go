@@ -15,6 +15,8 @@ type Ready struct {
 	Gateway  string `json:"gateway"`
 	Identity string `json:"identity"`
 	Console  string `json:"console"`
+	Decide   string `json:"decide,omitempty"` // where server.decide.listen is
+	Envoy    string `json:"envoy,omitempty"`  // host:port of server.decide.envoy
 	PID      int    `json:"pid"`
 	Demo     *Demo  `json:"demo,omitempty"`      // dev only
 	APIToken string `json:"api_token,omitempty"` // dev only: of the demo tenant's administrator

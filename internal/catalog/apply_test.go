@@ -302,7 +302,10 @@ func TestTheWholeIsChecked(t *testing.T) {
 			Name: "twin", BasePath: "/orders", Auth: []string{"okta"}, Upstream: spec.Upstream{Targets: []string{"http://x"}},
 			Routes: []spec.Route{{Method: "GET", Path: "/{number}", Scopes: [][]string{{"s"}}}},
 		}}}, fault.Invalid, "same address"},
-		"a zone that nobody enforces": {spec.Snapshot{Zones: []spec.Zone{{Name: "office", Networks: []string{"country:DE"}}}}, fault.Unsupported, "not supported yet"},
+		"a balance that nobody enforces": {spec.Snapshot{APIs: []spec.API{{
+			Name: "hashed", BasePath: "/hashed", Auth: []string{"okta"}, Upstream: spec.Upstream{Targets: []string{"http://x"}, Balance: "hash(ip)"},
+			Routes: []spec.Route{{Method: "GET", Path: "/", Scopes: [][]string{{"s"}}}},
+		}}}, fault.Unsupported, "not supported yet"},
 		"a policy that permits":       {spec.Snapshot{Policies: []spec.Policy{{Name: "p", Text: "permit (principal, action, resource);"}}}, fault.Invalid, "can only tighten"},
 		"a plain secret":              {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "https://p.test", Audience: []string{"x"}, ClientSecret: "hunter2"}}}, fault.Invalid, "client_secret"},
 		"an issuer over http":         {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "http://p.test", Audience: []string{"x"}}}}, fault.Invalid, "https"},

@@ -15,7 +15,8 @@ import (
 
 func newExplain(s *session) *cobra.Command {
 	var h client.Hypothetical
-	var scopes, groups, headers []string
+	var as string
+	var scopes, groups, roles, headers []string
 	c := &cobra.Command{
 		Use:   "explain REQUEST_ID | explain METHOD PATH",
 		Short: "Say why a request was, or would be, let through or refused",
@@ -28,12 +29,17 @@ func newExplain(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if app, ok := strings.CutPrefix(as, "client:"); ok {
+				h.ClientID = app
+			} else if as != "" {
+				h.User = as
+			}
 			var d client.Decision
 			if len(args) == 1 {
 				d, err = cl.Decision(cmd.Context(), args[0])
 			} else {
 				h.Method, h.Path = strings.ToUpper(args[0]), args[1]
-				h.Scopes, h.Groups = split(scopes), split(groups)
+				h.Scopes, h.Groups, h.Roles = split(scopes), split(groups), split(roles)
 				if h.Headers, err = headerMap(headers); err != nil {
 					return exit{exitUsage, err}
 				}
@@ -53,7 +59,7 @@ func newExplain(s *session) *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&h.User, "user", "", "as this user (the token's sub)")
-	f.StringVar(&h.User, "as", "", "the same as --user")
+	f.StringVar(&as, "as", "", "as this user; client:APP is an app that acts for itself")
 	f.StringVar(&h.ClientID, "client", "", "from this app")
 	f.StringVar(&h.Issuer, "issuer", "", "with a token of this issuer (default: the API's first)")
 	f.StringVar(&h.Token, "jwt", "", "with this real token in place of --user, --scope and --group")
@@ -61,6 +67,9 @@ func newExplain(s *session) *cobra.Command {
 	f.StringVar(&h.From, "from", "", "from this IP address")
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
 	f.StringSliceVar(&groups, "group", nil, "in these groups")
+	f.StringSliceVar(&roles, "role", nil, "with these roles")
+	f.StringVar(&h.Country, "country", "", "from this country, such as DE (default: what the file of places says)")
+	f.Uint32Var(&h.ASN, "asn", 0, "from this network operator")
 	f.StringVar(&h.MFA, "mfa", "", "after a sign-in with a second factor this long ago, such as 2m")
 	f.StringVar(&h.ACR, "acr", "", "with this authentication context class")
 	f.TimeVar(&h.At, "at", time.Time{}, []string{time.RFC3339}, "at this time, such as 2026-01-31T22:30:00Z (default: now)")

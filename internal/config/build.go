@@ -26,6 +26,8 @@ func (b builder) server(n *node) Server {
 		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str()},
 		Console:         Console{Listen: n.get("console").get("listen").str()},
 		Log:             Log{Level: n.get("log").get("level").str(), Format: n.get("log").get("format").str()},
+		Geo:             Geo{Country: n.get("geo").get("country").str(), ASN: n.get("geo").get("asn").str()},
+		Replay:          Replay{Keep: b.duration(n.get("replay").get("keep")), MaxSize: b.size(n.get("replay").get("max_size"))},
 		ShutdownTimeout: b.duration(n.get("shutdown_timeout")),
 	}
 	for _, text := range n.get("gateway").get("trusted_proxies").strs() {
@@ -33,7 +35,26 @@ func (b builder) server(n *node) Server {
 			s.Gateway.TrustedProxies = append(s.Gateway.TrustedProxies, p)
 		}
 	}
+	s.Decide = b.decide(n.get("decide"))
+	eachNamed(n.get("decision_points"), func(name string, v *node) {
+		s.DecisionPoints = append(s.DecisionPoints, DecisionPoint{
+			Name: name, URL: v.get("url").str(), Token: v.get("token").str(), Timeout: b.duration(v.get("timeout")),
+		})
+	})
 	return s
+}
+
+func (b builder) decide(n *node) Decide {
+	d := Decide{
+		Listen: n.get("listen").str(), Envoy: n.get("envoy").str(), Token: n.get("token").str(),
+		TLS: TLS{Cert: n.get("tls").get("cert").str(), Key: n.get("tls").get("key").str()},
+	}
+	for _, text := range n.get("allow").strs() {
+		if p, err := spec.ParseNetwork(text); err == nil {
+			d.Allow = append(d.Allow, p)
+		}
+	}
+	return d
 }
 
 func (b builder) duration(n *node) time.Duration {
@@ -218,6 +239,7 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r.Public = n.get("public").isTrue()
 	r.Scopes = b.scopes(n.get("scopes"), at+".scopes")
 	r.Groups = n.get("groups").strs()
+	r.Roles = n.get("roles").strs()
 	r.Limits = b.limits(n.get("limit"))
 	r.MaxBody = b.size(n.get("max_body"))
 	r.When = n.get("when").str()

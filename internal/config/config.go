@@ -78,6 +78,10 @@ type Server struct {
 	Identity        Identity
 	Console         Console
 	Log             Log
+	Decide          Decide          `json:",omitzero"`
+	DecisionPoints  []DecisionPoint `json:",omitempty"`
+	Geo             Geo             `json:",omitzero"`
+	Replay          Replay          `json:",omitzero"`
 	ShutdownTimeout time.Duration
 }
 
@@ -97,6 +101,30 @@ type Identity struct{ Listen, URL string }
 // Console is the section "server.console".
 type Console struct{ Listen string }
 
+// Decide is the section "server.decide": who may ask for decisions.
+type Decide struct {
+	Listen, Envoy string // "" for no such listener
+	Allow         []netip.Prefix
+	Token         string `json:"-"` // resolved; "" for none
+	TLS           TLS
+}
+
+// DecisionPoint is an entry of "server.decision_points".
+type DecisionPoint struct {
+	Name, URL string
+	Token     string `json:"-"` // resolved; "" for none
+	Timeout   time.Duration
+}
+
+// Geo is the section "server.geo": files in the format of MaxMind.
+type Geo struct{ Country, ASN string }
+
+// Replay is the section "server.replay". Keep 0 keeps nothing.
+type Replay struct {
+	Keep    time.Duration
+	MaxSize int64 // bytes; 0 = the default
+}
+
 // Log is the section "server.log".
 type Log struct{ Level, Format string }
 
@@ -108,8 +136,13 @@ type Test struct {
 	Path   string // the request's path, with a query if one was written
 	User   string // "as USER"
 	From   netip.Addr
-	Scopes []string // "with SCOPE ..."
-	Groups []string // "in GROUP ..."
+	// Country and ASN are where the client is ("from country:DE asn:64500"), in place
+	// of what files say about its address.
+	Country string `json:",omitempty"`
+	ASN     uint32 `json:",omitempty"`
+	Scopes  []string // "with SCOPE ..."
+	Groups  []string // "in GROUP ..."
+	Roles   []string `json:",omitempty"` // "role ROLE ..."
 	ACR    string   // "acr CLASS"
 	// MFA is how long ago a second factor was used ("mfa AGE"), nil when the token says nothing.
 	MFA *time.Duration
@@ -123,5 +156,5 @@ type Test struct {
 
 // Anonymous reports whether the request carries no token: nothing was said about the caller.
 func (t Test) Anonymous() bool {
-	return t.User == "" && len(t.Scopes) == 0 && len(t.Groups) == 0 && t.MFA == nil && t.ACR == ""
+	return t.User == "" && len(t.Scopes) == 0 && len(t.Groups) == 0 && len(t.Roles) == 0 && t.MFA == nil && t.ACR == ""
 }

@@ -132,6 +132,34 @@ func CheckTrustedProxy(s string) error {
 	return nil
 }
 
+// CheckDecideToken reports what is wrong with the secret of those who ask for decisions.
+func CheckDecideToken(s string) error {
+	if len(s) < 32 || len(s) > 1024 {
+		return errors.New("a token has at least 32 characters: make one with openssl rand -hex 32")
+	}
+	for i := 0; i < len(s); i++ {
+		if s[i] <= ' ' || s[i] > '~' {
+			return errors.New("a token is printable ASCII without spaces")
+		}
+	}
+	return nil
+}
+
+// CheckDecisionPoint reports what is wrong with the URL of a decision point: it is
+// told who calls, and what it says is believed.
+func CheckDecisionPoint(s string) error {
+	u, err := spec.ParseURL(s)
+	switch {
+	case err != nil:
+		return err
+	case strings.HasSuffix(s, "/"):
+		return errors.New("the URL does not end with /: /access/v1/evaluation is put behind it")
+	case u.Scheme != "https" && !spec.Loopback(u):
+		return errors.New("a decision point is reached over https, or on loopback: whoever can change its answers decides")
+	}
+	return nil
+}
+
 // CheckStore reports what is wrong with the name of a store.
 func CheckStore(s string) error {
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {

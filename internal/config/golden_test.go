@@ -23,7 +23,7 @@ func testOptions() Options {
 		"PGPASSWORD": canary, "LEVEL": canary, "EMPTY": "", "NAME": "x", "SECRET": canary, "CONTROL": "a\n\x07b",
 		"ISSUER": "https://acme.okta.com/oauth2/aus1", "AUDIENCE": "api://from-outside",
 	}
-	files := map[string]string{"/run/upstream": "http://10.0.0.3:9000\n", "/run/secrets/partner": canary}
+	files := map[string]string{"/run/upstream": "http://10.0.0.3:9000\n", "/run/secrets/partner": canary, "/run/decide": canary + canary + canary}
 	return Options{
 		Env: func(name string) (string, bool) {
 			v, ok := env[name]

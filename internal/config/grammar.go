@@ -59,7 +59,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
-	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, log, shutdown_timeout", serverKeys)},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, decide, geo, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
@@ -95,8 +95,26 @@ var serverKeys = []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
 		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
 	})},
+	{name: "decide", doc: "Who else may ask for decisions: proxies, Envoy, AuthZEN clients. Default: this machine alone, on the console listener.", shape: group("a group with listen, envoy, allow, token and tls", decideKeys)},
+	{name: "geo", doc: "Files (mmdb) that say where addresses are, for zones and policies. They are read again when they are replaced.", shape: group("a group with country and asn", []key{
+		{name: "country", doc: "File with the country of addresses, such as a GeoLite2-Country.mmdb.", shape: filePath},
+		{name: "asn", doc: "File with the network operator of addresses, such as a GeoLite2-ASN.mmdb.", shape: filePath},
+	})},
 	{name: "shutdown_timeout", doc: "How long running requests may take to finish after SIGTERM. Default 30s.", shape: duration},
 }
+
+// decideKeys say who may ask for decisions, beside the console listener on this machine.
+var decideKeys = []key{
+	{name: "listen", doc: "Address of a listener that serves decisions and nothing else: /authz/forward, /gatehouse/v1/authz, /access/v1/.... Default: none.", shape: address},
+	{name: "envoy", doc: "Address of a listener for Envoy's ext_authz over gRPC. Default: none.", shape: address},
+	{name: "allow", doc: "Networks whose proxies may ask. Default: this machine.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
+	{name: "token", doc: "A secret that whoever asks has to send as well: ${env:NAME} or ${file:/path}, at least 32 characters.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, check: CheckDecideToken, pattern: `^\$\{(env|file):`, example: "${env:DECIDE_TOKEN}"}}},
+	{name: "tls", doc: "Serve both listeners with this certificate.", shape: group("a group with cert and key", []key{
+		{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
+		{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
+	})},
+}
+
 
 var (
 	proxyNetwork = &shape{what: "a network such as 10.0.0.0/8", scalar: &scalar{kinds: []kind{text}, check: CheckTrustedProxy, example: "10.0.0.0/8"}}
@@ -170,6 +188,7 @@ var routeShape = &shape{
 		{name: "public", doc: "No token is asked for.", shape: yesOrNo},
 		{name: "scopes", doc: "Scopes that the token must have: all of them. A list of lists is any of these sets.", shape: &shape{what: "scopes, or a list of sets of scopes", scalar: scopeText.scalar, list: &shape{what: "scopes, or sets of scopes", scalar: scopeText.scalar, list: scopeText}}},
 		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "names of groups")},
+		{name: "roles", doc: "Roles of which the token must name one.", shape: oneOrMore(&shape{what: "the name of a role", scalar: &scalar{kinds: []kind{text}, example: "approver"}}, "names of roles")},
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
 		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
 		{name: "when", doc: "A Cedar expression that must hold.", shape: anyText},

@@ -11,7 +11,7 @@ var reasonFeature = map[string]string{
 	"no_route": "", "method_not_allowed": "", "ambiguous_request": "", "body_too_large": "",
 	"no_token": "", "token_malformed": "", "token_expired": "", "token_not_yet_valid": "",
 	"bad_signature": "", "unknown_issuer": "", "wrong_audience": "", "unknown_key": "",
-	"token_type_not_accepted": "", "revoked": "", "missing_scope": "", "group_required": "",
+	"token_type_not_accepted": "", "revoked": "", "missing_scope": "", "group_required": "", "role_required": "",
 	"rate_limited": "", "overloaded": "", "upstream_unreachable": "", "upstream_timeout": "",
 	"upstream_invalid": "", "issuer_unreachable": "", "revocation_state_unknown": "", "internal": "",
 	"schema_invalid": "openapi", "unsupported_media_type": "openapi",

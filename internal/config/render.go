@@ -282,6 +282,7 @@ func (r *renderer) routeGroup(path string, t *spec.Route) {
 	r.flag(4, path+".public", "public", t.Public)
 	r.scopes(path+".scopes", t.Scopes)
 	r.list(4, path+".groups", "groups", t.Groups)
+	r.list(4, path+".roles", "roles", t.Roles)
 	r.limits(4, path+".limit", t.Limits)
 	r.size(4, path+".max_body", t.MaxBody)
 	r.text(4, path+".when", "when", t.When)

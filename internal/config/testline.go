@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -12,14 +13,15 @@ import (
 	"gatehouse/internal/spec"
 )
 
-// A test is METHOD PATH [as USER] [from IP] [with SCOPE ...] [in GROUP ...] [mfa AGE]
-// [acr CLASS] [at HH:MM] -> allow or -> deny REASON. PATH may be a whole URL when
+// A test is METHOD PATH [as USER] [from IP] [with SCOPE ...] [in GROUP ...] [role ROLE ...]
+// [mfa AGE] [acr CLASS] [at HH:MM] -> allow or -> deny REASON. After from, country:DE and
+// asn:64500 may stand in place of an address, or beside it. PATH may be a whole URL when
 // several hosts have the path. "mfa 2m" is a sign-in with a second factor two minutes
 // ago; without it the token does not say how its user has signed in. "at" is a time
 // of today in UTC; without it the request comes now.
 
 // clauseWords begin the parts of a test's caller, in any order.
-var clauseWords = []string{"as", "from", "with", "in", "mfa", "acr", "at"}
+var clauseWords = []string{"as", "from", "with", "in", "role", "mfa", "acr", "at"}
 
 // testReader reads the lines under "tests".
 type testReader struct {
@@ -112,7 +114,7 @@ func (l *line) request(words []string) {
 	for words = words[2:]; len(words) > 0; {
 		clause := words[0]
 		if !slices.Contains(clauseWords, clause) {
-			l.w.unknown(l.spot(clause), l.path, "a test goes on with as USER, from IP, with SCOPE ..., in GROUP ..., mfa AGE, acr CLASS, at HH:MM, or ->", clause, clauseWords)
+			l.w.unknown(l.spot(clause), l.path, "a test goes on with as USER, from IP, with SCOPE ..., in GROUP ..., role ROLE ..., mfa AGE, acr CLASS, at HH:MM, or ->", clause, clauseWords)
 			return
 		}
 		if said[clause] {
@@ -133,18 +135,16 @@ func (l *line) clause(clause string, values []string) {
 		l.wrong(clause, fmt.Errorf("%s is followed by a name", clause))
 		return
 	}
-	if clause != "with" && clause != "in" && len(values) > 1 {
+	if clause != "with" && clause != "in" && clause != "role" && clause != "from" && len(values) > 1 {
 		l.wrong(values[1], fmt.Errorf("%s is followed by one word", clause))
 	}
 	switch clause {
 	case "as":
 		l.test.User = values[0]
 	case "from":
-		a, err := parseFrom(values[0])
-		if err != nil {
-			l.wrong(values[0], err)
-		}
-		l.test.From = a
+		l.from(values)
+	case "role":
+		l.test.Roles = values
 	case "in":
 		l.test.Groups = values
 	case "acr":
@@ -168,6 +168,31 @@ func (l *line) clause(clause string, values []string) {
 			if l.scopes != nil && !l.scopes[s] {
 				l.w.unknown(l.spot(s), l.path, "no route asks for this scope", s, slices.Sorted(maps.Keys(l.scopes)))
 			}
+		}
+	}
+}
+
+// from reads where the client is: an address, a country, a network operator.
+func (l *line) from(values []string) {
+	for _, v := range values {
+		code, country := strings.CutPrefix(v, "country:")
+		number, asn := strings.CutPrefix(v, "asn:")
+		var err error
+		switch {
+		case country && l.test.Country == "":
+			err, l.test.Country = spec.CheckZoneNetwork(v), code
+		case asn && l.test.ASN == 0:
+			if err = spec.CheckZoneNetwork(v); err == nil {
+				n, _ := strconv.ParseUint(number, 10, 32) // checked
+				l.test.ASN = uint32(n)
+			}
+		case !country && !asn && !l.test.From.IsValid():
+			l.test.From, err = parseFrom(v)
+		default:
+			err = errors.New("from is followed by at most one address, one country and one network operator")
+		}
+		if err != nil {
+			l.wrong(v, err)
 		}
 	}
 }

@@ -1,15 +1,15 @@
 // Package decide is the decision without the proxy: it lets nginx (auth_request),
-// Traefik (ForwardAuth) and Caddy (forward_auth) ask the gateway what it would do
-// with a request that they pass on themselves. It turns what such a proxy says
-// into the request that the client sent, and the gateway's answer into one that
-// such a proxy understands; what is decided, and why, it must not know.
+// Traefik (ForwardAuth), Caddy (forward_auth) and programs ask the gateway what it
+// would do with a request that they pass on themselves, and AuthZEN clients what
+// the model of the file says. It turns what they say into the request that the
+// client sent, and the answer into one that they understand; what is decided, and
+// why, it must not know. Who may ask is one rule for all of them (Trust).
 package decide
 
 import (
 	"encoding/json"
 	"log/slog"
 	"net/http"
-	"net/netip"
 	"strconv"
 
 	"gatehouse/internal/gateway"
@@ -23,6 +23,7 @@ type Decider interface {
 // Config is what a Forward is made of. Decider is required.
 type Config struct {
 	Decider Decider
+	Trust   Trust        // who may ask; zero: this machine
 	Logger  *slog.Logger // nil: discarded
 }
 
@@ -41,11 +42,11 @@ func NewForward(c Config) *Forward {
 // proxy copies, or as the gateway would have refused the request. 400 says that the
 // question has no meaning, and 403 without a reason that the peer may not ask.
 func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	if !trusts(r.RemoteAddr) {
-		f.refuse(w, r, http.StatusForbidden, "this address may not ask",
-			"only proxies on this machine are believed")
+	if why := f.config.Trust.refuses(r.RemoteAddr, r.Header.Values(TokenHeader)); why != "" {
+		f.refuse(w, r, http.StatusForbidden, "not for whoever asks this", why)
 		return
 	}
+	r.Header.Del(TokenHeader)
 	asked, dialect, why := original(r)
 	if why != "" {
 		f.refuse(w, r, http.StatusBadRequest, "the question has no single meaning", why)
@@ -61,13 +62,6 @@ func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodHead {
 		_, _ = w.Write(answer.Body) // the proxy may be gone
 	}
-}
-
-// trusts reports whether the peer is on this machine. Its listener is on loopback
-// anyway; the decision must not depend on where somebody puts the handler.
-func trusts(peer string) bool {
-	ap, err := netip.ParseAddrPort(peer)
-	return err == nil && ap.Addr().Unmap().IsLoopback()
 }
 
 func (f *Forward) refuse(w http.ResponseWriter, r *http.Request, status int, title, detail string) {

@@ -23,6 +23,7 @@ var (
 	errAudience      = Refuse(ReasonWrongAudience, nil, "the token is for another audience")
 	errBound         = Refuse(ReasonProofInvalid, nil, "the token is bound to a key of its sender, and the request proves no possession of it")
 	errMissingScope  = Refuse(ReasonMissingScope, nil, "the token has none of the needed sets of scopes")
+	errRoleRequired  = Refuse(ReasonRoleRequired, nil, "the caller has none of the roles")
 	errGroupRequired = Refuse(ReasonGroupRequired, nil, "the caller is in none of the groups")
 	errRateLimited   = Refuse(ReasonRateLimited, nil, "a limit has no room")
 	errRevoked       = Refuse(ReasonRevoked, nil, "the token is revoked")

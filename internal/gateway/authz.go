@@ -36,27 +36,52 @@ func (s *authorize) explain(f *facts) (needed, had string) {
 	return needed, had
 }
 
-// grouped asks whether the person that the token acts for is in one of the groups.
-type grouped struct{ groups []string }
+// grouped asks who the person behind the token is: whether they are in one of the
+// groups, and have one of the roles.
+type grouped struct{ groups, roles []string }
 
 // Do implements step.
 func (s *grouped) Do(ex *Exchange) error {
-	for _, g := range s.groups {
-		if slices.Contains(ex.token.Groups, g) {
-			return nil
+	if len(s.groups) > 0 && !anyOf(ex.token.Groups, s.groups) {
+		return errGroupRequired
+	}
+	if len(s.roles) > 0 && !anyOf(ex.token.Roles, s.roles) {
+		return errRoleRequired
+	}
+	return nil
+}
+
+// anyOf reports whether one of the wanted is there.
+func anyOf(has, wanted []string) bool {
+	for _, w := range wanted {
+		if slices.Contains(has, w) {
+			return true
 		}
 	}
-	return errGroupRequired
+	return false
 }
 
 func (s *grouped) explain(f *facts) (needed, had string) {
-	needed = "one of the groups " + strings.Join(s.groups, ", ")
-	switch {
-	case f.token == nil:
-	case len(f.token.Groups) == 0:
-		had = "no groups"
-	default:
-		had = "groups " + strings.Join(f.token.Groups, ", ")
+	var need, have []string
+	for _, one := range []struct {
+		word   string
+		wanted []string
+		has    func() []string
+	}{
+		{"groups", s.groups, func() []string { return f.token.Groups }},
+		{"roles", s.roles, func() []string { return f.token.Roles }},
+	} {
+		if len(one.wanted) == 0 {
+			continue
+		}
+		need = append(need, "one of the "+one.word+" "+strings.Join(one.wanted, ", "))
+		switch {
+		case f.token == nil:
+		case len(one.has()) == 0:
+			have = append(have, "no "+one.word)
+		default:
+			have = append(have, one.word+" "+strings.Join(one.has(), ", "))
+		}
 	}
-	return needed, had
+	return strings.Join(need, ", and "), strings.Join(have, "; ")
 }

@@ -62,7 +62,7 @@ func (c *compiler) stepUp(r *route) (step, error) {
 func (c *compiler) compileZones() error {
 	c.zones = make(map[string]*zone, len(c.out.spec.Zones))
 	for _, s := range c.out.spec.Zones {
-		z, err := newZone(s)
+		z, err := newZone(s, c.g.config.Places)
 		if err != nil {
 			return err
 		}
@@ -88,10 +88,10 @@ func (c *compiler) zone(r *route) (step, error) {
 }
 
 func (c *compiler) groups(r *route) (step, error) {
-	if len(r.spec.Groups) == 0 {
+	if len(r.spec.Groups)+len(r.spec.Roles) == 0 {
 		return nil, nil //nolint:nilnil // whoever they are
 	}
-	return &grouped{r.spec.Groups}, nil
+	return &grouped{r.spec.Groups, r.spec.Roles}, nil
 }
 
 func (c *compiler) policy(r *route) (step, error) {

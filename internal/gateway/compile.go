@@ -186,6 +186,9 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 		return nil, err
 	}
 	c.rules = rules
+	if err := c.places(rules); err != nil {
+		return nil, err
+	}
 	for i := range c.out.spec.APIs {
 		if err := c.api(&c.out.spec.APIs[i], previous); err != nil {
 			return nil, errors.Join(append([]error{err}, c.out.release(previous)...)...)
@@ -353,8 +356,8 @@ func (c *compiler) supported(r *route) error {
 	switch {
 	case r.public() && s.When != "":
 		return fault.New(fault.Invalid, "the route is public, so nobody is there to hold its condition against: remove when, or write a policy")
-	case r.public() && (len(s.Scopes) > 0 || len(s.Groups) > 0):
-		return fault.New(fault.Invalid, "the route is public, so its scopes and groups would not be enforced: remove one or the other")
+	case r.public() && (len(s.Scopes) > 0 || len(s.Groups) > 0 || len(s.Roles) > 0):
+		return fault.New(fault.Invalid, "the route is public, so its scopes, groups and roles would not be enforced: remove one or the other")
 	case r.public() && (s.MFA != 0 || s.MaxAge != 0 || len(s.ACR) > 0 || len(s.AMR) > 0):
 		return fault.New(fault.Invalid, "the route is public, so mfa, max_age, acr and amr would not be enforced: remove one or the other")
 	case s.MFA < 0 || s.MaxAge < 0:
@@ -367,8 +370,8 @@ func (c *compiler) supported(r *route) error {
 			return fault.New(fault.Invalid, "scopes: an empty set would let every token pass")
 		}
 	}
-	if slices.Contains(s.Groups, "") {
-		return fault.New(fault.Invalid, "groups: a group has no name")
+	if slices.Contains(s.Groups, "") || slices.Contains(s.Roles, "") {
+		return fault.New(fault.Invalid, "groups, roles: one of them has no name")
 	}
 	return nil
 }

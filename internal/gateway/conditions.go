@@ -2,12 +2,10 @@ package gateway
 
 import (
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"gatehouse/internal/policy"
 	"gatehouse/internal/spec"
@@ -78,9 +76,22 @@ func (ex *Exchange) principal(rules *policy.Compiled) *policy.Principal {
 // callerOf tells policies who a token says is calling.
 func callerOf(t *verify.Token) policy.Caller {
 	return policy.Caller{
-		Login: loginOf(t), ID: t.UserID, Client: t.ClientID, Issuer: t.Issuer, ACR: t.ACR,
+		Login: loginOf(t), ID: t.UserID, Client: t.ClientID, Issuer: t.Issuer, ACR: t.ACR, Device: textClaim(t, claimDevice),
 		Scopes: t.Scopes, Groups: t.Groups, Roles: t.Roles, AMR: t.AMR, Claim: t.Claim,
 	}
+}
+
+// Claims that say what an issuer knows of a caller beyond who they are.
+const (
+	claimDevice = "device_id" // the device that the person has signed in on
+	claimRisk   = "risk"      // how risky the issuer has found the sign-in: a word, such as low
+)
+
+// textClaim returns a claim that is a text, else "".
+func textClaim(t *verify.Token, name string) string {
+	v, _ := t.Claim(name)
+	s, _ := v.(string)
+	return s
 }
 
 // loginOf returns what principal.login is: of a person, the claim "login" where an
@@ -124,13 +135,20 @@ func (f *policyFacts) Header(name string) []string {
 	return out
 }
 
-// Zones implements policy.Source.
-func (f *policyFacts) Zones() []string {
-	var out []string
-	for _, z := range f.snap.zones {
-		if z.holds(f.facts.client) {
-			out = append(out, z.name)
+// Place implements policy.Source.
+func (f *policyFacts) Place(zones, geo bool) policy.Place {
+	var out policy.Place
+	ex := (*Exchange)(f)
+	if zones {
+		for _, z := range f.snap.zones {
+			if z.has(ex) {
+				out.Zones = append(out.Zones, z.name)
+			}
 		}
+	}
+	if geo {
+		p := ex.located()
+		out.Country, out.ASN = p.code(), p.asn
 	}
 	return out
 }
@@ -141,11 +159,12 @@ func (f *policyFacts) Target() (method, path, host string) {
 }
 
 // Circumstances implements policy.Source.
-func (f *policyFacts) Circumstances() (client netip.Addr, now time.Time, signIn int64) {
+func (f *policyFacts) Circumstances() policy.Circumstances {
+	c := policy.Circumstances{Client: f.facts.client, Now: f.started}
 	if f.token != nil {
-		signIn = f.token.AuthTime
+		c.SignIn, c.Risk = f.token.AuthTime, strings.ToLower(textClaim(f.token, claimRisk))
 	}
-	return f.facts.client, f.started, signIn
+	return c
 }
 
 // mostNamed bounds the policies that a trace names.

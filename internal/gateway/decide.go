@@ -1,8 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/wire"
@@ -14,6 +16,9 @@ type Answer struct {
 	Status int         // 200 = allowed
 	Header http.Header // allowed: what the proxy copies to the request; else the refusal's own
 	Body   []byte      // of a refusal: the problem document
+	// Remove names the client's headers that the gateway would not have passed on,
+	// such as Authorization, as far as the asking proxy does not set them itself.
+	Remove []string
 }
 
 // Decide runs a request through the steps as if it had come over a connection,
@@ -37,13 +42,15 @@ func (g *Gateway) Decide(r *http.Request) Answer {
 	if lane.answer.Status == 0 {
 		lane.answer.Status = http.StatusInternalServerError // nothing unanswered is allowed
 	}
+	lane.answer.Remove = lane.removed
 	return lane.answer
 }
 
 // askedLane is a lane on which nothing is sent on: it keeps the gateway's answer.
 type askedLane struct {
-	from   standardLane // only what makes the request
-	answer Answer
+	from    standardLane // only what makes the request
+	answer  Answer
+	removed []string
 }
 
 // Request implements wire.Exchange.
@@ -96,6 +103,29 @@ func (ex *Exchange) allow() error {
 		out = append(out, wire.Field{Name: []byte(name), Value: []byte(values[strings.ToLower(name)])})
 	}
 	out = ex.appendLimitFields(out)
+	if l, ok := ex.lane.(*askedLane); ok {
+		l.removed = ex.removed()
+	}
 	ex.answer, ex.answered, ex.status = out, true, http.StatusOK
 	return ex.lane.Respond(http.StatusOK, out, nil)
+}
+
+// removed returns the names of request headers that transform has not passed on.
+// What a proxy says of the connection and the trace is its own.
+func (ex *Exchange) removed() []string {
+	var out []string
+	for i := range ex.req.Fields {
+		f := &ex.req.Fields[i]
+		switch {
+		case f.Kind == wire.Authorization, f.Kind == wire.APIKey, f.Kind == wire.Other:
+		case f.Kind.ClientClaim() && !bytes.HasPrefix(bytes.ToLower(f.Name), []byte("x-forwarded-")) && f.Kind != wire.Forwarded:
+		default:
+			continue
+		}
+		passed := slices.ContainsFunc(ex.fields, func(o wire.Field) bool { return bytes.Equal(o.Name, f.Name) })
+		if name := string(f.Name); !passed && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
 }

@@ -99,6 +99,7 @@ type facts struct {
 	// certificate is the thumbprint (x5t#S256) of the certificate that the client has
 	// shown, "" when it has shown none.
 	certificate string
+	place       place           // of the client, when somebody has asked
 	stopped     stepID          // the step that refused, or the last one
 	reason      *Reason         // nil when nothing refused
 	cause       error           // why, for the trace and the log

@@ -62,6 +62,10 @@ type Hypothetical struct {
 	Path   string // with a query, if any
 	Header map[string]string
 	From   netip.Addr // the peer; the zero value is a loopback address
+	// Country and ASN are where the client is, in place of what the files of places
+	// say; "" and 0 leave it to them.
+	Country string
+	ASN     uint32
 	Length int64      // bytes of the request body
 
 	// Token is a real token; then the caller is whoever it says.
@@ -69,6 +73,7 @@ type Hypothetical struct {
 	// Otherwise the caller is as described here. Anonymous when all are empty.
 	User, Client   string
 	Scopes, Groups []string
+	Roles          []string
 	Issuer         string // name of a configured issuer; empty = the first that the API accepts
 	// SignIn is how long before the request the user signed in, nil when the token
 	// does not say. ACR and AMR are what it says about how.
@@ -80,7 +85,7 @@ type Hypothetical struct {
 }
 
 func (h *Hypothetical) described() bool {
-	return h.Token == "" && (h.User != "" || h.Client != "" || len(h.Scopes) > 0 || len(h.Groups) > 0 ||
+	return h.Token == "" && (h.User != "" || h.Client != "" || len(h.Scopes) > 0 || len(h.Groups) > 0 || len(h.Roles) > 0 ||
 		h.SignIn != nil || h.ACR != "" || len(h.AMR) > 0)
 }
 
@@ -133,6 +138,9 @@ func (g *Gateway) explain(ctx context.Context, c *compiled, h Hypothetical) Trac
 	if !h.At.IsZero() {
 		ex.started = h.At
 	}
+	if h.Country != "" || h.ASN != 0 {
+		ex.place = placeOf(h.Country, h.ASN)
+	}
 	if h.described() {
 		ex.assumed = h.caller(c, ex.started)
 		ex.exact = true
@@ -178,7 +186,7 @@ func (h *Hypothetical) request() wire.Request {
 func (h *Hypothetical) caller(c *compiled, now time.Time) *verify.Token {
 	t := &verify.Token{
 		UserID: h.User, Subject: h.User, ClientID: h.Client,
-		Scopes: slices.Clone(h.Scopes), Groups: h.Groups, ACR: h.ACR, AMR: h.AMR,
+		Scopes: slices.Clone(h.Scopes), Groups: h.Groups, Roles: h.Roles, ACR: h.ACR, AMR: h.AMR,
 	}
 	if h.SignIn != nil {
 		t.AuthTime = now.Add(-*h.SignIn).Unix()
@@ -290,7 +298,7 @@ func (s *slot) source(id stepID) string {
 	case stepZone:
 		return first(route("zones"), route())
 	case stepGroups:
-		return first(route("groups"), route())
+		return first(route("groups"), route("roles"), route())
 	case stepPolicy:
 		return s.ruleSource(route())
 	case stepLimit:

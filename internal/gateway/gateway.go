@@ -54,6 +54,7 @@ type Config struct {
 	Introspect  NewIntrospector // nil: issuers of opaque tokens are not supported
 	APIKeys     *APIKeys        // nil: API keys are not supported
 	Limiter     *ratelimit.Limiter
+	Places      Places             // nil: where addresses are is not known
 	Context     ContextSigner      // nil: X-Gatehouse-Context is not set
 	Metrics     *telemetry.Metrics // nil: none
 	AccessLog   AccessLog          // nil: none

@@ -29,6 +29,7 @@ const (
 	ReasonStepUpRequired         = "step_up_required"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
+	ReasonRoleRequired           = "role_required"
 	ReasonConditionFailed        = "condition_failed"
 	ReasonPolicyForbids          = "policy_forbids"
 	ReasonPolicyError            = "policy_error"
@@ -77,6 +78,7 @@ var reasonTable = [...]Reason{
 	{ReasonStepUpRequired, http.StatusUnauthorized, fault.Unauthenticated, "insufficient_user_authentication"},
 	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
 	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonRoleRequired, http.StatusForbidden, fault.Denied, noChallenge},
 	{ReasonConditionFailed, http.StatusForbidden, fault.Denied, noChallenge},
 	{ReasonPolicyForbids, http.StatusForbidden, fault.Denied, noChallenge},
 	{ReasonPolicyError, http.StatusServiceUnavailable, fault.Unavailable, noChallenge},

@@ -124,7 +124,7 @@ func TestFailedLoadsKeepTheOld(t *testing.T) {
 		"unknown zone":     {route(spec.Route{Method: "GET", Path: "/n", Zones: []string{"office"}}), fault.Invalid, `no zone "office"`},
 		"bad zone":         {func(s *spec.Snapshot) { s.Zones = []spec.Zone{{Name: "z", Networks: []string{"10.0.0.1/8"}}} }, fault.Invalid, "zone z"},
 		"empty zone":       {func(s *spec.Snapshot) { s.Zones = []spec.Zone{{Name: "z"}} }, fault.Invalid, "no networks"},
-		"country":          {func(s *spec.Snapshot) { s.Zones = []spec.Zone{{Name: "z", Networks: []string{"country:DE"}}} }, fault.Unsupported, "countries"},
+		"country":          {func(s *spec.Snapshot) { s.Zones = []spec.Zone{{Name: "z", Networks: []string{"country:DE"}}} }, fault.Invalid, "server.geo.country"},
 		"opaque":           {func(s *spec.Snapshot) { s.Issuers[0].Tokens = "opaque" }, fault.Unsupported, "tokens"},
 		"no audience":      {func(s *spec.Snapshot) { s.Issuers[0].Audience = nil }, fault.Invalid, "audience"},
 		"unknown issuer":   {func(s *spec.Snapshot) { s.APIs[0].Auth = []string{"x"} }, fault.Invalid, `no issuer "x"`},

@@ -95,7 +95,7 @@ func TestZoneHoldsWhatItsNetworksHold(t *testing.T) {
 			prefixes = append(prefixes, p)
 			networks = append(networks, p.String())
 		}
-		z, err := newZone(spec.Zone{Name: "z", Networks: networks})
+		z, err := newZone(spec.Zone{Name: "z", Networks: networks}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

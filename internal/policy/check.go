@@ -177,10 +177,15 @@ func (c *checker) operands(want kind, what string, list ...ast.IsNode) {
 
 // ordered checks < and the like: numbers, or values of extensions.
 func (c *checker) ordered(left, right ast.IsNode) {
-	for _, n := range []ast.IsNode{left, right} {
-		if k := c.expr(n); k != number && k != unknown {
-			c.problem(c.wordOf(n), "only numbers have an order, and this is %s", k)
+	var kinds [2]kind
+	for i, n := range []ast.IsNode{left, right} {
+		if kinds[i] = c.expr(n); kinds[i] != number && kinds[i] != moment && kinds[i] != unknown {
+			c.problem(c.wordOf(n), "only numbers and times have an order, and this is %s", kinds[i])
+			return
 		}
+	}
+	if kinds[0] != kinds[1] && kinds[0] != unknown && kinds[1] != unknown {
+		c.problem(c.wordOf(left), "this compares %s with %s", kinds[0], kinds[1])
 	}
 }
 
@@ -466,8 +471,11 @@ func (c *checker) extension(n ast.NodeTypeExtensionCall) kind {
 		if _, err := eval.Eval(n, eval.Env{}); err != nil {
 			c.problem(c.wordOf(n.Args[0]), "this is no %s that Cedar reads", n.Name)
 		}
-		if n.Name == "ip" {
+		switch n.Name {
+		case "ip":
 			return address
+		case "datetime":
+			return moment
 		}
 	case "isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange":
 		if k := c.kindOnly(n.Args[0]); k != address && k != unknown {

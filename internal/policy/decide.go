@@ -18,13 +18,27 @@ type Source interface {
 	Param(n int) string
 	// Header returns the values of all lines of a header, in lower case named.
 	Header(name string) []string
-	// Zones returns the names of the zones that the client's address is in.
-	Zones() []string
+	// Place returns where the client is: what is asked for, zones or the rest.
+	Place(zones, geo bool) Place
 	// Target returns method, canonical path and host.
 	Target() (method, path, host string)
-	// Circumstances returns the client's address, the time, and the time of the
-	// caller's sign-in in Unix seconds, 0 when it is not known.
-	Circumstances() (client netip.Addr, now time.Time, signIn int64)
+	// Circumstances returns what is known about the moment.
+	Circumstances() Circumstances
+}
+
+// Place is where a client is.
+type Place struct {
+	Zones   []string // names of the zones that the address is in
+	Country string   // two upper-case letters; "" when it is not known
+	ASN     uint32   // of the network operator; 0 when it is not known
+}
+
+// Circumstances are what is known about the moment of a request.
+type Circumstances struct {
+	Client netip.Addr
+	Now    time.Time
+	SignIn int64  // time of the caller's sign-in in Unix seconds; 0 when it is not known
+	Risk   string // what the issuer says of it; "" when it says nothing
 }
 
 // maxHeaderValues bounds the values of a header that a rule reads.
@@ -191,13 +205,28 @@ func circumstances(u uint16, src Source) types.Record {
 		return types.Record{}
 	}
 	m := make(types.RecordMap, 8)
-	client, now, signIn := src.Circumstances()
-	now = now.UTC()
+	c := src.Circumstances()
+	now, signIn := c.Now.UTC(), c.SignIn
 	if u&readsIP != 0 {
-		m["ip"] = types.IPAddr(netip.PrefixFrom(client, client.BitLen()))
+		m["ip"] = types.IPAddr(netip.PrefixFrom(c.Client, c.Client.BitLen()))
 	}
-	if u&readsZones != 0 {
-		m["zones"] = texts(src.Zones())
+	if u&(readsZones|readsCountry|readsASN) != 0 {
+		p := src.Place(u&readsZones != 0, u&(readsCountry|readsASN) != 0)
+		if u&readsZones != 0 {
+			m["zones"] = texts(p.Zones)
+		}
+		if u&readsCountry != 0 {
+			m["country"] = types.String(p.Country)
+		}
+		if u&readsASN != 0 {
+			m["asn"] = types.Long(p.ASN)
+		}
+	}
+	if u&readsMoment != 0 {
+		m["time"] = types.NewDatetime(now)
+	}
+	if u&readsRisk != 0 && c.Risk != "" {
+		m["risk"] = types.String(c.Risk)
 	}
 	if u&readsTime != 0 {
 		m["hour"], m["minute"] = types.Long(now.Hour()), types.Long(now.Minute())

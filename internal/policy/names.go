@@ -21,24 +21,29 @@ const (
 	address
 	record
 	entity
+	moment
 )
 
-var kindNames = [...]string{"a value", "text", "a number", "true or false", "a set of texts", "an address", "a record", "an entity"}
+var kindNames = [...]string{"a value", "text", "a number", "true or false", "a set of texts", "an address", "a record", "an entity", "a time"}
 
 func (k kind) String() string { return kindNames[k] }
 
 // Attributes that every request has.
 var (
 	ofPrincipal = map[string]kind{
-		"login": text, "id": text, "client": text, "issuer": text, "acr": text,
+		"login": text, "id": text, "client": text, "issuer": text, "acr": text, "device": text,
 		"scopes": set, "groups": set, "roles": set, "amr": set, "claims": record,
 	}
 	ofResource = map[string]kind{"api": text, "headers": record}
 	ofContext  = map[string]kind{
-		"ip": address, "zones": set, "hour": number, "minute": number, "auth_age": number,
+		"ip": address, "zones": set, "country": text, "asn": number,
+		"hour": number, "minute": number, "time": moment, "auth_age": number, "risk": text,
 		"method": text, "path": text, "host": text,
 	}
 )
+
+// notAlways are attributes that not every request has.
+var notAlways = []string{"context.auth_age", "context.risk"}
 
 // notToRead are headers that no policy sees: they carry credentials, which policies
 // must neither compare nor show in a trace.
@@ -80,7 +85,7 @@ type names struct {
 
 // ofAll are the names for a policy, which applies to every operation.
 func (b *book) ofAll() *names {
-	n := &names{book: b, resource: map[string]kind{}, optional: []string{"context.auth_age"}}
+	n := &names{book: b, resource: map[string]kind{}, optional: slices.Clone(notAlways)}
 	for p, count := range b.params {
 		n.resource[p] = text
 		if count < b.operations {
@@ -95,7 +100,7 @@ func (b *book) ofAll() *names {
 
 // ofOne are the names for the condition of an operation.
 func (b *book) ofOne(r *spec.Route) *names {
-	n := &names{book: b, resource: map[string]kind{}, optional: []string{"context.auth_age"}}
+	n := &names{book: b, resource: map[string]kind{}, optional: slices.Clone(notAlways)}
 	for _, p := range paramsOf(r.Path) {
 		n.resource[p] = text
 	}
@@ -141,6 +146,10 @@ const (
 	readsAuthAge
 	readsTarget
 	readsHeaders
+	readsCountry
+	readsASN
+	readsMoment
+	readsRisk
 )
 
 // note remembers that an attribute is read.
@@ -167,6 +176,14 @@ func (u *uses) note(path []string) {
 		u.context |= readsIP
 	case "context.zones":
 		u.context |= readsZones
+	case "context.country":
+		u.context |= readsCountry
+	case "context.asn":
+		u.context |= readsASN
+	case "context.time":
+		u.context |= readsMoment
+	case "context.risk":
+		u.context |= readsRisk
 	case "context.hour", "context.minute":
 		u.context |= readsTime
 	case "context.auth_age":

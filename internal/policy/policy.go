@@ -108,6 +108,7 @@ type Compiled struct {
 	conditions map[string]*Rule // by spec.PathRoute
 	claims     []string         // that any rule names, sorted
 	attributes map[string]bool  // of callers, that any rule names
+	context    uint16           // that any rule reads
 	parents    bool             // some rule asks whether the caller is in something
 	plain      *ruleList        // all that are enforced, when none is only for some operations
 	shadow     *ruleList        // all that are tried out, likewise
@@ -165,6 +166,7 @@ func (c *Compiled) finish() {
 	collect := func(r *Rule) {
 		c.claims = append(c.claims, r.uses.claims...)
 		c.parents = c.parents || r.uses.parents
+		c.context |= r.uses.context
 		for _, name := range r.uses.principal {
 			c.attributes[name] = true
 		}
@@ -195,6 +197,12 @@ func (c *Compiled) pick(shadow bool, reaches func(*Rule) bool) *ruleList {
 }
 
 func always(*Rule) bool { return true }
+
+// Places reports whether any rule asks in which country, or in whose network, a
+// client is.
+func (c *Compiled) Places() (country, asn bool) {
+	return c != nil && c.context&readsCountry != 0, c != nil && c.context&readsASN != 0
+}
 
 // Nobody returns the caller of a public operation.
 func (c *Compiled) Nobody() *Principal { return c.nobody }

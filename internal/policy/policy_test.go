@@ -36,6 +36,9 @@ type request struct {
 	client  string
 	now     time.Time
 	signIn  int64
+	country string
+	asn     uint32
+	risk    string
 }
 
 // Param implements Source.
@@ -44,15 +47,24 @@ func (r *request) Param(n int) string { return r.params[n] }
 // Header implements Source.
 func (r *request) Header(name string) []string { return r.headers[name] }
 
-// Zones implements Source.
-func (r *request) Zones() []string { return r.zones }
+// Place implements Source.
+func (r *request) Place(zones, geo bool) Place {
+	var p Place
+	if zones {
+		p.Zones = r.zones
+	}
+	if geo {
+		p.Country, p.ASN = r.country, r.asn
+	}
+	return p
+}
 
 // Target implements Source.
 func (r *request) Target() (method, path, host string) { return "PUT", r.path, "api.test" }
 
 // Circumstances implements Source.
-func (r *request) Circumstances() (client netip.Addr, now time.Time, signIn int64) {
-	return netip.MustParseAddr(r.client), r.now, r.signIn
+func (r *request) Circumstances() Circumstances {
+	return Circumstances{Client: netip.MustParseAddr(r.client), Now: r.now, SignIn: r.signIn, Risk: r.risk}
 }
 
 func noon() *request {

@@ -16,6 +16,7 @@ type Caller struct {
 	Client string
 	Issuer string
 	ACR    string
+	Device string // that the person has signed in on
 	Scopes []string
 	Groups []string
 	Roles  []string
@@ -54,7 +55,7 @@ func (c *Compiled) Principal(who Caller) *Principal {
 	}
 	all := types.RecordMap{
 		"login": types.String(who.Login), "id": types.String(who.ID), "client": types.String(who.Client),
-		"issuer": types.String(who.Issuer), "acr": types.String(who.ACR),
+		"issuer": types.String(who.Issuer), "acr": types.String(who.ACR), "device": types.String(who.Device),
 		"scopes": texts(who.Scopes), "groups": texts(who.Groups), "roles": texts(who.Roles), "amr": texts(who.AMR),
 		"claims": types.NewRecord(claims),
 	}

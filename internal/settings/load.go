@@ -83,6 +83,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.ShutdownTimeout = l.timeout(d.shutdown)
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
 	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
+	s.Decide, s.DecisionPoints, s.Geo, s.Replay = l.decide(), file.DecisionPoints, file.Geo, file.Replay
 	l.together(s)
 	if len(l.problems) > 0 {
 		return nil, l.problems
@@ -227,6 +228,23 @@ func (l *loader) traceRatio() float64 {
 	return r
 }
 
+// decide returns who may ask for decisions: this machine alone, when nothing else is said.
+func (l *loader) decide() config.Decide {
+	d := l.o.File.Decide
+	if d.Listen == "" && d.Envoy == "" && len(d.Allow) > 0 {
+		l.wrong("server.decide.allow", fmt.Errorf("allow has no effect without listen or envoy: the console listener answers this machine alone"))
+	}
+	if len(d.Allow) == 0 {
+		d.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
+	}
+	for _, address := range []*string{&d.Listen, &d.Envoy} {
+		if l.o.Dev && strings.HasPrefix(*address, ":") {
+			*address = "127.0.0.1" + *address
+		}
+	}
+	return d
+}
+
 // together checks what settings mean to one another.
 func (l *loader) together(s *Settings) {
 	if (s.Gateway.CertFile == "") != (s.Gateway.KeyFile == "") {
@@ -234,6 +252,11 @@ func (l *loader) together(s *Settings) {
 	}
 	listeners := []struct{ name, address string }{
 		{"gateway", s.Gateway.Listen}, {"identity", s.Identity.Listen}, {"console", s.Console.Listen},
+	}
+	for _, l := range []struct{ name, address string }{{"decide", s.Decide.Listen}, {"envoy", s.Decide.Envoy}} {
+		if l.address != "" {
+			listeners = append(listeners, l)
+		}
 	}
 	for i, a := range listeners {
 		for _, b := range listeners[:i] {

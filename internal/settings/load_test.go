@@ -26,6 +26,8 @@ func env(pairs ...string) func(string) (string, bool) {
 }
 
 func TestDefaults(t *testing.T) {
+	onThisMachine := config.Decide{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}}
+	prefixes := cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })
 	run, problems := Load(Options{Env: env()})
 	if len(problems) > 0 {
 		t.Fatal(problems)
@@ -34,9 +36,9 @@ func TestDefaults(t *testing.T) {
 		Data: "gatehouse-data", Store: "sqlite:gatehouse-data/gatehouse.db",
 		Gateway: Gateway{Listen: ":8080"}, Identity: Identity{Listen: ":8081"}, Console: Console{Listen: "127.0.0.1:8082"},
 		Log: Log{Level: slog.LevelInfo, Format: "json"}, ShutdownTimeout: 30 * time.Second,
-		Telemetry: Telemetry{Metrics: true, TraceRatio: 1}, Limits: DefaultLimits(),
+		Telemetry: Telemetry{Metrics: true, TraceRatio: 1}, Limits: DefaultLimits(), Decide: onThisMachine,
 	}
-	if d := cmp.Diff(want, run); d != "" {
+	if d := cmp.Diff(want, run, prefixes); d != "" {
 		t.Errorf("run (-want +got):\n%s", d)
 	}
 	dev, problems := Load(Options{Env: env(), Dev: true})
@@ -46,9 +48,9 @@ func TestDefaults(t *testing.T) {
 	want = &Settings{
 		Dev: true, Data: ".gatehouse", Store: "sqlite:.gatehouse/gatehouse.db",
 		Gateway: Gateway{Listen: "127.0.0.1:8080"}, Identity: Identity{Listen: "127.0.0.1:8081"}, Console: Console{Listen: "127.0.0.1:8082"},
-		Log: Log{Format: "text"}, ShutdownTimeout: 5 * time.Second, Telemetry: Telemetry{Metrics: true, TraceRatio: 1},
+		Log: Log{Format: "text"}, ShutdownTimeout: 5 * time.Second, Telemetry: Telemetry{Metrics: true, TraceRatio: 1}, Decide: onThisMachine,
 	}
-	if d := cmp.Diff(want, dev, cmpopts.IgnoreFields(Settings{}, "Limits")); d != "" {
+	if d := cmp.Diff(want, dev, prefixes, cmpopts.IgnoreFields(Settings{}, "Limits")); d != "" {
 		t.Errorf("dev (-want +got):\n%s", d)
 	}
 }
@@ -163,5 +165,22 @@ func TestSecretsStayOutOfLogs(t *testing.T) {
 	}
 	if !strings.Contains(b.String(), "postgres://u:xxxxx@h/db") {
 		t.Errorf("the store is not named: %s", b.String())
+	}
+}
+
+// Who may ask for decisions fails closed: this machine alone, and never everybody.
+func TestWhoMayAskForDecisions(t *testing.T) {
+	for name, d := range map[string]config.Decide{
+		"allow without a listener": {Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}},
+		"the gateway's address":    {Listen: ":8080"},
+		"one address for both":     {Listen: ":9000", Envoy: ":9000"},
+	} {
+		if _, problems := Load(Options{Env: env(), File: config.Server{Decide: d}}); len(problems) != 1 {
+			t.Errorf("%s: %v", name, problems)
+		}
+	}
+	s, problems := Load(Options{Env: env(), File: config.Server{Decide: config.Decide{Listen: ":9000"}}})
+	if len(problems) > 0 || len(s.Decide.Allow) != 2 || !s.Decide.Allow[0].Addr().IsLoopback() || !s.Decide.Allow[1].Addr().IsLoopback() {
+		t.Errorf("%v %v", s, problems)
 	}
 }

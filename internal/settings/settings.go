@@ -10,6 +10,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"gatehouse/internal/config"
 )
 
 // Settings is what one process is told. Every field has its value: defaults are filled in.
@@ -34,6 +36,12 @@ type Settings struct {
 	SetupToken string
 	Telemetry  Telemetry
 	Limits     Limits
+	// Decide says who may ask for decisions. Allow is never empty.
+	Decide config.Decide
+	// DecisionPoints are the AuthZEN decision points elsewhere.
+	DecisionPoints []config.DecisionPoint
+	Geo            config.Geo
+	Replay         config.Replay
 }
 
 // Gateway is the listener of the APIs.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gatehouse/internal/fault"
@@ -252,11 +253,6 @@ func (z Zone) Check() []Finding {
 		f.addf(path, "a zone has at least one network")
 	}
 	checkList(&f, path, z.Networks, CheckZoneNetwork)
-	for i, n := range z.Networks {
-		if CheckZoneNetwork(n) == nil && (strings.HasPrefix(n, "country:") || strings.HasPrefix(n, "asn:")) {
-			f.unbuilt(fmt.Sprintf("%s[%d]", path, i), "geo zones")
-		}
-	}
 	if len(z.Networks) > mostNetworks {
 		f.addf(path, "a zone has at most %d networks", mostNetworks)
 	}
@@ -273,7 +269,7 @@ func CheckZoneNetwork(s string) error {
 		return nil
 	}
 	if number, ok := strings.CutPrefix(s, "asn:"); ok {
-		if len(number) == 0 || len(number) > 10 || strings.TrimLeft(number, "0123456789") != "" {
+		if n, err := strconv.ParseUint(number, 10, 32); err != nil || n == 0 || number != strconv.FormatUint(n, 10) {
 			return fmt.Errorf("a network operator is its number, such as asn:64500")
 		}
 		return nil

@@ -17,6 +17,7 @@ func (r *Route) check(f *findings, path string, a *API) {
 	r.checkCaller(f, path, a)
 	r.checkScopes(f, path+".scopes")
 	checkList(f, path+".groups", r.Groups, func(s string) error { return CheckText(s, 255) })
+	checkList(f, path+".roles", r.Roles, func(s string) error { return CheckText(s, 255) })
 	checkLimits(f, path+".limit", r.Limits, r.Public || a.PublicOnly())
 	r.checkTightening(f, path, a)
 	r.checkSignIn(f, path)
@@ -71,6 +72,7 @@ func (r *Route) checkCaller(f *findings, path string, a *API) {
 	}{
 		{"scopes", len(r.Scopes) > 0},
 		{"groups", len(r.Groups) > 0},
+		{"roles", len(r.Roles) > 0},
 		{"when", r.When != ""},
 		{"mfa", r.MFA != 0},
 		{"max_age", r.MaxAge != 0},

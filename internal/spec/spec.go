@@ -62,6 +62,7 @@ type Route struct {
 	Public bool       `json:"public,omitempty"`
 	Scopes [][]string `json:"scopes,omitempty"` // any of these sets, all scopes of a set
 	Groups []string   `json:"groups,omitempty"` // any of these
+	Roles  []string   `json:"roles,omitempty"`  // any of these
 	Limits []Limit    `json:"limits,omitempty"`
 	// MaxBody tightens or widens the API's limit for this operation; 0 = the API's.
 	MaxBody int64  `json:"max_body,omitempty"`

@@ -7,7 +7,6 @@ import "fmt"
 // when the gateway enforces it, and nowhere else.
 var unbuilt = map[string]bool{
 	"redis":         true,
-	"geo zones":     true,
 	"openapi":       true,
 	"auth: mtls":    true,
 	"balance: hash": true,
