@@ -23,12 +23,12 @@ type Hypothetical struct {
 	Scopes   []string          `json:"scopes,omitempty"`
 	Groups   []string          `json:"groups,omitempty"`
 	Roles    []string          `json:"roles,omitempty"`
-	From     string            `json:"from,omitempty"` // IP address of the peer
+	From     string            `json:"from,omitempty"`    // IP address of the peer
 	Country  string            `json:"country,omitempty"` // where the client is, in place of what files say: DE
 	ASN      uint32            `json:"asn,omitempty"`     // and its network operator
-	MFA      string            `json:"mfa,omitempty"`  // how long ago the user has used a second factor, such as "2m"; empty: not known
-	ACR      string            `json:"acr,omitempty"`  // authentication context class
-	At       time.Time         `json:"at,omitzero"`    // when; zero = now
+	MFA      string            `json:"mfa,omitempty"`     // how long ago the user has used a second factor, such as "2m"; empty: not known
+	ACR      string            `json:"acr,omitempty"`     // authentication context class
+	At       time.Time         `json:"at,omitzero"`       // when; zero = now
 }
 
 // Decision is what the gateway decided about one request, and why.

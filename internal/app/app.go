@@ -117,7 +117,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	}
 	if a.node, err = newNode(nodeConfig{
 		Places: places,
-		Data: a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
+		Data:   a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
 		UnknownTokens: a.settings.Limits.UnknownTokens, TokenBytes: a.settings.Limits.TokenBytes,
 		RingStore: a.ringStore, Sealer: a.sealer, Metrics: a.metrics, Health: a.health,
 		AccessLog: a.access, Tracer: a.tracer, Log: a.log, Now: time.Now,

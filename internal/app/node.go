@@ -49,7 +49,7 @@ type nodeConfig struct {
 	TrustedProxies []netip.Prefix
 	UnknownTokens  int
 	TokenBytes     int
-	Places         gateway.Places // nil: where addresses are is not known
+	Places         gateway.Places        // nil: where addresses are is not known
 	RingStore      func() keys.RingStore // nil result while the store is down
 	Sealer         *keys.Sealer
 	Metrics        *telemetry.Metrics

@@ -306,9 +306,9 @@ func TestTheWholeIsChecked(t *testing.T) {
 			Name: "hashed", BasePath: "/hashed", Auth: []string{"okta"}, Upstream: spec.Upstream{Targets: []string{"http://x"}, Balance: "hash(ip)"},
 			Routes: []spec.Route{{Method: "GET", Path: "/", Scopes: [][]string{{"s"}}}},
 		}}}, fault.Unsupported, "not supported yet"},
-		"a policy that permits":       {spec.Snapshot{Policies: []spec.Policy{{Name: "p", Text: "permit (principal, action, resource);"}}}, fault.Invalid, "can only tighten"},
-		"a plain secret":              {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "https://p.test", Audience: []string{"x"}, ClientSecret: "hunter2"}}}, fault.Invalid, "client_secret"},
-		"an issuer over http":         {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "http://p.test", Audience: []string{"x"}}}}, fault.Invalid, "https"},
+		"a policy that permits": {spec.Snapshot{Policies: []spec.Policy{{Name: "p", Text: "permit (principal, action, resource);"}}}, fault.Invalid, "can only tighten"},
+		"a plain secret":        {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "https://p.test", Audience: []string{"x"}, ClientSecret: "hunter2"}}}, fault.Invalid, "client_secret"},
+		"an issuer over http":   {spec.Snapshot{Issuers: []spec.Issuer{{Name: "p", URL: "http://p.test", Audience: []string{"x"}}}}, fault.Invalid, "https"},
 		"an issuer that is not there": {spec.Snapshot{APIs: []spec.API{{
 			Name: "lost", BasePath: "/lost", Auth: []string{"nobody"}, Upstream: spec.Upstream{Targets: []string{"http://x"}},
 			Routes: []spec.Route{{Method: "GET", Path: "/", Scopes: [][]string{{"s"}}}},

@@ -138,12 +138,12 @@ type Test struct {
 	From   netip.Addr
 	// Country and ASN are where the client is ("from country:DE asn:64500"), in place
 	// of what files say about its address.
-	Country string `json:",omitempty"`
-	ASN     uint32 `json:",omitempty"`
+	Country string   `json:",omitempty"`
+	ASN     uint32   `json:",omitempty"`
 	Scopes  []string // "with SCOPE ..."
 	Groups  []string // "in GROUP ..."
 	Roles   []string `json:",omitempty"` // "role ROLE ..."
-	ACR    string   // "acr CLASS"
+	ACR     string   // "acr CLASS"
 	// MFA is how long ago a second factor was used ("mfa AGE"), nil when the token says nothing.
 	MFA *time.Duration
 	// Clock is the time of the request ("at HH:MM") since midnight UTC, nil for now.

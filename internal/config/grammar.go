@@ -115,7 +115,6 @@ var decideKeys = []key{
 	})},
 }
 
-
 var (
 	proxyNetwork = &shape{what: "a network such as 10.0.0.0/8", scalar: &scalar{kinds: []kind{text}, check: CheckTrustedProxy, example: "10.0.0.0/8"}}
 	filePath     = &shape{what: "the path of a file", scalar: &scalar{kinds: []kind{text}, check: checkPath}}

@@ -66,7 +66,7 @@ type Hypothetical struct {
 	// say; "" and 0 leave it to them.
 	Country string
 	ASN     uint32
-	Length int64      // bytes of the request body
+	Length  int64 // bytes of the request body
 
 	// Token is a real token; then the caller is whoever it says.
 	Token string
