@@ -128,7 +128,7 @@ func set(name, value string) *core.HeaderValueOption {
 }
 
 func denied(a gateway.Answer) *auth.CheckResponse {
-	d := &auth.DeniedHttpResponse{Status: &kind.HttpStatus{Code: kind.StatusCode(a.Status)}, Body: string(a.Body)} //nolint:gosec // a status of three digits
+	d := &auth.DeniedHttpResponse{Status: &kind.HttpStatus{Code: kind.StatusCode(a.Status)}, Body: string(a.Body)}
 	for name, values := range a.Header {
 		for _, v := range values {
 			if v != "" && name != "Content-Length" {

@@ -81,7 +81,7 @@ func write(nodes []node, values []Value) []byte {
 			case r < unknown:
 				record = len(nodes) + 16 + offsets[-r-2]
 			}
-			out = binary.BigEndian.AppendUint32(out, uint32(record)) //nolint:gosec // of a test's file
+			out = binary.BigEndian.AppendUint32(out, uint32(record))
 		}
 	}
 	out = append(append(out, make([]byte, 16)...), data...)
@@ -89,7 +89,7 @@ func write(nodes []node, values []Value) []byte {
 	return encode(out, map[string]Value{
 		"binary_format_major_version": uint16(2), "binary_format_minor_version": uint16(0), "build_epoch": uint64(1),
 		"database_type": "Test", "description": map[string]Value{"en": "test"}, "ip_version": uint16(6),
-		"languages": []string{"en"}, "node_count": uint32(len(nodes)), "record_size": uint16(32), //nolint:gosec // of a test's file
+		"languages": []string{"en"}, "node_count": uint32(len(nodes)), "record_size": uint16(32),
 	})
 }
 
@@ -107,10 +107,10 @@ const (
 func encode(b []byte, v Value) []byte {
 	head := func(kind, size int) {
 		if kind > typeMap {
-			b = append(b, byte(size), byte(kind-7)) //nolint:gosec // both are small
+			b = append(b, byte(size), byte(kind-7))
 			return
 		}
-		b = append(b, byte(kind<<5|size)) //nolint:gosec // both are small
+		b = append(b, byte(kind<<5|size))
 	}
 	switch v := v.(type) {
 	case string:
