@@ -4,7 +4,7 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X gatehouse/internal/cli.version=$(VERSION)
 FUZZTIME ?= 20s
 
-.PHONY: help run dev build check test fuzz bench conformance lint fmt
+.PHONY: help run dev build profile check test fuzz bench conformance lint fmt
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 14
@@ -15,8 +15,12 @@ run: ## serve ./gatehouse.yaml
 dev: ## everything on loopback with a demo API
 	go run ./cmd/gatehouse dev
 
-build: ## bin/gatehouse, stripped
+build: ## bin/gatehouse, stripped, optimized for the profile of the benchmark
+	CGO_ENABLED=0 go build -trimpath -pgo=bench/gatehouse.pgo -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+
+profile: ## bench/gatehouse.pgo anew, after large changes of the data plane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+	go run ./bench -gatehouse bin/gatehouse -profile bench/gatehouse.pgo
 
 bin/golangci-lint: tools/go.mod tools/go.sum
 	go build -C tools -o ../bin/golangci-lint github.com/golangci/golangci-lint/v2/cmd/golangci-lint

@@ -67,8 +67,8 @@ apis:
 func routeName(i int) string { return fmt.Sprintf("collection-%02d/kind-%d", i%100, i/100) }
 
 // gatehouse starts Gatehouse in a folder, with the data that an earlier run left
-// there, and waits until it lets a token through.
-func (b *bench) gatehouse(ctx context.Context, dir, config string) (*server, error) {
+// there and further flags, and waits until it lets a token through.
+func (b *bench) gatehouse(ctx context.Context, dir, config string, flags ...string) (*server, error) {
 	a, err := freeAddresses(ctx, 1)
 	if err != nil {
 		return nil, err
@@ -81,9 +81,11 @@ func (b *bench) gatehouse(ctx context.Context, dir, config string) (*server, err
 	log := filepath.Join(dir, "output")
 	s.logs = []string{log}
 	s.began = time.Now()
-	s.process, err = startProcess(ctx, "gatehouse", b.cores.server, log, nil, b.gatehouseBinary,
-		"run", "--config", file, "--data", filepath.Join(dir, "data"), "--gateway", s.address,
-		"--identity", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", filepath.Join(dir, "ready"))
+	argv := []string{
+		b.gatehouseBinary, "run", "--config", file, "--data", filepath.Join(dir, "data"), "--gateway", s.address,
+		"--identity", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", filepath.Join(dir, "ready"),
+	}
+	s.process, err = startProcess(ctx, "gatehouse", b.cores.server, log, nil, append(argv, flags...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -58,6 +58,7 @@ func main() {
 	binary := flag.String("gatehouse", "bin/gatehouse", "the program to measure, or none for the peers alone")
 	measured := flag.Int("cores", 0, "cores for the measured server; 0 = half of the machine, at most 4")
 	out := flag.String("out", filepath.Join("bench", "results"), "folder for the results")
+	profile := flag.String("profile", "", "measure nothing: record a CPU profile of the program at its everyday work to this file, for go build -pgo")
 	flag.Parse()
 
 	if *worker {
@@ -72,6 +73,12 @@ func main() {
 	b := &bench{seconds: time.Duration(*seconds) * time.Second, rounds: *rounds, short: *short, gatehouseBinary: *binary}
 	if *short {
 		b.seconds, b.rounds = time.Second, 1
+	}
+	if *profile != "" {
+		if err := b.profile(ctx, *profile, *measured); err != nil {
+			fail(err)
+		}
+		return
 	}
 	kept, err := b.everything(ctx, *only, *measured, *out)
 	if err != nil {

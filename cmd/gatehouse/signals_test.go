@@ -1,6 +1,7 @@
 package main_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,8 @@ func TestSigtermUnderLoad(t *testing.T) {
 	if err := os.WriteFile(file, fmt.Appendf(nil, publicAPI, up.URL), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	a, cmd, _ := serve(t, binary(t), dir, "dev", file)
+	profile := filepath.Join(dir, "cpu.pgo")
+	a, cmd, _ := serve(t, binary(t), dir, "dev", file, "--cpu-profile", profile)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 	var ok atomic.Int64
@@ -84,6 +86,9 @@ func TestSigtermUnderLoad(t *testing.T) {
 	wg.Wait()
 	if ctx.Err() != nil {
 		t.Fatal("it did not end in time")
+	}
+	if b, err := os.ReadFile(profile); err != nil || !bytes.HasPrefix(b, []byte("\x1f\x8b")) { // gzip
+		t.Errorf("the CPU profile is not complete: %d bytes, %v", len(b), err)
 	}
 	t.Logf("%d requests, none failed", ok.Load())
 }

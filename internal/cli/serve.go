@@ -13,7 +13,12 @@ import (
 )
 
 // serveFlags are the flags of dev and run.
-func serveFlags(c *cobra.Command, f *settings.Flags) {
+type serveFlags struct {
+	settings.Flags
+	profile string
+}
+
+func (f *serveFlags) bind(c *cobra.Command) {
 	fl := c.Flags()
 	fl.StringVar(&f.Gateway, "gateway", "", "address of the gateway listener, such as 127.0.0.1:8080 (port 0: any free one)")
 	fl.StringVar(&f.Identity, "identity", "", "address of the identity listener")
@@ -24,10 +29,11 @@ func serveFlags(c *cobra.Command, f *settings.Flags) {
 	fl.StringVar(&f.LogLevel, "log-level", "", "debug, info, warn or error")
 	fl.StringVar(&f.LogFormat, "log-format", "", "json or text")
 	fl.DurationVar(&f.ShutdownTimeout, "shutdown-timeout", 0, "how long running requests may take after SIGTERM")
+	fl.StringVar(&f.profile, "cpu-profile", "", "record where processor time goes to this file, for go tool pprof, until the server ends")
 }
 
 func newDev(s *session) *cobra.Command {
-	var f settings.Flags
+	var f serveFlags
 	c := &cobra.Command{
 		Use:   "dev [FILE]",
 		Short: "Run everything on loopback, with a demo API or with FILE",
@@ -40,12 +46,12 @@ func newDev(s *session) *cobra.Command {
 			return s.serve(cmd, f, file, true)
 		},
 	}
-	serveFlags(c, &f)
+	f.bind(c)
 	return c
 }
 
 func newRun(s *session) *cobra.Command {
-	var f settings.Flags
+	var f serveFlags
 	var file string
 	c := &cobra.Command{
 		Use:   "run",
@@ -56,15 +62,24 @@ func newRun(s *session) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&file, "config", defaultFile, "configuration file or folder")
-	serveFlags(c, &f)
+	f.bind(c)
 	return c
 }
 
 // serve starts the program and returns when ctx has ended and all is drained.
-func (s *session) serve(cmd *cobra.Command, flags settings.Flags, file string, dev bool) error {
+func (s *session) serve(cmd *cobra.Command, flags serveFlags, file string, dev bool) (err error) {
 	flags.Data = s.data
+	finish, err := profileCPU(flags.profile)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if e := finish(); err == nil {
+			err = e
+		}
+	}()
 	a, err := app.Start(cmd.Context(), app.Config{
-		Flags: flags, File: file, Dev: dev, Getenv: s.Getenv, Version: version, Out: s.Out, Err: s.Err,
+		Flags: flags.Flags, File: file, Dev: dev, Getenv: s.Getenv, Version: version, Out: s.Out, Err: s.Err,
 	})
 	if err != nil {
 		if p, ok := asProblems(err); ok {
