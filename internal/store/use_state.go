@@ -131,3 +131,30 @@ func (db *DB) state(ctx context.Context, what, text, id string, scan func(scanne
 		return err
 	})
 }
+
+// Attempts that lie longer back than since are forgotten with the next one.
+const sqlTakeAttempt = `INSERT INTO user_state (tenant, id, last_sign_in, last_failure, failed_attempts) VALUES ($1, $2, 0, $3, 1)
+ON CONFLICT (tenant, id) DO UPDATE SET last_failure = excluded.last_failure,
+failed_attempts = CASE WHEN user_state.last_failure < $4 THEN 1 ELSE user_state.failed_attempts + 1 END
+RETURNING failed_attempts`
+
+// TakeAttempt counts an attempt to sign in before it is judged, and returns how
+// many there were without a break of since: of attempts at the same time each gets
+// its own number.
+func (db *DB) TakeAttempt(ctx context.Context, user string, at time.Time, since time.Duration) (n int, err error) {
+	err = db.ofTenant(ctx, "count attempt", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		return tx.row(ctx, sqlTakeAttempt, t, user, micros(at), micros(at.Add(-since))).Scan(&n)
+	})
+	return n, err
+}
+
+const sqlEndAttempts = `INSERT INTO user_state (tenant, id, last_sign_in, last_failure, failed_attempts) VALUES ($1, $2, $3, 0, 0)
+ON CONFLICT (tenant, id) DO UPDATE SET failed_attempts = 0, last_sign_in = excluded.last_sign_in`
+
+// EndAttempts notes that a user has signed in: the count begins anew.
+func (db *DB) EndAttempts(ctx context.Context, user string, at time.Time) error {
+	return db.ofTenant(ctx, "note sign-in", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		_, err := tx.exec(ctx, sqlEndAttempts, t, user, micros(at))
+		return err
+	})
+}

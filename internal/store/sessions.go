@@ -1,0 +1,262 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"time"
+
+	"gatehouse/internal/fault"
+	sessions "gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+)
+
+const sqlAddSession = `INSERT INTO sessions
+(tenant, id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
+
+// AddSession stores a session for good.
+func (db *DB) AddSession(ctx context.Context, s sessions.Session) error {
+	return db.ofTenant(ctx, "add session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		_, err := tx.exec(ctx, sqlAddSession, sessionValues(t, &s)...)
+		return err
+	})
+}
+
+func sessionValues(t tenant.ID, s *sessions.Session) []any {
+	amr, _ := json.Marshal(s.AMR) // of texts it does not fail
+	return []any{
+		t, s.ID, s.Hash, s.User, micros(s.Created), micros(s.Seen), micros(s.IdleUntil), micros(s.Expires), micros(s.AuthTime),
+		micros(s.PasswordAt), micros(s.FactorAt), string(amr), word(s.ACR), word(s.Address), word(s.Agent),
+	}
+}
+
+const selectSession = `SELECT id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent FROM sessions `
+
+const (
+	sqlSession      = selectSession + `WHERE tenant = $1 AND hash = $2`
+	sqlSessionByID  = selectSession + `WHERE tenant = $1 AND id = $2`
+	sqlUserSessions = selectSession + `WHERE tenant = $1 AND user_id = $2 ORDER BY created DESC`
+	sqlSessionApps  = `SELECT app FROM session_apps WHERE tenant = $1 AND session = $2 ORDER BY app`
+)
+
+func scanSession(row scanner) (s sessions.Session, err error) {
+	var created, seen, idle, expires, auth, password, factor int64
+	var amr string
+	if err := row.Scan(&s.ID, &s.Hash, &s.User, &created, &seen, &idle, &expires, &auth, &password, &factor, &amr, &s.ACR, &s.Address, &s.Agent); err != nil {
+		return s, err
+	}
+	s.Created, s.Seen, s.IdleUntil, s.Expires = fromMicros(created), fromMicros(seen), fromMicros(idle), fromMicros(expires)
+	s.AuthTime, s.PasswordAt, s.FactorAt = fromMicros(auth), fromMicros(password), fromMicros(factor)
+	return s, json.Unmarshal([]byte(amr), &s.AMR)
+}
+
+// Session returns the session whose secret has the hash, without its apps, or
+// fault.NotFound.
+func (db *DB) Session(ctx context.Context, hash string) (s sessions.Session, err error) {
+	return db.oneSession(ctx, sqlSession, hash)
+}
+
+// SessionByID returns a session by its id, without its apps, or fault.NotFound.
+func (db *DB) SessionByID(ctx context.Context, id string) (sessions.Session, error) {
+	return db.oneSession(ctx, sqlSessionByID, id)
+}
+
+func (db *DB) oneSession(ctx context.Context, text, name string) (s sessions.Session, err error) {
+	if word(name) != name {
+		return s, fault.New(fault.NotFound, "there is no such session")
+	}
+	err = db.ofTenant(ctx, "read session", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		var err error
+		s, err = scanSession(tx.row(ctx, text, t, name))
+		if none(err) {
+			return fault.New(fault.NotFound, "there is no such session")
+		}
+		return err
+	})
+	return s, err
+}
+
+// Sessions returns the sessions of a user that are not over, with their apps, the
+// newest first.
+func (db *DB) Sessions(ctx context.Context, user string, now time.Time) (out []sessions.Session, err error) {
+	err = db.ofTenant(ctx, "read sessions", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		out = nil
+		all, err := sessionsWithApps(ctx, tx, t, sqlUserSessions, user)
+		for i := range all {
+			if all[i].Live(now) {
+				out = append(out, all[i])
+			}
+		}
+		return err
+	})
+	return out, err
+}
+
+func sessionsWithApps(ctx context.Context, tx *tx, t tenant.ID, text, name string) (out []sessions.Session, err error) {
+	err = tx.rows(ctx, func(row scanner) error {
+		s, err := scanSession(row)
+		out = append(out, s)
+		return err
+	}, text, t, name)
+	for i := range out {
+		if err == nil {
+			err = tx.rows(ctx, func(row scanner) error {
+				var app string
+				err := row.Scan(&app)
+				out[i].Apps = append(out[i].Apps, app)
+				return err
+			}, sqlSessionApps, t, out[i].ID)
+		}
+	}
+	return out, err
+}
+
+// The condition on the old hash is what makes one winner of two requests that
+// raise a session at once.
+const sqlReplaceSession = `UPDATE sessions SET hash = $3, seen = $6, idle_until = $7, expires = $8, auth_time = $9, password_at = $10,
+factor_at = $11, amr = $12, acr = $13, address = $14, agent = $15
+WHERE tenant = $1 AND id = $2 AND user_id = $4 AND created = $5 AND hash = $16`
+
+// ReplaceSession writes s over the session with its id if that has the old hash,
+// and reports whether it had.
+func (db *DB) ReplaceSession(ctx context.Context, old string, s sessions.Session) (replaced bool, err error) {
+	err = db.ofTenant(ctx, "replace session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		n, err := tx.exec(ctx, sqlReplaceSession, append(sessionValues(t, &s), old)...)
+		replaced = n == 1
+		return err
+	})
+	return replaced && err == nil, err
+}
+
+const sqlTouchSession = `UPDATE sessions SET seen = $3, idle_until = $4 WHERE tenant = $1 AND id = $2 AND seen < $3`
+
+// TouchSession notes a use of a session; the later of two stays.
+func (db *DB) TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) error {
+	return db.ofTenant(ctx, "touch session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		_, err := tx.exec(ctx, sqlTouchSession, t, id, micros(seen), micros(idleUntil))
+		return err
+	})
+}
+
+const sqlJoinSession = `INSERT INTO session_apps (tenant, session, app, joined) VALUES ($1, $2, $3, $4)
+ON CONFLICT (tenant, session, app) DO NOTHING`
+
+// JoinSession notes that an app was signed in to with a session.
+func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) error {
+	return db.ofTenant(ctx, "join session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		_, err := tx.exec(ctx, sqlJoinSession, t, id, app, micros(now))
+		return err
+	})
+}
+
+const (
+	sqlEndSession     = `DELETE FROM sessions WHERE tenant = $1 AND id = $2`
+	sqlForgetSessApps = `DELETE FROM session_apps WHERE tenant = $1 AND session = $2`
+)
+
+// EndSessions removes the selected sessions and returns those, with their apps.
+func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection) (out []sessions.Session, err error) {
+	err = db.ofTenant(ctx, "end sessions", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		out = nil
+		text, name := sqlSessionByID, sel.ID
+		if name == "" {
+			text, name = sqlUserSessions, sel.User
+		}
+		all, err := sessionsWithApps(ctx, tx, t, text, name)
+		if err != nil {
+			return err
+		}
+		for _, s := range all {
+			if s.ID == sel.Except || sel.User != "" && s.User != sel.User {
+				continue
+			}
+			if _, err := tx.exec(ctx, sqlEndSession, t, s.ID); err != nil {
+				return err
+			}
+			if _, err := tx.exec(ctx, sqlForgetSessApps, t, s.ID); err != nil {
+				return err
+			}
+			out = append(out, s)
+		}
+		return nil
+	})
+	return out, err
+}
+
+const sqlAddWaiting = `INSERT INTO waiting (tenant, purpose, hash, browser, data, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)`
+
+// AddWaiting stores a request that waits.
+func (db *DB) AddWaiting(ctx context.Context, w sessions.Waiting) error {
+	return db.ofTenant(ctx, "add waiting request", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		_, err := tx.exec(ctx, sqlAddWaiting, t, w.Purpose, w.Hash, w.Browser, string(w.Data), micros(w.Created), micros(w.Expires))
+		return err
+	})
+}
+
+const sqlWaiting = `SELECT purpose, hash, browser, data, created, expires FROM waiting WHERE tenant = $1 AND purpose = $2 AND hash = $3`
+
+// Waiting returns a request that waits, or fault.NotFound.
+func (db *DB) Waiting(ctx context.Context, purpose, hash string) (w sessions.Waiting, err error) {
+	err = db.ofTenant(ctx, "read waiting request", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		var created, expires int64
+		var data string
+		err := tx.row(ctx, sqlWaiting, t, purpose, hash).Scan(&w.Purpose, &w.Hash, &w.Browser, &data, &created, &expires)
+		if none(err) {
+			return fault.New(fault.NotFound, "there is no such request, or it is over")
+		}
+		w.Data, w.Created, w.Expires = []byte(data), fromMicros(created), fromMicros(expires)
+		return err
+	})
+	return w, err
+}
+
+const sqlTakeWaiting = `DELETE FROM waiting WHERE tenant = $1 AND purpose = $2 AND hash = $3`
+
+// TakeWaiting removes a request that waits, and reports whether it was there: of
+// any number of callers one gets true.
+func (db *DB) TakeWaiting(ctx context.Context, purpose, hash string) (taken bool, err error) {
+	err = db.ofTenant(ctx, "take waiting request", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+		n, err := tx.exec(ctx, sqlTakeWaiting, t, purpose, hash)
+		taken = n == 1
+		return err
+	})
+	return taken && err == nil, err
+}
+
+const (
+	sqlPruneSessions    = `DELETE FROM sessions WHERE idle_until <= $1`
+	sqlPruneSessionApps = `DELETE FROM session_apps WHERE joined <= $1`
+	sqlPruneWaiting     = `DELETE FROM waiting WHERE expires <= $1`
+)
+
+// forgetApps is longer than any session lasts.
+const forgetApps = 90 * 24 * time.Hour
+
+// PruneSessions forgets the sessions and requests of all tenants that are over at
+// the time, and returns how many rows that were.
+func (db *DB) PruneSessions(ctx context.Context, now time.Time) (n int64, err error) {
+	err = db.write(ctx, "prune sessions", func(ctx context.Context, tx *tx) error {
+		n = 0
+		for _, s := range []struct {
+			text string
+			time time.Time
+		}{{sqlPruneSessions, now}, {sqlPruneSessionApps, now.Add(-forgetApps)}, {sqlPruneWaiting, now}} {
+			rows, err := tx.exec(ctx, s.text, micros(s.time))
+			if err != nil {
+				return err
+			}
+			n += rows
+		}
+		return nil
+	})
+	return n, err
+}
+
+// ofTenant runs f in a transaction for the tenant of the context.
+func (db *DB) ofTenant(ctx context.Context, what string, write bool, f func(context.Context, *tx, tenant.ID) error) error {
+	t, ok := tenant.From(ctx)
+	if !ok {
+		return fault.New(fault.Invalid, "%s needs a tenant", what)
+	}
+	return db.transact(ctx, what, write, func(ctx context.Context, tx *tx) error { return f(ctx, tx, t) })
+}
