@@ -22,6 +22,8 @@ const (
 	TokenRefused      = "app.oauth2.as.token.grant"              // #nosec G101 -- the name of an event; outcome FAILURE
 	TokenRevoked      = "app.oauth2.as.token.revoke"             // #nosec G101 -- the name of an event
 	ClientAuthFailed  = "app.oauth2.client.authentication"       // outcome FAILURE; the type is ours
+	SessionStarted    = "user.session.start"
+	SessionEnded      = "user.session.end"
 	KeyRotated        = "app.oauth2.as.key.rollover"
 	AppCreated        = "application.lifecycle.create"
 	AppDeactivated    = "application.lifecycle.deactivate"
