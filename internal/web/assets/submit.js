@@ -1,0 +1,3 @@
+// Sends the form with the answer to the app (form_post).
+"use strict";
+document.getElementById("answer").submit();

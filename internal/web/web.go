@@ -1,0 +1,243 @@
+// Package web is the page kit: one layout, a few components, one style sheet, the
+// content security policy, cookies, and protection of forms. Pages are rendered on
+// the server, work without scripts, and load nothing from anywhere else. The
+// package must not know what a page is about.
+package web
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"embed"
+	"encoding/base64"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"strings"
+	"time"
+)
+
+//go:embed layout/*.html assets/*
+var files embed.FS
+
+// AssetPath is where assets are served.
+const AssetPath = "/assets/"
+
+// Config is what a Kit is made of.
+type Config struct {
+	URL string       // where pages are served, without trailing slash: decides about cookies
+	Log *slog.Logger // nil = discard
+	Now func() time.Time
+}
+
+// Kit makes pages.
+type Kit struct {
+	cfg    Config
+	assets map[string]asset  // by the name in the address
+	names  map[string]string // address by file name
+	secure bool
+	cross  *http.CrossOriginProtection
+}
+
+type asset struct {
+	kind string
+	body []byte
+}
+
+// New returns a Kit.
+func New(cfg Config) *Kit {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	k := &Kit{
+		cfg: cfg, secure: strings.HasPrefix(cfg.URL, "https://"), assets: map[string]asset{}, names: map[string]string{},
+		cross: http.NewCrossOriginProtection(),
+	}
+	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
+	entries, err := fs.ReadDir(files, "assets")
+	for _, e := range entries {
+		body, readErr := files.ReadFile("assets/" + e.Name())
+		if err = readErr; err != nil {
+			break
+		}
+		sum := sha256.Sum256(body)
+		ext := path.Ext(e.Name())
+		name := strings.TrimSuffix(e.Name(), ext) + "." + base64.RawURLEncoding.EncodeToString(sum[:9]) + ext
+		k.assets[name] = asset{kind: kinds[ext], body: body}
+		k.names[e.Name()] = AssetPath + name
+	}
+	if err != nil {
+		panic(err) // the folder is part of the binary
+	}
+	return k
+}
+
+// ServeAsset answers with an asset. Its address holds its hash, so that it may be
+// kept for good.
+func (k *Kit) ServeAsset(w http.ResponseWriter, r *http.Request) {
+	a, ok := k.assets[strings.TrimPrefix(r.URL.Path, AssetPath)]
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", a.kind)
+	h.Set("Cache-Control", "public, max-age=31536000, immutable")
+	h.Set("X-Content-Type-Options", "nosniff")
+	_, _ = w.Write(a.body) // the caller has gone, there is nobody to tell
+}
+
+// Guarded refuses requests that change something and come from a page of another
+// origin, and bounds what may be sent.
+func (k *Kit) Guarded(next http.Handler) http.Handler {
+	return k.cross.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Body = http.MaxBytesReader(w, r.Body, maxForm)
+		next.ServeHTTP(w, r)
+	}))
+}
+
+// maxForm bounds the forms of pages.
+const maxForm = 64 << 10
+
+// Head says what a page is besides its content.
+type Head struct {
+	Title string
+	Wide  bool // a page to work on, in place of one card
+	// Target is an address that the page's form may lead to in the end, such as the
+	// redirect URI of an app: browsers hold redirects against form-action as well.
+	Target string
+	// Framer is the only origin that may frame the page; empty: none may.
+	Framer string
+	// Script is the name of the page's script among the assets; empty: none.
+	Script string
+}
+
+// Page is a page whose content shows a V.
+type Page[V any] struct {
+	kit      *Kit
+	template *template.Template
+}
+
+// frame is what the layout shows.
+type frame[V any] struct {
+	Title  string
+	Style  string
+	Icon   string
+	Script string
+	Wide   bool
+	View   V
+}
+
+// NewPage reads the page from a file that defines "content". It panics when the
+// file is broken: it is part of the binary.
+func NewPage[V any](k *Kit, pages fs.FS, name string) Page[V] {
+	t := template.New("page").Funcs(k.functions())
+	template.Must(t.ParseFS(files, "layout/*.html"))
+	template.Must(t.ParseFS(pages, name))
+	if t.Lookup("content") == nil {
+		panic("web: " + name + " defines no content")
+	}
+	return Page[V]{kit: k, template: t}
+}
+
+// Template returns the page's template and a frame with a zero view, for tests.
+func (p Page[V]) Template() (*template.Template, any) { return p.template, frame[V]{} }
+
+// Write answers with the page.
+func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, head Head, v V) {
+	var b bytes.Buffer
+	f := frame[V]{Title: head.Title, Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"], Wide: head.Wide, View: v}
+	if head.Script != "" {
+		f.Script = p.kit.names[head.Script]
+	}
+	if err := p.template.ExecuteTemplate(&b, "layout", f); err != nil {
+		p.kit.cfg.Log.LogAttrs(ctx, slog.LevelError, "page failed", slog.String("title", head.Title), slog.Any("error", err))
+		http.Error(w, "This page cannot be shown right now.", http.StatusInternalServerError)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "text/html; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("Content-Security-Policy", policy(head))
+	h.Set("X-Content-Type-Options", "nosniff")
+	// Forms of ours say where they come from; nobody else learns an address of ours.
+	h.Set("Referrer-Policy", "same-origin")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin-allow-popups")
+	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+	if head.Framer == "" {
+		h.Set("X-Frame-Options", "DENY")
+	}
+	if p.kit.secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write(b.Bytes()) // the caller has gone, there is nobody to tell
+}
+
+// policy returns the content security policy of a page: nothing but what it needs,
+// nothing inline, nothing from elsewhere.
+func policy(head Head) string {
+	p := "default-src 'none'; style-src 'self'; img-src 'self'; base-uri 'none'; form-action 'self'"
+	if s := sourceOf(head.Target); s != "" {
+		p += " " + s
+	}
+	if head.Script != "" {
+		p += "; script-src 'self'"
+	}
+	if s := sourceOf(head.Framer); s != "" {
+		return p + "; frame-ancestors " + s
+	}
+	return p + "; frame-ancestors 'none'"
+}
+
+// sourceOf returns an address as a source of a policy: scheme and host, or the
+// scheme alone where there is no host. What could be read as something else is
+// left out: then the browser refuses.
+func sourceOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || u.Scheme == "" {
+		return ""
+	}
+	s := u.Scheme + ":"
+	if u.Scheme == "http" || u.Scheme == "https" {
+		s = u.Scheme + "://" + u.Host
+	}
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune(":/.-+[]", r)
+	}
+	if strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return ""
+	}
+	return s
+}
+
+func (k *Kit) functions() template.FuncMap {
+	return template.FuncMap{
+		"ago":  func(t time.Time) string { return ago(k.cfg.Now().Sub(t)) },
+		"date": func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+	}
+}
+
+// ago says in words how long something is past.
+func ago(d time.Duration) string {
+	count := func(n int, unit string) string {
+		if n == 1 {
+			return "1 " + unit + " ago"
+		}
+		return fmt.Sprintf("%d %ss ago", n, unit)
+	}
+	switch {
+	case d < time.Minute:
+		return "just now"
+	case d < time.Hour:
+		return count(int(d/time.Minute), "minute")
+	case d < 24*time.Hour:
+		return count(int(d/time.Hour), "hour")
+	}
+	return count(int(d/(24*time.Hour)), "day")
+}
