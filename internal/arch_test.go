@@ -43,6 +43,9 @@ var rules = []rule{
 	{room: "internal/access", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/issued", only: []string{"internal/cluster", "internal/fault", "internal/tenant"}, reason: "domain: it keeps and ends grants, and knows neither how tokens are made nor whom they are for"},
 	{room: "internal/audit", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
+	{room: "internal/session", only: []string{"internal/fault", "internal/keys"}, reason: "domain: ids, rotation and time; no HTTP, no SQL"},
+	{room: "internal/web", only: []string{}, reason: "a page kit knows no product"},
+	{room: "internal/login", never: []string{"internal/store", "internal/gateway", "internal/authserver", "internal/okta", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services; authserver brings it requests"},
 	{room: "internal/gateway", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
 	{room: "internal/decide", only: []string{"client", "internal/fault", "internal/gateway", "internal/policy"}, reason: "it translates between who asks and the gateway; the decision is the gateway's"},
 	{room: "internal/extauthz", only: []string{"internal/decide", "internal/gateway"}, reason: "it translates between Envoy and the gateway; the decision is the gateway's"},
@@ -57,7 +60,7 @@ var rules = []rule{
 
 var edgesAndEngines = []string{
 	"internal/store", "internal/gateway", "internal/upstream", "internal/wire", "internal/authserver",
-	"internal/grant", "internal/admin", "internal/okta", "internal/app", "internal/cli", "internal/config",
+	"internal/grant", "internal/admin", "internal/okta", "internal/app", "internal/cli", "internal/config", "internal/login", "internal/web",
 }
 
 var dataPlaneNever = []string{

@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/revocation"
+	"gatehouse/internal/session"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -29,20 +30,21 @@ import (
 // identity is everything that stands on the store: the ledger, the domain
 // services and the authorization server. It exists once the store is open.
 type identity struct {
-	db      *store.DB
-	ledger  *ledger.Ledger
-	views   *access.Views
-	access  *access.Service
-	people  *directory.Service
-	rings   *grant.Rings
-	issuer  *grant.Issuer
-	grants  *issued.Service
-	codes   *grant.Codes
-	devices *grant.Devices
-	audit   *audit.Writer
-	handler http.Handler
-	bus     *cluster.Local
-	url     string
+	db       *store.DB
+	ledger   *ledger.Ledger
+	views    *access.Views
+	access   *access.Service
+	people   *directory.Service
+	rings    *grant.Rings
+	issuer   *grant.Issuer
+	grants   *issued.Service
+	codes    *grant.Codes
+	devices  *grant.Devices
+	audit    *audit.Writer
+	handler  http.Handler
+	sessions *session.Service
+	bus      *cluster.Local
+	url      string
 
 	tokenUse *tokenUse
 	members  []*cluster.Member
@@ -105,7 +107,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.compose(c, minter)
 	token := grant.New(grant.Config{Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log})
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
-	id.handler, err = authserver.New(authserver.Config{
+	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
@@ -113,6 +115,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	if err != nil {
 		return nil, err
 	}
+	id.handler = id.openPages(c, protocol)
 	if err := id.join(ctx, c); err != nil {
 		id.leave()
 		return nil, err
@@ -188,6 +191,7 @@ func (id *identity) prune(ctx context.Context) {
 			_, _ = id.db.PruneRevocations(ctx, now)
 			_, _ = id.db.PruneUsed(ctx, now)
 			_, _ = id.grants.Prune(ctx, now)
+			_, _ = id.db.PruneSessions(ctx, now)
 			_, _ = id.db.PruneEvents(ctx, tenant.Default, now.Add(-90*24*time.Hour))
 		}
 	}

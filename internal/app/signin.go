@@ -1,0 +1,66 @@
+package app
+
+import (
+	"context"
+	"net/http"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/login"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/web"
+)
+
+// openPages composes what people meet in a browser over an open identity half, and
+// returns the handler of the whole identity listener: pages, and protocol for all
+// other addresses.
+func (id *identity) openPages(c identityConfig, protocol http.Handler) http.Handler {
+	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now})
+	id.sessions = session.NewService(session.Config{Store: c.DB, Now: c.Now})
+	pages := login.New(login.Config{
+		Site: func(*http.Request) (login.Site, bool) {
+			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
+		},
+		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: session.NewRoom(c.DB, c.Now),
+		People: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id},
+		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
+	})
+	mux := http.NewServeMux()
+	mux.Handle("/", protocol)
+	mux.HandleFunc("GET "+web.AssetPath, kit.ServeAsset)
+	for _, p := range login.Patterns() {
+		mux.Handle(p, pages)
+	}
+	return mux
+}
+
+// revokeGrants ends what a user has granted to an app. Apps have nothing from
+// people but what the authorization endpoint gives, which is not served yet.
+func (id *identity) revokeGrants(context.Context, string, string) error { return nil }
+
+// assignments says who may use which app. It implements login.Persons.
+type assignments struct{ id *identity }
+
+// Assigned implements login.Persons.
+func (a assignments) Assigned(ctx context.Context, user, app string) (bool, error) {
+	_, err := a.id.access.FindAppUser(ctx, app, user)
+	if !fault.Is(err, fault.NotFound) {
+		return err == nil, err
+	}
+	groups, err := a.id.people.GroupsOf(ctx, user)
+	for _, g := range groups {
+		if err != nil {
+			return false, err
+		}
+		if _, err = a.id.access.FindAppGroup(ctx, app, g.ID); err == nil {
+			return true, nil
+		}
+		if fault.Is(err, fault.NotFound) {
+			err = nil
+		}
+	}
+	return false, err
+}
+
+var _ login.Consents = (*access.Service)(nil)

@@ -1,0 +1,237 @@
+package login
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/session"
+	"gatehouse/internal/web"
+)
+
+// member is a signed-in person on a page of ours.
+type member struct {
+	session *session.Session
+	user    *ledger.Object[directory.User]
+	token   string // of the forms
+}
+
+// person serves a page to who is signed in, and leads everybody else to the
+// sign-in first.
+func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		sess, user, err := s.current(r)
+		if err != nil {
+			s.lost(w, r, err)
+			return
+		}
+		if sess == nil || user.Value.Status == directory.PasswordExpired {
+			v := &visit{w: w, r: r, req: Request{Page: r.URL.RequestURI(), Created: s.cfg.Now()}}
+			s.ask(v) //nolint:contextcheck // a visit carries its request
+			return
+		}
+		m := &member{session: sess, user: user, token: formToken("account", s.cfg.Kit.Cookie(r, sessionCookie))}
+		if r.Method == http.MethodPost && !keys.Equal(m.token, field(r, "token")) {
+			s.pages.message.Write(r.Context(), w, http.StatusForbidden, web.Head{Title: "This page is out of date"}, messagePage{
+				Heading: "This page is out of date", Text: "You have signed in again since it was opened. Nothing was changed.", Link: r.URL.Path, Label: "Open it again",
+			})
+			return
+		}
+		serve(w, r, m)
+	}
+}
+
+// accountPage is what the page shows.
+type accountPage struct {
+	Token    string
+	Name     string
+	Login    string
+	Email    string
+	Changed  time.Time // of the password; zero: not known
+	Problem  string
+	Done     string
+	Sessions []accountSession
+	Apps     []accountApp
+}
+
+type accountSession struct {
+	ID      string
+	Current bool
+	Browser string
+	Address string
+	Seen    time.Time
+	Created time.Time
+	Apps    []string // names
+}
+
+type accountApp struct {
+	ID     string
+	Label  string
+	Owner  string
+	Since  time.Time
+	Scopes []string // sentences
+}
+
+// done are what the page says after a change, by what was done.
+var done = map[string]string{
+	"session":  "That browser is signed out.",
+	"others":   "All other browsers are signed out.",
+	"withdraw": "The app has no access any more.",
+	"password": "Your password is changed.",
+}
+
+func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, m *member) {
+	s.writeAccount(w, r, m, http.StatusOK, "")
+}
+
+func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member, status int, problem string) {
+	p := accountPage{
+		Token: m.token, Name: m.user.Value.Profile.DisplayName(), Login: m.user.Value.Profile.Login, Email: m.user.Value.Profile.Email,
+		Changed: m.user.Value.PasswordChanged, Problem: problem, Done: done[r.URL.Query().Get("done")],
+	}
+	site, _ := s.cfg.Site(r)
+	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
+	if err == nil {
+		p.Sessions, err = s.accountSessions(r, m, view)
+	}
+	if err == nil {
+		p.Apps, err = s.accountApps(r, m, view)
+	}
+	if err != nil {
+		s.lost(w, r, err)
+		return
+	}
+	s.pages.account.Write(r.Context(), w, status, web.Head{Title: "Your account - Gatehouse", Wide: true}, p)
+}
+
+func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) (out []accountSession, err error) {
+	list, err := s.cfg.Sessions.List(r.Context(), m.user.ID)
+	for i := range list {
+		a := accountSession{
+			ID: list[i].ID, Current: list[i].ID == m.session.ID, Browser: browserName(list[i].Agent), Address: list[i].Address,
+			Seen: list[i].Seen, Created: list[i].Created,
+		}
+		for _, id := range list[i].Apps {
+			if app, ok := view.App(id); ok {
+				a.Apps = append(a.Apps, app.Label)
+			}
+		}
+		out = append(out, a)
+	}
+	return out, err
+}
+
+func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out []accountApp, err error) {
+	list, err := s.cfg.Consents.ListConsents(r.Context(), m.user.ID, "")
+	for _, c := range list {
+		app, ok := view.App(c.Value.App)
+		if !ok {
+			continue
+		}
+		i := slices.IndexFunc(out, func(a accountApp) bool { return a.ID == app.ID })
+		if i < 0 {
+			out = append(out, accountApp{ID: app.ID, Label: app.Label, Owner: app.Owner, Since: c.Created})
+			i = len(out) - 1
+		}
+		says := c.Value.Name
+		if server, ok := view.Server(c.Value.Server); ok {
+			if scope, ok := server.Scope(c.Value.Name); ok {
+				says = sentence(scope)
+			}
+		}
+		out[i].Scopes = append(out[i].Scopes, says)
+		if c.Created.Before(out[i].Since) {
+			out[i].Since = c.Created
+		}
+	}
+	slices.SortFunc(out, func(a, b accountApp) int { return strings.Compare(a.Label, b.Label) })
+	return out, err
+}
+
+// changeAccount does what a form of the page asks for.
+func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member) {
+	ctx, what := r.Context(), field(r, "do")
+	var err error
+	switch what {
+	case "signout", "everywhere":
+		sel := session.Selection{ID: m.session.ID}
+		if what == "everywhere" {
+			sel = session.Selection{User: m.user.ID}
+		}
+		if _, err = s.cfg.Sessions.End(ctx, sel); err == nil {
+			s.cfg.Kit.DropCookie(w, sessionCookie)
+			http.Redirect(w, r, "/signout", http.StatusSeeOther)
+			return
+		}
+	case "session":
+		_, err = s.cfg.Sessions.End(ctx, session.Selection{ID: field(r, "id"), User: m.user.ID})
+	case "others":
+		_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
+	case "withdraw":
+		err = s.withdraw(r, m, field(r, "id"))
+	case "password":
+		err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
+		var said problemText
+		if errors.As(err, &said) {
+			s.writeAccount(w, r, m, http.StatusUnprocessableEntity, string(said))
+			return
+		}
+		if err == nil {
+			// Whoever knew the old one is out.
+			_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
+		}
+	default:
+		http.Redirect(w, r, "/account", http.StatusSeeOther)
+		return
+	}
+	if err != nil {
+		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "account change failed", slog.String("what", what), slog.Any("error", err))
+		s.lost(w, r, err)
+		return
+	}
+	http.Redirect(w, r, "/account?done="+what, http.StatusSeeOther)
+}
+
+// withdraw takes back what the person has agreed to for an app, and ends what was
+// granted on its strength.
+func (s *Server) withdraw(r *http.Request, m *member, app string) error {
+	if app == "" {
+		return nil
+	}
+	_, err := s.cfg.Consents.Withdraw(r.Context(), self(m.user), access.Withdrawal{User: m.user.ID, App: app})
+	if err != nil {
+		return err
+	}
+	return s.cfg.Revoke(r.Context(), m.user.ID, app)
+}
+
+func (s *Server) showSignedOut(w http.ResponseWriter, r *http.Request) {
+	s.pages.message.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Signed out - Gatehouse"}, messagePage{
+		Heading: "You are signed out", Text: "Close the browser if others use this computer.", Link: "/account", Label: "Sign in again",
+	})
+}
+
+// browserName says in a few words which browser it was, for a person to recognize
+// it: the User-Agent is no proof of anything.
+func browserName(agent string) string {
+	name := "A browser"
+	for _, b := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client", "A Go program"}} {
+		if strings.Contains(agent, b[0]) {
+			name = b[1]
+			break
+		}
+	}
+	for _, o := range [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
+		if strings.Contains(agent, o[0]) {
+			return name + " on " + o[1]
+		}
+	}
+	return name
+}

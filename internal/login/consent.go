@@ -1,0 +1,140 @@
+package login
+
+import (
+	"slices"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+)
+
+// needsAssignment ends a request for an app that the person may not use.
+func (s *Server) needsAssignment(v *visit) (bool, error) {
+	if v.app == nil || v.app.OIDC.ImplicitAssignment {
+		return false, nil
+	}
+	assigned, err := s.cfg.Persons.Assigned(v.ctx(), v.user.ID, v.app.ID)
+	if err != nil {
+		return false, err
+	}
+	if !assigned {
+		return false, refuse("access_denied", "User is not assigned to the client application.")
+	}
+	return false, nil
+}
+
+func (v *visit) question() access.ConsentQuestion {
+	return access.ConsentQuestion{User: v.user.ID, App: v.app, Server: v.target.Server, Scopes: v.req.Scopes}
+}
+
+// needsConsent reports whether something is asked for that the person has not
+// agreed to, or the app wants the person to see it again (prompt=consent).
+func (s *Server) needsConsent(v *visit) (bool, error) {
+	if v.app == nil || v.agreed {
+		return false, nil
+	}
+	if v.req.prompts("consent") && len(v.asked()) > 0 {
+		return true, nil
+	}
+	missing, err := s.cfg.Consents.Withheld(v.ctx(), v.question())
+	return len(missing) > 0, err
+}
+
+// asked returns the requested scopes that a person is asked about.
+func (v *visit) asked() (out []*access.Scope) {
+	for _, name := range v.req.Scopes {
+		if scope, ok := v.target.Server.Scope(name); ok && access.NeedsConsent(&v.app.App, scope) {
+			out = append(out, scope)
+		}
+	}
+	return out
+}
+
+// consentPage is what the page shows.
+type consentPage struct {
+	Token    string
+	App      string
+	Owner    string // empty: not known
+	Site     string // the app's address, for the person to recognize it; may be empty
+	Policy   string // address of the app's privacy policy; may be empty
+	Terms    string // address of the app's terms; may be empty
+	Server   string // whose API it is
+	Returns  string // host that the person is led to
+	Name     string // the person's login
+	Scopes   []consentScope
+	Lasts    bool // it goes on while the person is away
+	Withdraw string
+	Problem  string
+}
+
+type consentScope struct {
+	Name     string
+	Sentence string
+	Optional bool
+	New      bool // not agreed to before
+}
+
+func (s *Server) showConsent(v *visit) {
+	missing, err := s.cfg.Consents.Withheld(v.ctx(), v.question())
+	if err != nil {
+		s.end(v, err)
+		return
+	}
+	p := consentPage{
+		Token: v.token, App: v.app.Label, Owner: v.app.Owner, Site: hostOf(v.app.OIDC.ClientURI), Policy: v.app.OIDC.PolicyURI, Terms: v.app.OIDC.TermsURI,
+		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: v.problem,
+		Lasts: slices.Contains(v.req.Scopes, "offline_access"),
+	}
+	asked := v.asked()
+	p.Scopes = consentScopes(asked, missing)
+	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), v.head("Allow "+v.app.Label+"?"), p)
+}
+
+func consentScopes(asked []*access.Scope, missing []string) (out []consentScope) {
+	for _, scope := range asked {
+		out = append(out, consentScope{
+			Name: scope.Name, Sentence: sentence(scope), Optional: scope.Optional, New: slices.Contains(missing, scope.Name) && len(missing) < len(asked),
+		})
+	}
+	return out
+}
+
+// sentence is what a scope says of itself to a person.
+func sentence(scope *access.Scope) string {
+	switch {
+	case scope.Description != "":
+		return scope.Description
+	case scope.DisplayName != "":
+		return scope.DisplayName
+	}
+	return scope.Name
+}
+
+// takeConsent keeps what the person agrees to. What the page did not show cannot
+// be agreed to, and what was not optional cannot be left out.
+func (s *Server) takeConsent(v *visit) error {
+	var agreed, left []string
+	for _, scope := range v.asked() {
+		shown := slices.Contains(v.r.Form["shown"], scope.Name)
+		switch {
+		case !shown:
+			// The app's or the scope's settings have changed while the page was open.
+			v.problem = "What " + v.app.Label + " asks for has changed. Look at it again."
+			return nil
+		case scope.Optional && !slices.Contains(v.r.Form["allow"], scope.Name):
+			left = append(left, scope.Name)
+		default:
+			agreed = append(agreed, scope.Name)
+		}
+	}
+	q := v.question()
+	q.Scopes = agreed
+	if err := s.cfg.Consents.Consent(v.ctx(), self(v.user), q, access.ConsentByPerson); err != nil {
+		if fault.Is(err, fault.NotFound) {
+			return refuse("invalid_scope", "One or more scopes are not configured for the authorization server resource.")
+		}
+		return err
+	}
+	v.req.Scopes = slices.DeleteFunc(v.req.Scopes, func(n string) bool { return slices.Contains(left, n) })
+	v.agreed = true
+	return nil
+}

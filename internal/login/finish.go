@@ -1,0 +1,239 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/session"
+	"gatehouse/internal/web"
+)
+
+// Authorization is what a person has granted to an app.
+type Authorization struct {
+	Request *Request
+	User    string // id
+	Session session.Session
+	Address string // of the browser
+}
+
+// Codes makes what an authorization gives.
+type Codes interface {
+	// Issue returns a code that stands for a. A *Refusal is what the app is told.
+	Issue(ctx context.Context, t *grant.Target, a Authorization) (code string, err error)
+}
+
+// finish answers the request: everything that was to be asked has been. Of a
+// request that waited this happens once.
+func (s *Server) finish(v *visit) {
+	if v.wait != nil {
+		first, err := s.cfg.Waiting.Take(v.ctx(), v.wait)
+		if err == nil && !first {
+			err = fault.New(fault.NotFound, "the request has been answered already")
+		}
+		if err != nil {
+			s.lost(v.w, v.r, err)
+			return
+		}
+		v.wait = nil
+	}
+	if v.req.Page != "" {
+		http.Redirect(v.w, v.r, v.req.Page, http.StatusSeeOther)
+		return
+	}
+	answer, err := s.grant(v)
+	if err != nil {
+		s.end(v, err)
+		return
+	}
+	s.respond(v, answer)
+}
+
+// grant makes what the app has asked for.
+func (s *Server) grant(v *visit) (answer, error) {
+	code, err := s.cfg.Codes.Issue(v.ctx(), v.target, Authorization{
+		Request: &v.req, User: v.user.ID, Session: *v.session, Address: address(v.r).String(),
+	})
+	if err != nil {
+		return nil, err
+	}
+	// The sign-out of the session is told to the app from now on.
+	if err := s.cfg.Sessions.Join(v.ctx(), v.session.ID, v.app.ID); err != nil {
+		return nil, err
+	}
+	return answer{{"code", code}}, nil
+}
+
+// Fail answers an authorization request whose app and address are right, and that
+// is wrong otherwise.
+func (s *Server) Fail(w http.ResponseWriter, r *http.Request, t *grant.Target, q Request, err error) {
+	s.end(&visit{w: w, r: r, req: q, target: t}, err)
+}
+
+// end answers a request with an error: to the app if it is for one, else on a page.
+func (s *Server) end(v *visit, err error) {
+	refusal, ours := refusalOf(err)
+	if ours {
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "sign-in failed", slog.String("path", v.r.URL.Path), slog.Any("error", err))
+		if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Timeout) {
+			refusal = &Refusal{Code: "temporarily_unavailable", Text: "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the server."}
+		}
+	}
+	if v.wait != nil {
+		// What has ended is not begun again from the same address.
+		if first, takeErr := s.cfg.Waiting.Take(v.ctx(), v.wait); takeErr == nil && !first {
+			s.lost(v.w, v.r, errors.New("the request has been answered already"))
+			return
+		}
+		v.wait = nil
+	}
+	if v.req.RedirectURI == "" {
+		s.Stop(v.w, v.r, http.StatusBadRequest, refusal)
+		return
+	}
+	s.respond(v, answer{{"error", refusal.Code}, {"error_description", refusal.Text}})
+}
+
+// messagePage is a page that says one thing.
+type messagePage struct {
+	Heading string
+	Text    string
+	Detail  string // for who is to be told of it; may be empty
+	Link    string // where to go; may be empty
+	Label   string // of the link
+}
+
+// Stop answers with a page, and leads nowhere: the request names no address that is
+// known to be the app's.
+func (s *Server) Stop(w http.ResponseWriter, r *http.Request, status int, refusal *Refusal) {
+	p := messagePage{
+		Heading: "This sign-in cannot go on", Text: "The app that sent you here made a request that is not valid. Nothing was shared with it.",
+		Detail: refusal.Code + ": " + refusal.Text, Link: "/account", Label: "Go to your account",
+	}
+	s.pages.message.Write(r.Context(), w, status, web.Head{Title: "Sign-in stopped"}, p)
+}
+
+// lost answers for an address that stands for nothing, for this browser.
+func (s *Server) lost(w http.ResponseWriter, r *http.Request, err error) {
+	status := http.StatusNotFound
+	p := messagePage{
+		Heading: "This page is out of date", Link: "/account", Label: "Go to your account",
+		Text: "The sign-in was finished, took too long, or was begun in another browser. Go back to the app and start again.",
+	}
+	if f := fault.Of(err); f == nil || f.Code != fault.NotFound && f.Code != fault.Denied {
+		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "sign-in failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+		status, p.Heading, p.Text = http.StatusServiceUnavailable, "Signing in does not work right now", "Wait a moment and try again."
+		w.Header().Set("Retry-After", "5")
+	} else if f.Code == fault.Denied {
+		status = http.StatusForbidden
+	}
+	s.pages.message.Write(r.Context(), w, status, web.Head{Title: p.Heading}, p)
+}
+
+func (v *visit) head(title string) web.Head {
+	return web.Head{Title: title + " - Gatehouse", Target: v.req.RedirectURI}
+}
+
+// hostOf returns the host of an address, or its scheme where it has none.
+func hostOf(address string) string {
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || address == "":
+		return ""
+	case u.Host != "":
+		return u.Host
+	}
+	return u.Scheme
+}
+
+// answer is the parameters of an authorization response, in order.
+type answer [][2]string
+
+// The ways to give an authorization response.
+const (
+	ModeQuery    = "query"
+	ModeFragment = "fragment"
+	ModeForm     = "form_post"         // OAuth 2.0 Form Post Response Mode
+	ModeMessage  = "okta_post_message" // a message to the window that opened or framed this one
+)
+
+// ResponseModes returns them, for the metadata.
+func ResponseModes() []string { return []string{ModeQuery, ModeFragment, ModeForm, ModeMessage} }
+
+// responsePage is what the pages of the modes with a page show.
+type responsePage struct {
+	Target string // the address, or the origin for a message
+	Params []responseParam
+}
+
+type responseParam struct{ Name, Value string }
+
+// respond gives the app its answer at the registered address. It names the issuer
+// in every one, so that a client that talks to several is not misled (RFC 9207).
+func (s *Server) respond(v *visit, a answer) {
+	if v.req.HasState {
+		a = append(a, [2]string{"state", v.req.State})
+	}
+	a = append(a, [2]string{"iss", v.target.Issuer()})
+	switch v.req.ResponseMode {
+	case ModeForm, ModeMessage:
+		s.respondByPage(v, a)
+	case ModeFragment:
+		v.redirect(v.req.RedirectURI + "#" + encode(a))
+	default:
+		separator := "?"
+		if strings.Contains(v.req.RedirectURI, "?") {
+			separator = "&"
+		}
+		v.redirect(v.req.RedirectURI + separator + encode(a))
+	}
+}
+
+// redirect leads the browser to the app. The status makes it a GET, so that a
+// password that was just sent goes no further (RFC 9700 section 4.12).
+func (v *visit) redirect(to string) {
+	h := v.w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("Referrer-Policy", "no-referrer")
+	h.Set("Location", to)
+	v.w.WriteHeader(http.StatusSeeOther)
+}
+
+func encode(a answer) string {
+	var b strings.Builder
+	for i, p := range a {
+		if i > 0 {
+			b.WriteByte('&')
+		}
+		b.WriteString(url.QueryEscape(p[0]) + "=" + strings.ReplaceAll(url.QueryEscape(p[1]), "+", "%20"))
+	}
+	return b.String()
+}
+
+func (s *Server) respondByPage(v *visit, a answer) {
+	p := responsePage{Target: v.req.RedirectURI}
+	for _, x := range a {
+		p.Params = append(p.Params, responseParam{x[0], x[1]})
+	}
+	if v.req.ResponseMode == ModeForm {
+		s.pages.formPost.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Returning to the app", Target: v.req.RedirectURI, Script: "submit.js"}, p)
+		return
+	}
+	p.Target = originOf(v.req.RedirectURI)
+	s.pages.postMessage.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Returning to the app", Framer: p.Target, Script: "message.js"}, p)
+}
+
+// originOf returns scheme and host of an address.
+func originOf(address string) string {
+	u, err := url.Parse(address)
+	if err != nil || !slices.Contains([]string{"http", "https"}, u.Scheme) {
+		return ""
+	}
+	return u.Scheme + "://" + u.Host
+}

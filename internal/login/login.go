@@ -1,0 +1,137 @@
+// Package login is what a person meets: signing in, proving a level, agreeing to
+// what an app asks for, and looking after it all on the account pages. It is a
+// state machine over a persisted request: each step returns to one dispatcher,
+// never to another step, and whatever a step has done is found again in the
+// session, the directory or the ledger. It must not know SQL, the gateway, or how
+// a token is made.
+package login
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/web"
+)
+
+// People is what this room needs of the directory.
+type People interface {
+	User(ctx context.Context, id string) (ledger.Object[directory.User], error)
+	// Identify returns the user whom somebody means who signs in, or fault.NotFound.
+	Identify(ctx context.Context, identifier string) (ledger.Object[directory.User], error)
+	// Authenticate reports whether it is the user's password; nil is nobody, and takes
+	// the same time.
+	Authenticate(ctx context.Context, u *ledger.Object[directory.User], password string) (bool, error)
+	ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (ledger.Object[directory.User], error)
+}
+
+// Attempts counts attempts to sign in, durably.
+type Attempts interface {
+	// TakeAttempt counts an attempt before it is judged, and returns how many there
+	// were without a break of since.
+	TakeAttempt(ctx context.Context, name string, at time.Time, since time.Duration) (int, error)
+	// EndAttempts notes a success: the count begins anew.
+	EndAttempts(ctx context.Context, name string, at time.Time) error
+}
+
+// Consents is what people have agreed to.
+type Consents interface {
+	Withheld(ctx context.Context, q access.ConsentQuestion) ([]string, error)
+	Consent(ctx context.Context, actor ledger.Actor, q access.ConsentQuestion, source string) error
+	ListConsents(ctx context.Context, user, app string) ([]ledger.Object[access.UserConsent], error)
+	Withdraw(ctx context.Context, actor ledger.Actor, w access.Withdrawal) ([]ledger.Object[access.UserConsent], error)
+}
+
+// Persons finds out what decides about a person's use of an app.
+type Persons interface {
+	// Assigned reports whether the user may use the app.
+	Assigned(ctx context.Context, user, app string) (bool, error)
+}
+
+// Site says which tenant's identity listener a request is for.
+type Site struct {
+	Tenant tenant.ID
+	URL    string // scheme and host, no trailing slash
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Site     func(*http.Request) (Site, bool)
+	Views    *access.Views
+	Kit      *web.Kit
+	Sessions *session.Service
+	Waiting  *session.Room
+	People   People
+	Attempts Attempts
+	Consents Consents
+	Persons  Persons
+	Codes    Codes
+	// Revoke ends what a user has granted to an app, on every node.
+	Revoke func(ctx context.Context, user, app string) error
+	Audit  audit.Recorder
+	Log    *slog.Logger
+	Now    func() time.Time // the clock
+}
+
+// Server answers the pages of this room, and carries authorization requests to
+// their end.
+type Server struct {
+	cfg   Config
+	pages pages
+	mux   *http.ServeMux
+	tries *ratelimit.Limiter // of sign-ins, per network
+}
+
+// New returns a Server.
+func New(cfg Config) *Server {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	s := &Server{
+		cfg: cfg, pages: newPages(cfg.Kit), mux: http.NewServeMux(),
+		tries: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 1 << 16})),
+	}
+	s.mux.HandleFunc("GET /signin/{name}", s.serveSignIn)
+	s.mux.HandleFunc("POST /signin/{name}", s.serveSignIn)
+	s.mux.HandleFunc("GET /account", s.person(s.showAccount))
+	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
+	s.mux.HandleFunc("GET /signout", s.showSignedOut)
+	return s
+}
+
+// Patterns returns the addresses that ServeHTTP answers, for a mux.
+func Patterns() []string { return []string{"/signin/", "/account", "/signout"} }
+
+// ServeHTTP answers one request of a browser.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	site, ok := s.cfg.Site(r)
+	if !ok {
+		http.NotFound(w, r)
+		return
+	}
+	r = r.WithContext(tenant.With(r.Context(), site.Tenant))
+	s.cfg.Kit.Guarded(s.mux).ServeHTTP(w, r)
+}
+
+// target returns where codes of the named server come from.
+func (s *Server) target(r *http.Request, server string) (*grant.Target, error) {
+	site, _ := s.cfg.Site(r)
+	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
+	if err != nil {
+		return nil, err
+	}
+	v, ok := view.Server(server)
+	if !ok {
+		return nil, refuse("server_error", "The authorization server is not active.")
+	}
+	return &grant.Target{Tenant: site.Tenant, URL: site.URL, View: view, Server: v}, nil
+}

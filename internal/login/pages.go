@@ -1,0 +1,33 @@
+package login
+
+import (
+	"embed"
+
+	"gatehouse/internal/web"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+// pages are the pages of this room, each with what it shows.
+type pages struct {
+	signIn      web.Page[signInPage]
+	password    web.Page[passwordPage]
+	consent     web.Page[consentPage]
+	message     web.Page[messagePage]
+	account     web.Page[accountPage]
+	formPost    web.Page[responsePage]
+	postMessage web.Page[responsePage]
+}
+
+func newPages(k *web.Kit) pages {
+	return pages{
+		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html"),
+		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
+		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
+		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
+		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
+		formPost:    web.NewPage[responsePage](k, pageFiles, "pages/form_post.html"),
+		postMessage: web.NewPage[responsePage](k, pageFiles, "pages/post_message.html"),
+	}
+}

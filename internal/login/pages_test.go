@@ -1,0 +1,27 @@
+package login
+
+import (
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/webtest"
+)
+
+func TestPagesShowWhatTheirViewsHave(t *testing.T) {
+	kit := web.New(web.Config{URL: "http://127.0.0.1", Now: time.Now})
+	p := newPages(kit)
+	for name, page := range map[string]webtest.Page{
+		"signIn": p.signIn, "password": p.password, "consent": p.consent, "message": p.message, "account": p.account,
+		"formPost": p.formPost, "postMessage": p.postMessage,
+	} {
+		for _, wrong := range webtest.Check(page) {
+			t.Errorf("%s: %s", name, wrong)
+		}
+	}
+	broken := fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{range .Sessions}}{{if .Current}}{{.Street}}{{end}}{{$.Nobody}}{{end}}{{end}}`)}}
+	if got := webtest.Check(web.NewPage[accountPage](kit, broken, "x.html")); len(got) != 2 {
+		t.Errorf("of two names that are not there: %q", got)
+	}
+}

@@ -1,0 +1,307 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+)
+
+// Bounds of guessing. A person has ten attempts over all names that stand for
+// them; then signing in rests until a quarter of an hour without an attempt has
+// passed. It rests for who does not exist as well, and the page says the same.
+const (
+	attemptsOfOne = 10
+	restTime      = 15 * time.Minute
+)
+
+// attemptsOfNetwork is for an office behind one address, and little for guessing.
+var attemptsOfNetwork = ratelimit.Rate{Count: 150, Period: 5 * time.Minute} //nolint:gochecknoglobals // a constant
+
+// hashingTime is how long a sign-in waits for its turn to hash.
+const hashingTime = 5 * time.Second
+
+const wrongPassword = "That name and password do not match. After ten attempts, signing in rests for 15 minutes."
+
+// needsSignIn applies prompt and max_age (OpenID Connect Core section 3.1.2.1): a
+// sign-in that is older than the request does not do for either.
+func (s *Server) needsSignIn(v *visit) (bool, error) {
+	if v.session == nil {
+		return true, nil
+	}
+	if v.req.Subject != "" && v.req.Subject != v.user.ID {
+		return true, nil
+	}
+	if !v.session.AuthTime.Before(v.req.Created) {
+		return false, nil
+	}
+	if v.req.prompts("login") {
+		return true, nil
+	}
+	return v.req.MaxAge != nil && s.cfg.Now().Sub(v.session.AuthTime) > time.Duration(*v.req.MaxAge)*time.Second, nil
+}
+
+// signInPage is what the page shows.
+type signInPage struct {
+	Token   string
+	App     string // empty for a page of ours
+	Name    string // who it is, as far as known
+	Again   bool   // the person is signed in and is to prove it again
+	Problem string
+	Cancel  bool
+}
+
+func (s *Server) showSignIn(v *visit) {
+	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: v.problem, Cancel: v.app != nil}
+	if v.app != nil {
+		p.App = v.app.Label
+	}
+	if v.user != nil && (v.req.Subject == "" || v.req.Subject == v.user.ID) {
+		p.Name, p.Again = v.user.Value.Profile.Login, true
+	}
+	if p.Name == "" {
+		p.Name = v.req.LoginHint
+	}
+	if !utf8.ValidString(p.Name) || len(p.Name) > 100 {
+		p.Name = ""
+	}
+	s.pages.signIn.Write(v.ctx(), v.w, v.pageStatus(), v.head("Sign in"), p)
+}
+
+// takeSignIn checks the password. Who does not exist, has no password, may not act
+// or has tried too often gets the same answer in the same time as one with a wrong
+// password.
+func (s *Server) takeSignIn(v *visit) error {
+	now := s.cfg.Now()
+	if wait := s.networkFull(v.r, now); wait > 0 {
+		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
+		return nil
+	}
+	identifier, password := field(v.r, "identifier"), field(v.r, "password")
+	if v.user != nil && (v.req.Subject == "" || v.req.Subject == v.user.ID) {
+		identifier = v.user.Value.Profile.Login
+	}
+	if strings.TrimSpace(identifier) == "" || password == "" {
+		v.status, v.problem = http.StatusUnprocessableEntity, "Enter your name and your password."
+		return nil
+	}
+	user, err := s.judge(v.ctx(), identifier, password, now)
+	switch {
+	case fault.Is(err, fault.Timeout):
+		v.busy(http.StatusServiceUnavailable, 5*time.Second, "Many people are signing in right now. Wait a few seconds and try again.")
+		return nil
+	case fault.Is(err, fault.Denied):
+		s.recordSignIn(v, identifier, nil, fault.Of(err).Reason)
+		v.status, v.problem = http.StatusUnauthorized, wrongPassword
+		return nil
+	case err != nil:
+		return err
+	case v.req.Subject != "" && user.ID != v.req.Subject:
+		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
+	}
+	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
+		User: user.ID, Password: true, AMR: []string{"pwd"}, ACR: LevelPassword,
+		Address: address(v.r).String(), Agent: v.r.UserAgent(),
+	})
+	if err != nil {
+		return err
+	}
+	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
+	v.session, v.user = &sess, user
+	s.recordSignIn(v, identifier, user, "")
+	return nil
+}
+
+// judge returns the user who signs in, or fault.Denied with the reason that the
+// system log has. The attempt is counted before the password is looked at, so that
+// of many at a time no more than the bound are.
+func (s *Server) judge(ctx context.Context, identifier, password string, now time.Time) (*ledger.Object[directory.User], error) {
+	denied := func(reason string) error {
+		return fault.New(fault.Denied, "the sign-in is refused").WithReason(reason)
+	}
+	found, err := s.cfg.People.Identify(ctx, identifier)
+	user := &found
+	counter := found.ID
+	if fault.Is(err, fault.NotFound) {
+		// One of a fixed number of counters, so that names nobody has cannot fill the store.
+		user, counter = nil, "unknown-"+keys.Hash(strings.ToLower(identifier))[:3]
+	} else if err != nil {
+		return nil, err
+	}
+	n, err := s.cfg.Attempts.TakeAttempt(ctx, counter, now, restTime)
+	if err != nil {
+		return nil, err
+	}
+	resting := n > attemptsOfOne
+	checked := user
+	if user != nil && (resting || !maySignIn(user.Value.Status)) {
+		checked = nil // the work is done all the same
+	}
+	hashing, cancel := context.WithTimeout(ctx, hashingTime)
+	defer cancel()
+	ok, err := s.cfg.People.Authenticate(hashing, checked, password)
+	switch {
+	case err != nil:
+		return nil, err
+	case user == nil:
+		return nil, denied("UNKNOWN_USER")
+	case resting:
+		return nil, denied("LOCKED_OUT")
+	case checked == nil:
+		return nil, denied(string(user.Value.Status))
+	case !ok:
+		return nil, denied("INVALID_CREDENTIALS")
+	}
+	return user, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
+}
+
+// maySignIn reports whether a user of the status may sign in with a password.
+func maySignIn(status directory.Status) bool {
+	return status == directory.Active || status == directory.PasswordExpired
+}
+
+// networkFull counts an attempt of a network, and returns how long it has to wait;
+// 0 when it may go on.
+func (s *Server) networkFull(r *http.Request, now time.Time) time.Duration {
+	base := s.tries.Key("sign-in")
+	got := s.tries.Take(now, s.tries.JoinAddr(base, address(r)), attemptsOfNetwork, 1)
+	if got.Allowed {
+		return 0
+	}
+	return max(got.RetryAfter, time.Second)
+}
+
+// busy answers with a page that is shown again, and when.
+func (v *visit) busy(status int, wait time.Duration, problem string) {
+	v.w.Header().Set("Retry-After", strconv.Itoa(int((wait+time.Second-1)/time.Second)))
+	v.status, v.problem = status, problem
+}
+
+func address(r *http.Request) netip.Addr {
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Addr().Unmap()
+}
+
+func (s *Server) recordSignIn(v *visit, identifier string, user *ledger.Object[directory.User], reason string) {
+	t, _ := tenant.From(v.ctx())
+	e := audit.Event{
+		Tenant: t, Type: audit.SessionStarted, Message: "User login to Gatehouse",
+		Actor:  audit.Entity{Type: "User", AlternateID: shorten(identifier)},
+		Client: audit.Client{IP: address(v.r).String(), UserAgent: v.r.UserAgent()}, Outcome: audit.Outcome{Result: audit.Success},
+	}
+	if user != nil {
+		e.Actor = audit.Entity{ID: user.ID, Type: "User", AlternateID: user.Value.Profile.Login, DisplayName: user.Value.Profile.DisplayName()}
+		e.Debug = map[string]string{"session": v.session.ID}
+	} else {
+		e.Severity, e.Outcome = audit.Warn, audit.Outcome{Result: audit.Failure, Reason: reason}
+	}
+	s.cfg.Audit.Record(e)
+}
+
+func shorten(s string) string {
+	if len(s) > 100 {
+		s = s[:100]
+	}
+	return strings.ToValidUTF8(s, "")
+}
+
+// needsPassword reports whether the password is to be replaced first.
+func (s *Server) needsPassword(v *visit) (bool, error) {
+	return v.user.Value.Status == directory.PasswordExpired, nil
+}
+
+// passwordPage is what the page shows.
+type passwordPage struct {
+	Token   string
+	Name    string
+	Problem string
+}
+
+func (s *Server) showPassword(v *visit) {
+	s.pages.password.Write(v.ctx(), v.w, v.pageStatus(), v.head("Choose a new password"),
+		passwordPage{Token: v.token, Name: v.user.Value.Profile.Login, Problem: v.problem})
+}
+
+// takePassword replaces an expired password by one that the person chooses.
+func (s *Server) takePassword(v *visit) error {
+	old, next := field(v.r, "old"), field(v.r, "password")
+	problem := s.changePassword(v.ctx(), v.r, v.user, old, next)
+	if problem == nil {
+		return nil
+	}
+	var said problemText
+	if !errors.As(problem, &said) {
+		return problem
+	}
+	v.status, v.problem = http.StatusUnprocessableEntity, string(said)
+	return nil
+}
+
+// problemText is an error that a page shows.
+type problemText string
+
+// Error returns the text.
+func (p problemText) Error() string { return string(p) }
+
+// changePassword replaces the password of a person who knows the old one: guesses
+// count like those at the sign-in. The error is a problemText for what the person
+// can mend.
+func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledger.Object[directory.User], old, next string) error {
+	now := s.cfg.Now()
+	if s.networkFull(r, now) > 0 {
+		return problemText("There were too many attempts from your network. Wait a few minutes and try again.")
+	}
+	n, err := s.cfg.Attempts.TakeAttempt(ctx, user.ID, now, restTime)
+	if err != nil {
+		return err
+	}
+	if n > attemptsOfOne {
+		return problemText("There were too many attempts. Wait 15 minutes and try again.")
+	}
+	if old == next {
+		return problemText("The new password must be another one than the old.")
+	}
+	hashing, cancel := context.WithTimeout(ctx, 2*hashingTime)
+	defer cancel()
+	_, err = s.cfg.People.ChangePassword(hashing, self(user), user.ID, old, next)
+	f := fault.Of(err)
+	switch {
+	case err == nil:
+		return s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
+	case f != nil && f.Reason == directory.ReasonWrongPassword:
+		return problemText("The old password is not right.")
+	case f != nil && f.Reason == directory.ReasonPassword:
+		return problemText("The new password must have at least 8 characters and at most 256.")
+	case fault.Is(err, fault.Timeout):
+		return problemText("Many people are signing in right now. Wait a few seconds and try again.")
+	}
+	return err
+}
+
+// self is the person as the one who changes something.
+func self(u *ledger.Object[directory.User]) ledger.Actor {
+	return ledger.Actor{Type: "user", ID: u.ID, Name: u.Value.Profile.Login}
+}
+
+func (v *visit) pageStatus() int {
+	if v.status == 0 {
+		return http.StatusOK
+	}
+	return v.status
+}
