@@ -5,7 +5,7 @@ import (
 	"net/http"
 
 	"gatehouse/internal/access"
-	"gatehouse/internal/fault"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/login"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
@@ -23,7 +23,7 @@ func (id *identity) openPages(c identityConfig, protocol http.Handler) http.Hand
 			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
 		},
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: session.NewRoom(c.DB, c.Now),
-		People: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id},
+		People: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access},
 		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
 	})
 	mux := http.NewServeMux()
@@ -35,32 +35,19 @@ func (id *identity) openPages(c identityConfig, protocol http.Handler) http.Hand
 	return mux
 }
 
-// revokeGrants ends what a user has granted to an app. Apps have nothing from
-// people but what the authorization endpoint gives, which is not served yet.
-func (id *identity) revokeGrants(context.Context, string, string) error { return nil }
+// revokeGrants ends what a user has granted to an app, to all when it is empty.
+func (id *identity) revokeGrants(ctx context.Context, user, app string) error {
+	_, err := id.grants.Revoke(ctx, issued.Selection{User: user, Client: app})
+	return err
+}
 
 // assignments says who may use which app. It implements login.Persons.
-type assignments struct{ id *identity }
+type assignments struct{ access *access.Service }
 
 // Assigned implements login.Persons.
 func (a assignments) Assigned(ctx context.Context, user, app string) (bool, error) {
-	_, err := a.id.access.FindAppUser(ctx, app, user)
-	if !fault.Is(err, fault.NotFound) {
-		return err == nil, err
-	}
-	groups, err := a.id.people.GroupsOf(ctx, user)
-	for _, g := range groups {
-		if err != nil {
-			return false, err
-		}
-		if _, err = a.id.access.FindAppGroup(ctx, app, g.ID); err == nil {
-			return true, nil
-		}
-		if fault.Is(err, fault.NotFound) {
-			err = nil
-		}
-	}
-	return false, err
+	p, err := a.access.Person(ctx, user, app)
+	return p.Assigned, err
 }
 
 var _ login.Consents = (*access.Service)(nil)

@@ -16,7 +16,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 
 // AddSession stores a session for good.
 func (db *DB) AddSession(ctx context.Context, s sessions.Session) error {
-	return db.ofTenant(ctx, "add session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	return db.ofTenant(ctx, "add session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlAddSession, sessionValues(t, &s)...)
 		return err
 	})
@@ -65,7 +65,7 @@ func (db *DB) oneSession(ctx context.Context, text, name string) (s sessions.Ses
 	if word(name) != name {
 		return s, fault.New(fault.NotFound, "there is no such session")
 	}
-	err = db.ofTenant(ctx, "read session", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.inTenant(ctx, "read session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		var err error
 		s, err = scanSession(tx.row(ctx, text, t, name))
 		if none(err) {
@@ -79,7 +79,7 @@ func (db *DB) oneSession(ctx context.Context, text, name string) (s sessions.Ses
 // Sessions returns the sessions of a user that are not over, with their apps, the
 // newest first.
 func (db *DB) Sessions(ctx context.Context, user string, now time.Time) (out []sessions.Session, err error) {
-	err = db.ofTenant(ctx, "read sessions", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.inTenant(ctx, "read sessions", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		out = nil
 		all, err := sessionsWithApps(ctx, tx, t, sqlUserSessions, user)
 		for i := range all {
@@ -120,7 +120,7 @@ WHERE tenant = $1 AND id = $2 AND user_id = $4 AND created = $5 AND hash = $16`
 // ReplaceSession writes s over the session with its id if that has the old hash,
 // and reports whether it had.
 func (db *DB) ReplaceSession(ctx context.Context, old string, s sessions.Session) (replaced bool, err error) {
-	err = db.ofTenant(ctx, "replace session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.ofTenant(ctx, "replace session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		n, err := tx.exec(ctx, sqlReplaceSession, append(sessionValues(t, &s), old)...)
 		replaced = n == 1
 		return err
@@ -132,7 +132,7 @@ const sqlTouchSession = `UPDATE sessions SET seen = $3, idle_until = $4 WHERE te
 
 // TouchSession notes a use of a session; the later of two stays.
 func (db *DB) TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) error {
-	return db.ofTenant(ctx, "touch session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	return db.ofTenant(ctx, "touch session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlTouchSession, t, id, micros(seen), micros(idleUntil))
 		return err
 	})
@@ -143,20 +143,20 @@ ON CONFLICT (tenant, session, app) DO NOTHING`
 
 // JoinSession notes that an app was signed in to with a session.
 func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) error {
-	return db.ofTenant(ctx, "join session", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	return db.ofTenant(ctx, "join session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlJoinSession, t, id, app, micros(now))
 		return err
 	})
 }
 
 const (
-	sqlEndSession     = `DELETE FROM sessions WHERE tenant = $1 AND id = $2`
-	sqlForgetSessApps = `DELETE FROM session_apps WHERE tenant = $1 AND session = $2`
+	sqlDropSession     = `DELETE FROM sessions WHERE tenant = $1 AND id = $2`
+	sqlDropSessionApps = `DELETE FROM session_apps WHERE tenant = $1 AND session = $2`
 )
 
 // EndSessions removes the selected sessions and returns those, with their apps.
 func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection) (out []sessions.Session, err error) {
-	err = db.ofTenant(ctx, "end sessions", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.ofTenant(ctx, "end sessions", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		out = nil
 		text, name := sqlSessionByID, sel.ID
 		if name == "" {
@@ -170,10 +170,10 @@ func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection) (out []se
 			if s.ID == sel.Except || sel.User != "" && s.User != sel.User {
 				continue
 			}
-			if _, err := tx.exec(ctx, sqlEndSession, t, s.ID); err != nil {
+			if _, err := tx.exec(ctx, sqlDropSession, t, s.ID); err != nil {
 				return err
 			}
-			if _, err := tx.exec(ctx, sqlForgetSessApps, t, s.ID); err != nil {
+			if _, err := tx.exec(ctx, sqlDropSessionApps, t, s.ID); err != nil {
 				return err
 			}
 			out = append(out, s)
@@ -187,7 +187,7 @@ const sqlAddWaiting = `INSERT INTO waiting (tenant, purpose, hash, browser, data
 
 // AddWaiting stores a request that waits.
 func (db *DB) AddWaiting(ctx context.Context, w sessions.Waiting) error {
-	return db.ofTenant(ctx, "add waiting request", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	return db.ofTenant(ctx, "add waiting request", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlAddWaiting, t, w.Purpose, w.Hash, w.Browser, string(w.Data), micros(w.Created), micros(w.Expires))
 		return err
 	})
@@ -197,7 +197,7 @@ const sqlWaiting = `SELECT purpose, hash, browser, data, created, expires FROM w
 
 // Waiting returns a request that waits, or fault.NotFound.
 func (db *DB) Waiting(ctx context.Context, purpose, hash string) (w sessions.Waiting, err error) {
-	err = db.ofTenant(ctx, "read waiting request", false, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.inTenant(ctx, "read waiting request", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		var created, expires int64
 		var data string
 		err := tx.row(ctx, sqlWaiting, t, purpose, hash).Scan(&w.Purpose, &w.Hash, &w.Browser, &data, &created, &expires)
@@ -215,7 +215,7 @@ const sqlTakeWaiting = `DELETE FROM waiting WHERE tenant = $1 AND purpose = $2 A
 // TakeWaiting removes a request that waits, and reports whether it was there: of
 // any number of callers one gets true.
 func (db *DB) TakeWaiting(ctx context.Context, purpose, hash string) (taken bool, err error) {
-	err = db.ofTenant(ctx, "take waiting request", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.ofTenant(ctx, "take waiting request", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		n, err := tx.exec(ctx, sqlTakeWaiting, t, purpose, hash)
 		taken = n == 1
 		return err
@@ -250,13 +250,4 @@ func (db *DB) PruneSessions(ctx context.Context, now time.Time) (n int64, err er
 		return nil
 	})
 	return n, err
-}
-
-// ofTenant runs f in a transaction for the tenant of the context.
-func (db *DB) ofTenant(ctx context.Context, what string, write bool, f func(context.Context, *tx, tenant.ID) error) error {
-	t, ok := tenant.From(ctx)
-	if !ok {
-		return fault.New(fault.Invalid, "%s needs a tenant", what)
-	}
-	return db.transact(ctx, what, write, func(ctx context.Context, tx *tx) error { return f(ctx, tx, t) })
 }

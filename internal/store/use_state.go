@@ -142,7 +142,7 @@ RETURNING failed_attempts`
 // many there were without a break of since: of attempts at the same time each gets
 // its own number.
 func (db *DB) TakeAttempt(ctx context.Context, user string, at time.Time, since time.Duration) (n int, err error) {
-	err = db.ofTenant(ctx, "count attempt", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.ofTenant(ctx, "count attempt", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		return tx.row(ctx, sqlTakeAttempt, t, user, micros(at), micros(at.Add(-since))).Scan(&n)
 	})
 	return n, err
@@ -153,7 +153,7 @@ ON CONFLICT (tenant, id) DO UPDATE SET failed_attempts = 0, last_sign_in = exclu
 
 // EndAttempts notes that a user has signed in: the count begins anew.
 func (db *DB) EndAttempts(ctx context.Context, user string, at time.Time) error {
-	return db.ofTenant(ctx, "note sign-in", true, func(ctx context.Context, tx *tx, t tenant.ID) error {
+	return db.ofTenant(ctx, "note sign-in", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlEndAttempts, t, user, micros(at))
 		return err
 	})
