@@ -79,6 +79,10 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	n.keys = &keyring{path: filepath.Join(c.Data, "api-keys.jsonl"), set: n.apiKeys}
 	n.pools = newPools(upstream.Config{Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true}, c.Health)
 	n.context = newContextSigner(c)
+	nonces, err := c.Sealer.Derive("dpop nonces")
+	if err != nil {
+		return nil, err
+	}
 	verifier, err := verify.New(verify.Config{Now: c.Now, MaxTokenBytes: c.TokenBytes})
 	if err != nil {
 		return nil, err
@@ -86,7 +90,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	conf := gateway.Config{
 		Backend: n.pools.backend, Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
 		Introspect: n.asked.introspector, APIKeys: n.apiKeys, Places: c.Places,
-		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
+		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})), NonceKey: nonces,
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
 		Forgeries: ratelimit.Rate{Count: int64(c.UnknownTokens), Period: time.Second},

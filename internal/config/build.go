@@ -143,9 +143,11 @@ func (b builder) apis(n *node) []spec.API {
 func (b builder) api(name string, n *node) spec.API {
 	a := spec.API{
 		Name: name, Host: n.get("host").str(), BasePath: n.get("base_path").str(),
+		URL:          strings.TrimSuffix(n.get("url").str(), "/"),
 		KeepBasePath: n.get("keep_base_path").isTrue(),
 		Upstream:     b.upstream(n.get("upstream")),
 		Auth:         n.get("auth").strs(),
+		Proof:        n.get("proof").str(),
 		Limits:       b.limits(n.get("limit")),
 		Headers: spec.Headers{
 			Forward: n.get("headers").get("forward").strs(),
@@ -247,6 +249,7 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r.MaxAge = spec.Duration(b.duration(n.get("max_age")))
 	r.ACR = n.get("acr").strs()
 	r.AMR = n.get("amr").strs()
+	r.Proof = n.get("proof").str()
 	r.Zones = n.get("zones").strs()
 	return r
 }

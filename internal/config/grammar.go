@@ -150,9 +150,11 @@ var claimKeys = []key{
 var apiKeys = []key{
 	{name: "host", doc: "Host name that the API is reached at. Default: any.", shape: &shape{what: "a host name", scalar: &scalar{kinds: []kind{text}, example: "api.example.com"}}},
 	{name: "base_path", doc: "Where the API begins. Stripped towards the upstream unless keep_base_path is true.", shape: &shape{what: "a path such as /hr", scalar: &scalar{kinds: []kind{text}, pattern: `^/.*[^/]$`, example: "/hr"}}},
+	{name: "url", doc: "How callers address the API, when proxies in front make requests look different here. DPoP proofs must name it.", shape: webAddress},
 	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
 	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
 	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; api_key, for API keys; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
+	{name: "proof", doc: "What callers must prove, so that a stolen token is worth nothing: that they hold the key of a DPoP proof (dpop; dpop_nonce with a nonce of the gateway) or of a client certificate (mtls) to which the token is bound; any of these. Bound tokens are checked without it.", shape: words(spec.Proofs()...)},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
 	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},
 	{name: "headers", doc: "What the upstream is told about the caller.", shape: group("a group with forward and claims", []key{
@@ -188,6 +190,7 @@ var routeShape = &shape{
 		{name: "scopes", doc: "Scopes that the token must have: all of them. A list of lists is any of these sets.", shape: &shape{what: "scopes, or a list of sets of scopes", scalar: scopeText.scalar, list: &shape{what: "scopes, or sets of scopes", scalar: scopeText.scalar, list: scopeText}}},
 		{name: "groups", doc: "Groups of which the user must be in one.", shape: oneOrMore(&shape{what: "the name of a group", scalar: &scalar{kinds: []kind{text}, example: "employees"}}, "names of groups")},
 		{name: "roles", doc: "Roles of which the token must name one.", shape: oneOrMore(&shape{what: "the name of a role", scalar: &scalar{kinds: []kind{text}, example: "approver"}}, "names of roles")},
+		{name: "proof", doc: "What callers of this operation must prove; can only tighten what the API asks for.", shape: words(spec.Proofs()...)},
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
 		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
 		{name: "when", doc: "A Cedar expression that must hold.", shape: anyText},

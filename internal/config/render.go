@@ -154,9 +154,11 @@ func (r *renderer) api(a *spec.API) {
 	r.line(1, quote(a.Name)+":")
 	r.text(2, path+".host", "host", a.Host)
 	r.text(2, path+".base_path", "base_path", a.BasePath)
+	r.text(2, path+".url", "url", a.URL)
 	r.flag(2, path+".keep_base_path", "keep_base_path", a.KeepBasePath)
 	r.upstream(path+".upstream", a.Upstream)
 	r.list(2, path+".auth", "auth", a.Auth)
+	r.text(2, path+".proof", "proof", a.Proof)
 	r.limits(2, path+".limit", a.Limits)
 	r.headers(path+".headers", a.Headers)
 	r.flag(2, path+".forward_authorization", "forward_authorization", a.ForwardAuthorization)
@@ -254,7 +256,7 @@ func (r *renderer) route(api string, t *spec.Route) {
 	if t.Method == "*" {
 		name = "ANY " + t.Path
 	}
-	group := len(t.Groups)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0
+	group := len(t.Groups)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0 || t.Proof != ""
 	switch {
 	case r.secret(3, path, name):
 	case !group && t.Public && r.secrets[path+".public"] == "":
@@ -290,6 +292,7 @@ func (r *renderer) routeGroup(path string, t *spec.Route) {
 	r.duration(4, path+".max_age", "max_age", t.MaxAge)
 	r.list(4, path+".acr", "acr", t.ACR)
 	r.list(4, path+".amr", "amr", t.AMR)
+	r.text(4, path+".proof", "proof", t.Proof)
 	r.list(4, path+".zones", "zones", t.Zones)
 }
 

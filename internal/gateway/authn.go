@@ -15,13 +15,12 @@ import (
 // Errors that say all there is to say, made once. The trace adds what was
 // needed and what was there.
 var (
-	errNoToken       = Refuse(ReasonNoToken, nil, "the request has no Authorization line with the scheme Bearer")
+	errNoToken       = Refuse(ReasonNoToken, nil, "the request has no Authorization line with the scheme Bearer or DPoP")
 	errTwoTokens     = Refuse(ReasonAmbiguousRequest, nil, "the request has more than one Authorization line")
 	errBearerSyntax  = Refuse(ReasonTokenMalformed, nil, "the credentials are not the scheme, one space and one token")
 	errForged        = Refuse(ReasonRateLimited, nil, "too many tokens of this peer were no good")
 	errNotForIssuer  = Refuse(ReasonUnknownIssuer, nil, "the token is genuine, but this API does not accept its issuer")
 	errAudience      = Refuse(ReasonWrongAudience, nil, "the token is for another audience")
-	errBound         = Refuse(ReasonProofInvalid, nil, "the token is bound to a key of its sender, and the request proves no possession of it")
 	errMissingScope  = Refuse(ReasonMissingScope, nil, "the token has none of the needed sets of scopes")
 	errRoleRequired  = Refuse(ReasonRoleRequired, nil, "the caller has none of the roles")
 	errGroupRequired = Refuse(ReasonGroupRequired, nil, "the caller is in none of the groups")
@@ -78,7 +77,7 @@ func (s *authenticate) Do(ex *Exchange) error {
 			return s.byKey(ex, key)
 		}
 	}
-	raw, err := bearer(ex)
+	raw, err := credential(ex)
 	if err != nil {
 		return err
 	}
@@ -88,9 +87,6 @@ func (s *authenticate) Do(ex *Exchange) error {
 	}
 	if err := s.accepts(t); err != nil {
 		return err
-	}
-	if t.KeyThumbprint != "" || t.CertThumbprint != "" {
-		return errBound
 	}
 	ex.token = t
 	ex.memo = ex.memoOf(t, raw)
@@ -113,6 +109,18 @@ func (s *authenticate) assume(ex *Exchange) error {
 	}
 	ex.token = t
 	return nil
+}
+
+// credential returns the token of the request, and notes its scheme.
+func credential(ex *Exchange) ([]byte, error) {
+	raw, err := bearer(ex)
+	if err != nil && ex.auths == 1 {
+		if raw, ok := dpopToken(ex.req.Fields[ex.auth].Value); ok {
+			ex.scheme = schemeDPoP
+			return raw, nil
+		}
+	}
+	return raw, err
 }
 
 // bearer returns the token of the request's only Authorization line: the scheme

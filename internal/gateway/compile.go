@@ -32,6 +32,7 @@ const (
 	stepMatch
 	stepGuard
 	stepAuthenticate
+	stepSender
 	stepRevocation
 	stepAuthorize
 	stepStepUp
@@ -73,6 +74,7 @@ func steps() [stepCount]stepKind {
 		{stepMatch, "match", "what no route lists is denied; everything below belongs to the route", onEvery, nil},
 		{stepGuard, "guard", "sizes are cheap to check, so they come before any work for the caller", onRoute, (*compiler).guard},
 		{stepAuthenticate, "authenticate", "who is calling; nothing about the caller is believed before", onRoute, (*compiler).authenticate},
+		{stepSender, "sender", "what is bound to its sender is worth nothing to a thief; before anything is said about the credential", onRoute, (*compiler).sender},
 		{stepRevocation, "revocation", "a genuine token may have been taken back since it was cached", onRoute, (*compiler).revocation},
 		{stepAuthorize, "authorize", "what the token may be used for; needs a caller that is known and not revoked", onRoute, (*compiler).authorize},
 		{stepStepUp, "step-up", "a caller who can do better is asked to, before anything is said about who they are", onRoute, (*compiler).stepUp},
@@ -88,7 +90,7 @@ func steps() [stepCount]stepKind {
 }
 
 var stepNames = [stepCount]string{
-	"canonicalize", "match", "guard", "authenticate", "revocation", "authorize",
+	"canonicalize", "match", "guard", "authenticate", "sender", "revocation", "authorize",
 	"step-up", "zone", "groups", "policy", "limit", "transform", "backend",
 	"filter response", "record",
 }
@@ -145,6 +147,7 @@ type route struct {
 	policy  []byte // value of the RateLimit-Policy field
 	scope   string // the first set of scopes, as a challenge names it
 	signIn  []byte // parameters of a challenge to sign in again
+	proof   string // what is demanded of the sender, one of spec.Proofs
 	full    string // base path and template
 	name    string // "GET /hr/vacations/{user}"
 	logged  []byte // api and route as fields of the access log

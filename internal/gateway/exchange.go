@@ -59,9 +59,14 @@ type course struct {
 	parent   int  // index of the traceparent line, -1 for none; -2 for several
 	memo     *tokenMemo
 	stream   *stream // once the answer has been on its way for long
+	scheme   scheme
 	span     *telemetry.Span
 	trace    telemetry.TraceParent
 	answered bool
+
+	proofError string // error code of a DPoP challenge
+	freshNonce string // what the next proof is to hold; "" when the caller needs none
+	wantsDPoP  bool   // a token of the scheme DPoP would do
 
 	retryAfter   time.Duration
 	target       string

@@ -247,7 +247,7 @@ func (s *slot) traceStep(k stepKind, do step) TraceStep {
 		return out
 	case s.reason != nil && k.id == s.stopped:
 		out.Outcome, out.Reason = OutcomeRefuse, s.reason.Name
-	case k.id == stepAuthenticate && s.exact:
+	case (k.id == stepAuthenticate || k.id == stepSender) && s.exact:
 		out.Outcome = OutcomeAssumed
 	}
 	if do == nil {
@@ -291,6 +291,8 @@ func (s *slot) source(id stepID) string {
 		return first(route("max_body"), api("max_body"))
 	case stepAuthenticate:
 		return first(route("auth"), api("auth"), api())
+	case stepSender:
+		return first(route("proof"), api("proof"))
 	case stepAuthorize:
 		return first(route("scopes"), route())
 	case stepStepUp:

@@ -100,6 +100,7 @@ func TestExplainHypothetical(t *testing.T) {
 		{Name: "match", Outcome: "pass", Needed: "a route for this method, host and path", Had: "PUT /hr/deposit/{user}", Source: "g.yaml:9:7"},
 		{Name: "guard", Outcome: "pass", Needed: "a body of at most 10485760 bytes"},
 		{Name: "authenticate", Outcome: "assumed", Needed: "a token of main (https://issuer.test) for api://test", Had: "a caller as described", Source: "g.yaml:5:5"},
+		{Name: "sender", Outcome: "assumed", Needed: "nothing more than a token; of one that is bound to its sender, the proof"},
 		{Name: "revocation", Outcome: "pass", Needed: "a caller of whom nothing is revoked"},
 		{Name: "authorize", Outcome: "pass", Needed: "scopes payroll:write", Had: "scopes a payroll:write", Source: "g.yaml:10:9"},
 		{Name: "step-up", Outcome: "not needed"},

@@ -65,6 +65,11 @@ type Config struct {
 	IdentityURL string             // base address of the identity listener, for reason pages and the context's iss
 	// TrustedProxies are the peers whose X-Forwarded-* and X-Request-ID are believed.
 	TrustedProxies []netip.Prefix
+	// NonceKey makes the nonces of DPoP; nodes that share it know each other's. Nil = a random one.
+	NonceKey []byte
+	// Replays is how many proofs and signed requests are remembered, so that each is
+	// used once; 0 = 1,048,576.
+	Replays int
 	// Decisions is how many decisions are kept for Decision; 0 = 8,192.
 	Decisions int
 	// Forgeries is how many tokens with a false signature a peer may send; each
@@ -93,6 +98,8 @@ type Gateway struct {
 	render   *renderer
 	names    *headerNames
 	forgery  ratelimit.Key
+	replays  *replays
+	nonces   nonces
 }
 
 // New returns a gateway that answers 503 until a snapshot is loaded. A
@@ -125,7 +132,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		config: c, draining: make(chan struct{}), ring: newRing(c.Decisions),
 		render: newRenderer(c.IdentityURL), names: newHeaderNames(nil),
-		forgery: c.Limiter.Key("gateway", "forged tokens"),
+		forgery: c.Limiter.Key("gateway", "forged tokens"), replays: newReplays(c.Replays), nonces: newNonces(c.NonceKey),
 	}
 	g.base, g.cancel = context.WithCancel(context.Background())
 	g.pool.New = func() any { return new(Exchange) }

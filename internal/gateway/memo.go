@@ -1,8 +1,6 @@
 package gateway
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"time"
 
@@ -21,10 +19,13 @@ type tokenMemo struct {
 	set    *revocation.Set // that made keys
 	tenant string          // for which
 	keys   revocation.Keys
+	hash   string     // base64url of the SHA-256 of its text, as a proof's ath has it
 	apis   []identity // most recent first
 
 	rules     *policy.Compiled // that made principal
 	principal *policy.Principal
+
+	proofKey *verify.Key // that the token is bound to, once a proof has shown it
 }
 
 // identity is what one API's upstream is told about the caller.
@@ -47,9 +48,8 @@ func (ex *Exchange) memoOf(t *verify.Token, raw []byte) *tokenMemo {
 	if m, ok := t.Slot().Load().(*tokenMemo); ok && m.set == set && m.tenant == org {
 		return m
 	}
-	sum := sha256.Sum256(raw)
-	m := &tokenMemo{set: set, tenant: org}
-	m.keys = set.KeysOf(tenant.ID(org), t, base64.RawURLEncoding.EncodeToString(sum[:]))
+	m := &tokenMemo{set: set, tenant: org, hash: verify.TokenHash(raw)}
+	m.keys = set.KeysOf(tenant.ID(org), t, m.hash)
 	t.Slot().Store(m)
 	return m
 }
@@ -67,8 +67,9 @@ func (ex *Exchange) identityLines(a *api) ([]byte, error) {
 		return nil, err
 	}
 	// Two requests may do this at once; then one's work is lost, not wrong.
-	next := &tokenMemo{set: ex.memo.set, tenant: ex.memo.tenant, keys: ex.memo.keys, rules: ex.memo.rules, principal: ex.memo.principal}
-	next.apis = append(next.apis, identity{a, lines, now + int64(contextReuse)})
+	next := &tokenMemo{}
+	*next = *ex.memo
+	next.apis = append([]identity(nil), identity{a, lines, now + int64(contextReuse)})
 	for _, e := range ex.memo.apis {
 		// What belongs to an old snapshot falls out by itself: its time runs out.
 		if e.api != a && now < e.until && len(next.apis) < maxIdentities {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"net/http"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/wire"
 )
@@ -36,7 +37,9 @@ func (c *compiled) addMetadata(a *api) {
 	}
 	m.apis = append(m.apis, a)
 	var issuers, scopes []string
+	dpop := true // of every API here
 	for _, o := range m.apis {
+		dpop = dpop && demandsDPoP(o.spec.Proof)
 		for _, i := range o.issuers {
 			issuers = append(issuers, i.url)
 		}
@@ -46,17 +49,19 @@ func (c *compiled) addMetadata(a *api) {
 			}
 		}
 	}
-	m.tail = metadataTail(issuers, scopes)
+	m.tail = metadataTail(issuers, scopes, dpop)
 }
 
-func metadataTail(issuers, scopes []string) []byte {
+func metadataTail(issuers, scopes []string, dpop bool) []byte {
 	slices.Sort(issuers)
 	slices.Sort(scopes)
 	doc := struct {
 		Servers []string `json:"authorization_servers,omitempty"`
 		Scopes  []string `json:"scopes_supported,omitempty"`
 		Methods []string `json:"bearer_methods_supported"`
-	}{slices.Compact(issuers), slices.Compact(scopes), []string{"header"}}
+		DPoP    []string `json:"dpop_signing_alg_values_supported,omitempty"`
+		Bound   bool     `json:"dpop_bound_access_tokens_required,omitempty"`
+	}{slices.Compact(issuers), slices.Compact(scopes), []string{"header"}, strings.Fields(proofAlgorithms()), dpop}
 	b, err := json.Marshal(doc)
 	if err != nil {
 		return nil // strings always encode

@@ -69,9 +69,9 @@ func TestRouteHasTheStepsItAsksFor(t *testing.T) {
 		}
 	}
 	want := map[string][]string{
-		"/all":    {"guard", "authenticate", "revocation", "authorize", "limit", "transform", "backend"},
+		"/all":    {"guard", "authenticate", "sender", "revocation", "authorize", "limit", "transform", "backend"},
 		"/public": {"guard", "transform", "backend"},
-		"/any":    {"authenticate", "revocation", "transform", "backend"},
+		"/any":    {"authenticate", "sender", "revocation", "transform", "backend"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -237,7 +237,7 @@ func TestChallenges(t *testing.T) {
 	}
 	l := newLane("GET", "/.well-known/oauth-protected-resource/base")
 	g.ServeExchange(l)
-	const doc = `{"resource":"http://api.test/base","authorization_servers":["https://issuer.test"],"scopes_supported":["a:read","admin","b:read"],"bearer_methods_supported":["header"]}` + "\n"
+	const doc = `{"resource":"http://api.test/base","authorization_servers":["https://issuer.test"],"scopes_supported":["a:read","admin","b:read"],"bearer_methods_supported":["header"],"dpop_signing_alg_values_supported":["RS256","RS384","RS512","PS256","PS384","PS512","ES256","ES384","ES512","EdDSA"]}` + "\n"
 	if l.status != 200 || string(l.body) != doc {
 		t.Errorf("metadata: %d %s", l.status, l.body)
 	}

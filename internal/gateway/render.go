@@ -11,6 +11,7 @@ import (
 	"gatehouse/docs/reasons"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/spec"
 	"gatehouse/internal/wire"
 )
 
@@ -59,6 +60,7 @@ var (
 	nameChallenge    = []byte("WWW-Authenticate")
 	nameRetryAfter   = []byte("Retry-After")
 	nameAllow        = []byte("Allow")
+	nameNonce        = []byte(headerNonce)
 	valueProblem     = []byte("application/problem+json")
 	valueJSON        = []byte("application/json")
 	valueNoStore     = []byte("no-store")
@@ -74,7 +76,10 @@ func (ex *Exchange) refuse() {
 		wire.Field{Name: nameRequestID, Value: ex.ID(), Kind: wire.XRequestID})
 	switch {
 	case e.Bearer != noChallenge:
-		out = append(out, wire.Field{Name: nameChallenge, Value: ex.challenge(e), Kind: wire.WWWAuthenticate})
+		out = append(out, wire.Field{Name: nameChallenge, Value: ex.challenge(e, ex.speaksDPoP()), Kind: wire.WWWAuthenticate})
+		if e.Name == ReasonNoToken && ex.route != nil && ex.route.proof == spec.ProofAny {
+			out = append(out, wire.Field{Name: nameChallenge, Value: ex.challenge(e, true), Kind: wire.WWWAuthenticate})
+		}
 	case e.Status == http.StatusMethodNotAllowed && ex.snap != nil:
 		out = append(out, wire.Field{Name: nameAllow, Value: []byte(ex.snap.router.allowed(ex.host, ex.path))})
 	}
@@ -82,7 +87,7 @@ func (ex *Exchange) refuse() {
 		b := ratelimit.AppendRetryAfter(nil, ratelimit.Result{RetryAfter: ex.retryAfter})
 		out = append(out, wire.Field{Name: nameRetryAfter, Value: b})
 	}
-	out = ex.appendLimitFields(out)
+	out = ex.appendNonce(ex.appendLimitFields(out))
 	ex.body = e.body(ex.body[:0], e.Status, ex.ID())
 	ex.answer, ex.answered, ex.status = out, true, e.Status
 	err := ex.lane.Respond(e.Status, out, ex.body)
@@ -95,10 +100,16 @@ func (ex *Exchange) refuse() {
 
 // challenge is the value of WWW-Authenticate (RFC 6750 section 3): what went
 // wrong, which scope or which sign-in (RFC 9470) would do, and where to read what the API accepts (RFC 9728).
-func (ex *Exchange) challenge(e *rendered) []byte {
-	b := append([]byte(nil), "Bearer "...)
-	if e.Bearer != "" {
-		b = append(append(append(b, "error=\""...), e.Bearer...), "\", "...)
+func (ex *Exchange) challenge(e *rendered, dpop bool) []byte {
+	b, code := append([]byte(nil), "Bearer "...), e.Bearer
+	if dpop {
+		b = append(append(append(b[:0], `DPoP algs="`...), proofAlgorithms()...), `", `...) // RFC 9449 section 7.1
+		if e.Name == ReasonProofInvalid && ex.proofError != "" {
+			code = ex.proofError
+		}
+	}
+	if code != "" {
+		b = append(append(append(b, "error=\""...), code...), "\", "...)
 	}
 	if e.Name == ReasonMissingScope && ex.route != nil && len(ex.route.scope) > 0 {
 		b = append(append(append(b, "scope=\""...), ex.route.scope...), "\", "...)

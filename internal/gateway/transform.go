@@ -19,6 +19,7 @@ const (
 	headerRequestID = "X-Request-ID"
 	headerLimit     = "RateLimit"
 	headerPolicy    = "RateLimit-Policy"
+	headerNonce     = "DPoP-Nonce"
 )
 
 // headerNames is a set of header names, looked up without regard to case and to
@@ -165,6 +166,10 @@ func (s *transform) strip(ex *Exchange) {
 			if !s.forward || carriesAPIKey(f.Value) {
 				continue
 			}
+		case wire.DPoP:
+			if !s.forward { // without its token it says nothing
+				continue
+			}
 		case wire.APIKey:
 			if s.api.takesKeys {
 				continue
@@ -284,7 +289,7 @@ func (ex *Exchange) filterResponse(r *wire.Response) {
 		out = append(out, *f)
 	}
 	out = append(out, wire.Field{Name: nameRequestID, Value: ex.ID(), Kind: wire.XRequestID})
-	out = ex.appendLimitFields(out)
+	out = ex.appendNonce(ex.appendLimitFields(out))
 	ex.answer, r.Fields = out, out
 }
 
@@ -300,6 +305,14 @@ func (ex *Exchange) appendLimitFields(out []wire.Field) []wire.Field {
 		wire.Field{Name: nameLimit, Value: ex.answerBuf[from:len(ex.answerBuf):len(ex.answerBuf)]})
 }
 
+// appendNonce adds what the caller's next proof is to hold, when it needs a new one.
+func (ex *Exchange) appendNonce(out []wire.Field) []wire.Field {
+	if ex.freshNonce == "" {
+		return out
+	}
+	return append(out, wire.Field{Name: nameNonce, Value: []byte(ex.freshNonce)})
+}
+
 // gatewayOnly reports whether an answer's header is the gateway's to set.
 func gatewayOnly(name []byte) bool {
 	switch len(name) {
@@ -309,7 +322,7 @@ func gatewayOnly(name []byte) bool {
 	case len(headerPolicy):
 		return wire.EqualFold(name, "ratelimit-policy")
 	}
-	return reserved(name)
+	return reserved(name) || len(name) == len(headerNonce) && wire.EqualFold(name, "dpop-nonce")
 }
 
 // Names of answer headers as bytes. They are never written to.

@@ -20,6 +20,25 @@ func must[T any](v T, err error) T {
 	return v
 }
 
+// Nodes with one seal key derive the same, for one purpose.
+func TestDerive(t *testing.T) {
+	key := func(secret byte, purpose string) string {
+		s, err := NewSealer(SealKey{ID: "a", Secret: [32]byte{secret}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := s.Derive(purpose)
+		if err != nil || len(k) != 32 {
+			t.Fatalf("%d bytes, %v", len(k), err)
+		}
+		return string(k)
+	}
+	again := key(1, "x")
+	if key(1, "x") != again || again == key(1, "y") || again == key(2, "x") {
+		t.Error("not one key for each seal key and purpose")
+	}
+}
+
 func TestID(t *testing.T) {
 	seen := map[string]bool{}
 	var count [256]int

@@ -2,6 +2,7 @@ package keys
 
 import (
 	"crypto/cipher"
+	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -42,6 +43,7 @@ type SealKey struct {
 type Sealer struct {
 	newest string
 	byID   map[string]cipher.AEAD
+	root   []byte // that Derive derives from
 }
 
 // NewSealer returns a Sealer: the first key seals, all of them open.
@@ -50,6 +52,10 @@ func NewSealer(keys ...SealKey) (*Sealer, error) {
 		return nil, fault.New(fault.Invalid, "there is no key to seal secrets with")
 	}
 	s := &Sealer{newest: keys[0].ID, byID: map[string]cipher.AEAD{}}
+	var err error
+	if s.root, err = hkdf.Extract(sha256.New, keys[0].Secret[:], []byte("gatehouse derived keys")); err != nil {
+		return nil, fault.Because(err, fault.Internal, "seal key")
+	}
 	for _, k := range keys {
 		if k.ID == "" || strings.Trim(k.ID, base62+"-") != "" {
 			return nil, fault.New(fault.Invalid, "the id %q of a seal key is not of letters, digits and hyphens", k.ID)
@@ -64,6 +70,16 @@ func NewSealer(keys ...SealKey) (*Sealer, error) {
 		s.byID[k.ID] = aead
 	}
 	return s, nil
+}
+
+// Derive returns a key of 32 bytes for the purpose: the same on every node that has
+// the newest seal key, and nothing that tells about that key (RFC 5869).
+func (s *Sealer) Derive(purpose string) ([]byte, error) {
+	key, err := hkdf.Expand(sha256.New, s.root, purpose, sha256.Size)
+	if err != nil {
+		return nil, fault.Because(err, fault.Internal, "derive a key")
+	}
+	return key, nil
 }
 
 // Seal returns "sealed:v1:<key id>:<nonce and ciphertext in base64url>".

@@ -52,6 +52,7 @@ func (a *API) check(f *findings) {
 	}
 	a.Upstream.check(f, path+".upstream")
 	a.checkAuth(f, path)
+	a.checkProof(f, path)
 	checkLimits(f, path+".limit", a.Limits, a.PublicOnly())
 	a.checkHeaders(f, path+".headers")
 	f.add(path+".max_body", checkSize(a.MaxBody))

@@ -78,6 +78,7 @@ func (r *Route) checkCaller(f *findings, path string, a *API) {
 		{"max_age", r.MaxAge != 0},
 		{"acr", len(r.ACR) > 0},
 		{"amr", len(r.AMR) > 0},
+		{"proof", r.Proof != ""},
 	}
 	for _, d := range demands {
 		switch {
@@ -129,6 +130,15 @@ func (r *Route) checkTightening(f *findings, path string, a *API) {
 		f.add(path+".max_body", err)
 	} else if r.MaxBody != 0 && a.MaxBody > 0 && (r.MaxBody == Unlimited || r.MaxBody > a.MaxBody) {
 		f.addf(path+".max_body", "a route can only tighten: the API has max_body: %s", FormatSize(a.MaxBody))
+	}
+	switch {
+	case r.Proof == "":
+	case !slices.Contains(Proofs(), r.Proof):
+		f.addf(path+".proof", "proof is %s", strings.Join(Proofs(), ", "))
+	case !Tightens(a.Proof, r.Proof):
+		f.addf(path+".proof", "a route can only tighten: the API has proof: %s", a.Proof)
+	default:
+		a.checkPlace(f, path+".proof", r.Proof)
 	}
 	for i, l := range r.Limits {
 		for _, outer := range a.Limits {

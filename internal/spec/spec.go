@@ -41,12 +41,16 @@ type Issuer struct {
 
 // API is a set of operations under one host and base path.
 type API struct {
-	Name                 string   `json:"name"`
-	Host                 string   `json:"host,omitempty"`      // lower-case; empty = any
-	BasePath             string   `json:"base_path,omitempty"` // "" or "/x", no trailing slash
+	Name     string `json:"name"`
+	Host     string `json:"host,omitempty"`      // lower-case; empty = any
+	BasePath string `json:"base_path,omitempty"` // "" or "/x", no trailing slash
+	// URL is how callers address the API, when that is not host and base path as
+	// requests show them here. DPoP proofs name it.
+	URL                  string   `json:"url,omitempty"`
 	KeepBasePath         bool     `json:"keep_base_path,omitempty"`
 	Upstream             Upstream `json:"upstream"`
-	Auth                 []string `json:"auth,omitempty"` // issuer names; or just "public"
+	Auth                 []string `json:"auth,omitempty"`  // issuer names; or just "public"
+	Proof                string   `json:"proof,omitempty"` // what callers prove about themselves, see Proofs
 	Limits               []Limit  `json:"limits,omitempty"`
 	Headers              Headers  `json:"headers,omitzero"`
 	ForwardAuthorization bool     `json:"forward_authorization,omitempty"`
@@ -72,6 +76,7 @@ type Route struct {
 	MaxAge Duration `json:"max_age,omitempty"` // the sign-in is at most this old
 	ACR    []string `json:"acr,omitempty"`     // any of these authentication context classes
 	AMR    []string `json:"amr,omitempty"`     // all of these authentication methods
+	Proof  string   `json:"proof,omitempty"`   // as of the API; can only tighten
 	Zones  []string `json:"zones,omitempty"`   // the caller's address is in any of these
 }
 

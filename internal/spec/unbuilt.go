@@ -11,7 +11,6 @@ var unbuilt = map[string]bool{
 	"auth: mtls":    true,
 	"balance: hash": true,
 	"plans":         true,
-	"sender proofs": true,
 }
 
 // Unbuilt reports whether a feature is not supported yet, by its name such as "when".
