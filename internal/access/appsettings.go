@@ -26,6 +26,12 @@ const (
 	WildcardSubdomain = "SUBDOMAIN"
 )
 
+// Whether each use of a refresh token replaces it.
+const (
+	RotateTokens = "ROTATE"
+	StaticTokens = "STATIC"
+)
+
 // OIDC are the settings of an app for sign-in. The zero value is that of an app
 // without people.
 type OIDC struct {
@@ -78,7 +84,7 @@ func checkOIDC(c *checks, a *App) {
 	c.oneOf("settings.oauthClient.consent_method", o.ConsentMethod, ConsentTrusted, ConsentAsk)
 	c.oneOf("settings.oauthClient.wildcard_redirect", o.Wildcard, WildcardDisabled, WildcardSubdomain)
 	c.oneOf("settings.oauthClient.issuer_mode", o.IssuerMode, IssuerOrgURL, IssuerDynamic)
-	c.that(o.Rotation == "" || o.Rotation == "ROTATE" || o.Rotation == "STATIC", "settings.oauthClient.refresh_token.rotation_type", "must be ROTATE or STATIC")
+	c.that(o.Rotation == "" || o.Rotation == RotateTokens || o.Rotation == StaticTokens, "settings.oauthClient.refresh_token.rotation_type", "must be ROTATE or STATIC")
 	c.that(o.LeewaySeconds >= 0 && o.LeewaySeconds <= 60, "settings.oauthClient.refresh_token.leeway", "must be from 0 to 60 seconds")
 	for _, r := range o.ResponseTypes {
 		c.oneOf("settings.oauthClient.response_types", r, "code", "token", "id_token")

@@ -23,6 +23,9 @@ type Decision struct {
 	RuleName string
 	// AccessTokenLifetime is the lifetime that the rule gives.
 	AccessTokenLifetime time.Duration
+	// RefreshLifetime is how long a refresh token and its successors live, 0 without
+	// end; RefreshWindow is how long one may lie unused.
+	RefreshLifetime, RefreshWindow time.Duration
 }
 
 // Considered is one step of an evaluation: a policy or one of its rules, and why
@@ -70,6 +73,8 @@ func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
 			return Decision{
 				Allowed: true, Policy: p.id, Rule: r.id, RuleName: r.Name,
 				AccessTokenLifetime: time.Duration(r.Actions.Token.AccessTokenMinutes) * time.Minute,
+				RefreshLifetime:     time.Duration(r.Actions.Token.RefreshTokenMinutes) * time.Minute,
+				RefreshWindow:       time.Duration(r.Actions.Token.RefreshWindowMinutes) * time.Minute,
 			}
 		}
 	}

@@ -5,10 +5,14 @@ import (
 	"gatehouse/internal/issued"
 )
 
-// compose makes what keeps people's grants and makes tokens of them.
-func (id *identity) compose(c identityConfig, minter *grant.Minter) {
+// compose makes what keeps people's grants, and the token endpoint.
+func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *grant.Minter) *grant.Endpoint {
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
 	id.codes = grant.NewCodes(grant.CodesConfig{Store: c.DB, Judge: judge, Minter: minter, Now: c.Now})
 	id.devices = grant.NewDevices(grant.DevicesConfig{Store: c.DB, Judge: judge, Now: c.Now})
+	return grant.New(grant.Config{
+		Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log, Now: c.Now,
+		Judge: judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants,
+	})
 }

@@ -104,13 +104,13 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
-	id.compose(c, minter)
-	token := grant.New(grant.Config{Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log})
+	token := id.compose(c, clients, minter)
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
+		Refresh: c.DB, Grants: id.grants,
 	})
 	if err != nil {
 		return nil, err

@@ -21,6 +21,7 @@ const (
 	TokenGranted      = "app.oauth2.as.token.grant.access_token" // #nosec G101 -- the name of an event
 	TokenRefused      = "app.oauth2.as.token.grant"              // #nosec G101 -- the name of an event; outcome FAILURE
 	TokenRevoked      = "app.oauth2.as.token.revoke"             // #nosec G101 -- the name of an event
+	TokenReplayed     = "app.oauth2.as.token.detect_reuse"       // #nosec G101 -- the name of an event
 	ClientAuthFailed  = "app.oauth2.client.authentication"       // outcome FAILURE; the type is ours
 	SessionStarted    = "user.session.start"
 	SessionEnded      = "user.session.end"

@@ -39,6 +39,8 @@ type Config struct {
 	Bus         cluster.Publisher
 	Revoked     *revocation.Set // of the whole process: the gateway asks it too
 	Audit       audit.Recorder
+	Refresh     RefreshTokens
+	Grants      grant.Revoker
 	Now         func() time.Time // the clock
 	Log         *slog.Logger     // nil = discard
 	// CacheSize bounds the verified tokens that introspection remembers; 0 means

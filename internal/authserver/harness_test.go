@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/revocation"
@@ -56,6 +57,8 @@ type house struct {
 	access  *access.Service
 	people  *directory.Service
 	issuer  *grant.Issuer
+	grants  *issued.Service
+	codes   *grant.Codes
 	bus     *cluster.Local
 	revoked *revocation.Set
 	audit   *audit.Writer
@@ -155,10 +158,17 @@ func (h *house) serve(log *slog.Logger) {
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})
 	h.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: h.people, Audit: h.audit})
+	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access})
+	h.grants = issued.NewService(issued.Config{Store: h.db, Bus: h.bus, Now: h.clock.Now})
+	h.codes = grant.NewCodes(grant.CodesConfig{Store: h.db, Judge: judge, Minter: minter, Now: h.clock.Now})
 	h.config = Config{
 		Site:  func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
 		Views: h.views, Rings: h.rings, Clients: clients,
-		Tokens:      grant.New(grant.Config{Clients: clients, Minter: minter, Audit: h.audit, Log: log}),
+		Tokens: grant.New(grant.Config{
+			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
+			Judge: judge, Codes: h.db, Refresh: h.db, Grants: h.grants,
+		}),
+		Refresh: h.db, Grants: h.grants,
 		Revocations: h.db, Bus: h.bus, Revoked: h.revoked, Audit: h.audit, Now: h.clock.Now, Log: log,
 	}
 	h.server, err = New(h.config)

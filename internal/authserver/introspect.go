@@ -35,7 +35,11 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Tar
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return
 	}
-	if tok == nil || app.Public() && tok.ClientID != app.ID {
+	if tok == nil {
+		s.introspectRefresh(w, r, t, token, app.ID)
+		return
+	}
+	if app.Public() && tok.ClientID != app.ID {
 		grant.WriteJSON(w, http.StatusOK, []byte(inactive))
 		return
 	}

@@ -7,6 +7,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/issued"
 	"gatehouse/verify"
 )
 
@@ -32,7 +33,14 @@ func (s *Server) revoke(w http.ResponseWriter, r *http.Request, t *grant.Target)
 		return
 	}
 	tok, err := s.genuine(r.Context(), t, token)
-	if err == nil && tok != nil && tok.ClientID == app.ID && tok.ID != "" {
+	switch {
+	case err != nil:
+	case tok == nil:
+		var g *issued.Grant
+		if _, g, err = s.refreshOf(r.Context(), t, token, app.ID); err == nil && g != nil {
+			err = s.revokeRefresh(r, t, g, app.Label)
+		}
+	case tok.ClientID == app.ID && tok.ID != "":
 		err = s.revokeToken(r, t, tok, app.Label)
 	}
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/tenant"
 )
 
 // Authorization is what a person has granted to an app at the authorization
@@ -67,8 +68,7 @@ type Codes struct{ cfg CodesConfig }
 // NewCodes returns Codes.
 func NewCodes(cfg CodesConfig) *Codes { return &Codes{cfg: cfg} }
 
-// Issue returns a fresh authorization code that stands for a. The context carries
-// the tenant. Its faults have the reasons of the protocol (ErrorCode returns the
+// Issue returns a fresh authorization code that stands for a. Its faults have the reasons of the protocol (ErrorCode returns the
 // error of RFC 6749): no_matching_policy when no access rule allows it,
 // user_not_assigned, no_matching_scope and others; then there is no code.
 func (c *Codes) Issue(ctx context.Context, t *Target, a Authorization) (code string, err error) {
@@ -79,7 +79,7 @@ func (c *Codes) Issue(ctx context.Context, t *Target, a Authorization) (code str
 	now := c.cfg.Now()
 	g := newGrant(t, &a, access.GrantAuthorizationCode, now)
 	code = keys.Secret(256)
-	err = c.cfg.Store.AddCode(ctx, g, issued.Code{
+	err = c.cfg.Store.AddCode(tenant.With(ctx, t.Tenant), g, issued.Code{
 		Hash: keys.Hash(code), Grant: g.ID, RedirectURI: a.RedirectURI, CodeChallenge: a.CodeChallenge,
 		Created: now, Expires: now.Add(codeLifetime),
 	})
@@ -138,7 +138,7 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 		if m, err = c.cfg.Minter.mint(ctx, t, &d); err != nil {
 			return Direct{}, err
 		}
-		if err := c.cfg.Store.AddGrant(ctx, g, issued.Made{Token: m.kept()}); err != nil {
+		if err := c.cfg.Store.AddGrant(tenant.With(ctx, t.Tenant), g, issued.Made{Token: m.kept()}); err != nil {
 			return Direct{}, err
 		}
 		out.AccessToken = m.token

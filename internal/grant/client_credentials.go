@@ -11,13 +11,19 @@ type clientCredentials struct{}
 func (clientCredentials) name() string { return access.GrantClientCredentials }
 
 // prove refuses public clients, who have proved nothing (RFC 6749 section 4.4).
-func (clientCredentials) prove(x *exchange) error {
+func (clientCredentials) prove(_ *Endpoint, x *exchange) error {
 	if x.app.Public() {
 		return Refuse("invalid_client", nil)
 	}
 	x.subject = subject{name: x.app.ID}
 	return nil
 }
+
+func (c clientCredentials) narrow(x *exchange) error { return narrow(x, c.admit) }
+
+// persist stores nothing: the token is self-contained, and only its revocation is
+// ever looked up.
+func (clientCredentials) persist(*Endpoint, *exchange) error { return nil }
 
 // admit refuses the scopes that are about a person: there is none, neither to
 // speak of nor to ask for consent.

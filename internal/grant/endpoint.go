@@ -17,6 +17,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/issued"
 )
 
 // Config is what an Endpoint needs.
@@ -25,6 +26,17 @@ type Config struct {
 	Minter  *Minter
 	Audit   audit.Recorder
 	Log     *slog.Logger
+	Now     func() time.Time // the clock
+
+	Judge   *Judge
+	Codes   CodeStore
+	Refresh RefreshStore
+	Grants  Revoker
+}
+
+// Revoker ends grants; when it returns nil every live node refuses their tokens.
+type Revoker interface {
+	Revoke(ctx context.Context, s issued.Selection) (int, error)
 }
 
 // Endpoint is the token endpoint of every authorization server.
@@ -38,9 +50,12 @@ type Endpoint struct {
 type grantType interface {
 	name() string
 	// prove finds out whom the token is for, and sets the exchange's subject.
-	prove(x *exchange) error
-	// admit says whether a scope can be had in this way at all.
-	admit(s *access.Scope) error
+	prove(e *Endpoint, x *exchange) error
+	// narrow sets the exchange's scopes: which of those that are asked for can be had
+	// in this way at all.
+	narrow(x *exchange) error
+	// persist stores what must be known later, and uses up what may be used once.
+	persist(e *Endpoint, x *exchange) error
 }
 
 // New returns the token endpoint.
@@ -49,7 +64,7 @@ func New(cfg Config) *Endpoint {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Endpoint{cfg: cfg, grants: map[string]grantType{}}
-	for _, g := range []grantType{clientCredentials{}} {
+	for _, g := range []grantType{clientCredentials{}, authorizationCode{}, refreshToken{}} {
 		e.grants[g.name()] = g
 	}
 	e.names = strings.Join(e.GrantTypes(), ", ")
@@ -58,7 +73,9 @@ func New(cfg Config) *Endpoint {
 
 // GrantTypes returns the grant types that the endpoint serves, in the order in
 // which the metadata shows them.
-func (e *Endpoint) GrantTypes() []string { return []string{access.GrantClientCredentials} }
+func (e *Endpoint) GrantTypes() []string {
+	return []string{access.GrantAuthorizationCode, access.GrantClientCredentials, access.GrantRefreshToken}
+}
 
 // exchange is one request on its way through the phases.
 type exchange struct {
@@ -73,6 +90,16 @@ type exchange struct {
 	scopes   []string
 	decision access.Decision
 	minted   minted
+
+	// Of grants that people have made; nil and empty for others.
+	kept         *issued.Grant
+	code         *issued.Code    // that is redeemed
+	old          *issued.Refresh // that was presented
+	presented    string          // refresh token
+	jkt          string          // thumbprint of the key that the client has proved to have
+	made         issued.Made
+	idToken      string
+	refreshToken string
 }
 
 func (x *exchange) ctx() context.Context { return x.r.Context() }
@@ -148,11 +175,14 @@ func (e *Endpoint) bindSender(x *exchange) error {
 	return nil
 }
 
-func (e *Endpoint) prove(x *exchange) error { return x.grant.prove(x) }
+func (e *Endpoint) prove(x *exchange) error { return x.grant.prove(e, x) }
 
-func (e *Endpoint) narrowScopes(x *exchange) error { return narrow(x) }
+func (e *Endpoint) narrowScopes(x *exchange) error { return x.grant.narrow(x) }
 
 func (e *Endpoint) evaluate(x *exchange) error {
+	if x.kept != nil {
+		return e.evaluatePerson(x)
+	}
 	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes}
 	x.decision = x.target.Server.Evaluate(&req, nil)
 	if !x.decision.Allowed {
@@ -166,25 +196,36 @@ func (e *Endpoint) mint(x *exchange) error {
 	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &draft{
 		client: x.app.ID, who: &x.subject, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
 	})
-	return err
+	if err != nil || x.kept == nil {
+		return err
+	}
+	return e.mintPerson(x)
 }
 
-// persist stores nothing for a token of client credentials: it is
-// self-contained, and only its revocation is ever looked up. The event is
-// recorded here, so that a token that a client has is in the system log.
+// persist records the event as well, so that a token that a client has is in the
+// system log.
 func (e *Endpoint) persist(x *exchange) error {
+	if err := x.grant.persist(e, x); err != nil {
+		return err
+	}
 	e.cfg.Audit.Record(granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, RequestClient(x.r)))
 	return nil
 }
 
 func (e *Endpoint) respond(x *exchange) error {
 	scope := strings.Join(x.scopes, " ")
-	b := make([]byte, 0, 128+len(scope)+len(x.minted.token))
+	b := make([]byte, 0, 192+len(scope)+len(x.minted.token)+len(x.idToken))
 	b = append(b, '{')
 	b = memberString(b, "token_type", "Bearer")
 	b = memberInt(b, "expires_in", int64(x.minted.lifetime/time.Second))
 	b = memberString(b, "access_token", x.minted.token)
 	b = memberString(b, "scope", scope)
+	if x.refreshToken != "" {
+		b = memberString(b, "refresh_token", x.refreshToken)
+	}
+	if x.idToken != "" {
+		b = memberString(b, "id_token", x.idToken)
+	}
 	WriteJSON(x.w, http.StatusOK, append(b, '}'))
 	return nil
 }

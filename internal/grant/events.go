@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/ratelimit"
 )
 
@@ -54,6 +55,18 @@ func (e *Endpoint) recordRefusal(x *exchange, err error) {
 		ev.Debug["considered"] = describe(trace)
 	}
 	e.cfg.Audit.Record(ev)
+}
+
+// recordReplay records that a code or a refresh token was presented again, and
+// that everything that came of its grant has ended.
+func (e *Endpoint) recordReplay(x *exchange, g *issued.Grant) {
+	e.cfg.Audit.Record(audit.Event{
+		Tenant: x.target.Tenant, Type: audit.TokenReplayed, Severity: audit.Warn, Message: "OAuth2 token or code is reused, its grant is revoked",
+		Actor: appActor(x.app.ID, x.app.Label), Client: RequestClient(x.r),
+		Targets: []audit.Entity{{ID: g.ID, Type: "refresh_token"}, {ID: g.User, Type: "User"}},
+		Outcome: audit.Outcome{Result: audit.Failure, Reason: "reused"},
+		Debug:   map[string]string{"authorizationServer": x.target.Server.ID, "grantType": x.grant.name()},
+	})
 }
 
 // failureRate is how many failed authentications of one peer are recorded: those

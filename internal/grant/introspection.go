@@ -4,6 +4,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/issued"
 	"gatehouse/verify"
 )
 
@@ -36,6 +37,24 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 		b = memberString(b, "uid", id)
 	}
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
+	return append(b, '}')
+}
+
+// AppendRefreshIntrospection appends what introspection says of a refresh token
+// that can be used.
+func AppendRefreshIntrospection(b []byte, r *issued.Refresh, g *issued.Grant) []byte {
+	if b == nil {
+		b = make([]byte, 0, 512)
+	}
+	b = append(b, `{"active":true,"token_type":"Bearer"`...)
+	b = memberString(b, "scope", strings.Join(g.Scopes, " "))
+	b = memberString(b, "client_id", g.Client)
+	b = memberInt(b, "exp", r.Until().Unix())
+	b = memberInt(b, "iat", r.Created.Unix())
+	b = memberString(b, "sub", g.User)
+	b = memberString(b, "iss", g.Issuer)
+	b = memberString(b, "jti", g.ID)
+	b = memberString(b, "uid", g.User)
 	return append(b, '}')
 }
 

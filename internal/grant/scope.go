@@ -9,8 +9,8 @@ import (
 
 // narrow is phase 5: it turns the scope parameter into the list of scopes that
 // the request is about, all of which exist on the server and may be had with the
-// grant type. Which of them are granted is decided by the access rules.
-func narrow(x *exchange) error {
+// grant type, of which admit knows. Which of them are granted is decided by the access rules.
+func narrow(x *exchange, admit func(*access.Scope) error) error {
 	asked := x.form.Get("scope")
 	if len(asked) > maxScope {
 		return Refuse("invalid_scope", nil)
@@ -24,24 +24,16 @@ func narrow(x *exchange) error {
 			return Refuse("no_default_scopes", nil)
 		}
 	}
-	if err := admitAll(x.grant, x.target.Server, names); err != nil {
-		return err
-	}
-	x.scopes = names
-	return nil
-}
-
-// admitAll asks the grant type for every scope.
-func admitAll(g grantType, server *access.ServerView, names []string) error {
 	for _, n := range names {
-		scope, ok := server.Scope(n)
+		scope, ok := x.target.Server.Scope(n)
 		if !ok {
 			return Refuse("no_matching_scope", nil)
 		}
-		if err := g.admit(scope); err != nil {
+		if err := admit(scope); err != nil {
 			return err
 		}
 	}
+	x.scopes = names
 	return nil
 }
 

@@ -78,6 +78,23 @@ type Refresh struct {
 	Salt string
 }
 
+// Usable reports whether the token can be used: it is the newest of its grant,
+// which holds, and is not over.
+func (r *Refresh) Usable(g *Grant, now time.Time) bool {
+	return r.Replaced.IsZero() && g.Revoked.IsZero() && !r.Over(now)
+}
+
+// Over reports whether the token has ended by itself.
+func (r *Refresh) Over(now time.Time) bool { return !now.Before(r.Until()) }
+
+// Until is when the token ends if nobody uses it.
+func (r *Refresh) Until() time.Time {
+	if !r.Expires.IsZero() && r.Expires.Before(r.IdleUntil) {
+		return r.Expires
+	}
+	return r.IdleUntil
+}
+
 // Token is an access token that came of a grant.
 type Token struct {
 	ID      string // jti
@@ -89,6 +106,7 @@ type Token struct {
 type Made struct {
 	Token   Token
 	Refresh *Refresh // nil: none
+	Terms   *Terms   // nil: those of the grant stay
 	Kept    bool     // the refresh token is the one that was presented
 }
 

@@ -1,8 +1,10 @@
 package keys
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
+	"encoding/base64"
 	"encoding/hex"
 )
 
@@ -22,4 +24,20 @@ func Matches(hash, secret string) bool { return Equal(hash, Hash(secret)) }
 func Equal(a, b string) bool {
 	x, y := sha256.Sum256([]byte(a)), sha256.Sum256([]byte(b))
 	return subtle.ConstantTimeCompare(x[:], y[:]) == 1
+}
+
+// Derive returns a secret of 256 bits that only who has the first secret and the
+// salt can find, as base64url text without padding (HMAC-SHA-256, RFC 2104). The
+// secret is a generated one of at least 128 bits.
+func Derive(secret, salt string) string {
+	h := hmac.New(sha256.New, []byte(secret))
+	_, _ = h.Write([]byte(salt)) // never fails
+	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
+}
+
+// Challenge returns the S256 code challenge of a code verifier (RFC 7636 section
+// 4.2).
+func Challenge(verifier string) string {
+	sum := sha256.Sum256([]byte(verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
 }

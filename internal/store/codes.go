@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -102,6 +103,8 @@ const (
 	sqlRefreshGrant = `UPDATE grants SET used = $3, updated = $4, refresh_until = $5, expires = $6
 WHERE tenant = $1 AND id = $2 AND revoked = 0`
 
+	sqlChangeTerms = `UPDATE grants SET terms = $3 WHERE tenant = $1 AND id = $2`
+
 	sqlAddToken = `INSERT INTO access_tokens (tenant, grant_id, jti, expires) VALUES ($1, $2, $3, $4)`
 
 	sqlAddRefresh = `INSERT INTO refresh_tokens (tenant, hash, grant_id, created, used, idle_until, expires, replaced, salt)
@@ -113,12 +116,21 @@ func addMade(ctx context.Context, tx *tx, t tenant.ID, grant string, made *issue
 	var n int64
 	var err error
 	if r := made.Refresh; r != nil {
-		n, err = tx.exec(ctx, sqlRefreshGrant, t, grant, micros(now), micros(r.Created), micros(until(r)), micros(r.Expires))
+		n, err = tx.exec(ctx, sqlRefreshGrant, t, grant, micros(now), micros(r.Created), micros(r.Until()), micros(r.Expires))
 	} else {
 		n, err = tx.exec(ctx, sqlUseGrant, t, grant, micros(now))
 	}
 	if err != nil || n != 1 {
 		return false, err
+	}
+	if made.Terms != nil {
+		terms, err := json.Marshal(made.Terms)
+		if err != nil {
+			return false, err
+		}
+		if _, err := tx.exec(ctx, sqlChangeTerms, t, grant, string(terms)); err != nil {
+			return false, err
+		}
 	}
 	if made.Token.ID != "" {
 		if _, err := tx.exec(ctx, sqlAddToken, t, grant, made.Token.ID, micros(made.Token.Expires)); err != nil {
@@ -129,14 +141,6 @@ func addMade(ctx context.Context, tx *tx, t tenant.ID, grant string, made *issue
 		_, err = tx.exec(ctx, sqlAddRefresh, t, r.Hash, grant, micros(r.Created), micros(r.IdleUntil), micros(r.Expires))
 	}
 	return err == nil, err
-}
-
-// until is when a refresh token ends if nobody uses it.
-func until(r *issued.Refresh) time.Time {
-	if !r.Expires.IsZero() && r.Expires.Before(r.IdleUntil) {
-		return r.Expires
-	}
-	return r.IdleUntil
 }
 
 func joined(scopes []string) string { return strings.Join(scopes, " ") }

@@ -1,0 +1,82 @@
+package grant
+
+import (
+	"slices"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/issued"
+	"gatehouse/internal/keys"
+)
+
+// bound makes sure that a grant that is bound to a key stays with it. A public
+// app's refresh token is bound to the key of its first request (RFC 9449 section
+// 5); an app that authenticates may change its key, but not come without one.
+func (x *exchange) bound() error {
+	want := x.kept.Terms.JKT
+	if want == "" || want == x.jkt {
+		return nil
+	}
+	if _, refreshes := x.grant.(refreshToken); refreshes && !x.app.Public() && x.jkt != "" {
+		return nil
+	}
+	return Refuse("dpop_key_mismatch", nil)
+}
+
+// authorization is the grant as it was made, with the scopes of this request.
+func (x *exchange) authorization() Authorization {
+	g := x.kept
+	return Authorization{
+		Client: g.Client, Server: g.Server, User: g.User, Session: g.Session, Scopes: x.scopes,
+		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: g.Terms.Address,
+	}
+}
+
+// evaluatePerson asks everything that can have changed since the grant was made.
+func (e *Endpoint) evaluatePerson(x *exchange) error {
+	a := x.authorization()
+	who, decision, err := e.cfg.Judge.person(x.ctx(), x.target, &a, x.kept.Terms.GrantType)
+	if err != nil {
+		return err
+	}
+	x.subject, x.decision = *who, decision
+	return nil
+}
+
+// mintPerson makes the ID token that goes with the access token, and decides about
+// a refresh token.
+func (e *Endpoint) mintPerson(x *exchange) error {
+	x.made.Token = x.minted.kept()
+	if !slices.Contains(x.scopes, scopeOpenID) {
+		return nil
+	}
+	id := idToken{client: x.app.ID, who: &x.subject, scopes: x.scopes, session: x.kept.Session, accessToken: x.minted.token}
+	if _, again := x.grant.(refreshToken); !again {
+		id.nonce = x.kept.Terms.Nonce // not in a refreshed one (OpenID Connect Core section 12.2)
+	}
+	var err error
+	x.idToken, err = e.cfg.Minter.mintID(x.ctx(), x.target, &id)
+	return err
+}
+
+// firstRefresh makes the refresh token of a new grant, when it is to have one.
+func (x *exchange) firstRefresh() {
+	if x.jkt != "" && x.kept.Terms.JKT == "" {
+		x.kept.Terms.JKT = x.jkt
+		x.made.Terms = &x.kept.Terms
+	}
+	if !slices.Contains(x.scopes, scopeOffline) || !x.app.MayUse(access.GrantRefreshToken) {
+		return
+	}
+	x.refreshToken = keys.Secret(256)
+	x.made.Refresh = x.refresh(keys.Hash(x.refreshToken))
+}
+
+// refresh returns a generation of the grant's refresh token that ends as the rule
+// that decided says.
+func (x *exchange) refresh(hash string) *issued.Refresh {
+	r := &issued.Refresh{Hash: hash, Grant: x.kept.ID, Created: x.minted.issued, IdleUntil: x.minted.issued.Add(x.decision.RefreshWindow)}
+	if x.decision.RefreshLifetime > 0 {
+		r.Expires = x.kept.Created.Add(x.decision.RefreshLifetime)
+	}
+	return r
+}
