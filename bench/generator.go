@@ -92,10 +92,10 @@ func (g *generator) read() error {
 		return err
 	}
 	for line := range strings.Lines(string(b)) {
-		path, token, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
+		path, headers, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
 		r := "GET " + path + " HTTP/1.1\r\nHost: " + g.Address + "\r\n"
-		if token != "" {
-			r += "Authorization: Bearer " + token + "\r\n"
+		if headers != "" {
+			r += strings.ReplaceAll(headers, "\t", "\r\n") + "\r\n"
 		}
 		g.requests = append(g.requests, []byte(r+"\r\n"))
 	}

@@ -36,7 +36,7 @@ func TestGeneratorSendsEveryRequestOnce(t *testing.T) {
 		switch {
 		case r.URL.Path == "/first" && r.Header.Get("Authorization") == "":
 			first.Add(1)
-		case r.URL.Path == "/second" && r.Header.Get("Authorization") == "Bearer abc":
+		case r.URL.Path == "/second" && r.Header.Get("Authorization") == "Bearer abc" && r.Header.Get("X-More") == "1":
 			second.Add(1)
 		case r.URL.Path == "/denied":
 			withToken.Add(1)
@@ -46,7 +46,7 @@ func TestGeneratorSendsEveryRequestOnce(t *testing.T) {
 		}
 		_, _ = w.Write([]byte("body"))
 	})
-	l, err := generate(job{Address: address, File: requestFile(t, "/first\t", "/second\tabc", "/denied\tx"), Connections: 4, Count: 300})
+	l, err := generate(job{Address: address, File: requestFile(t, "/first", "/second\tAuthorization: Bearer abc\tX-More: 1", "/denied\tAuthorization: x"), Connections: 4, Count: 300})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func TestGeneratorSendsEveryRequestOnce(t *testing.T) {
 
 func TestGeneratorKeepsItsRate(t *testing.T) {
 	address := serve(t, func(http.ResponseWriter, *http.Request) {})
-	l, err := generate(job{Address: address, File: requestFile(t, "/\t"), Connections: 8, Rate: 500, Time: 400 * time.Millisecond})
+	l, err := generate(job{Address: address, File: requestFile(t, "/"), Connections: 8, Rate: 500, Time: 400 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestGeneratorCountsFromTheMomentARequestWasDue(t *testing.T) {
 			}
 		}
 	})
-	l, err := generate(job{Address: address, File: requestFile(t, "/\t"), Connections: 2, Rate: 200, Time: time.Second})
+	l, err := generate(job{Address: address, File: requestFile(t, "/"), Connections: 2, Rate: 200, Time: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +105,7 @@ func TestGeneratorCountsFromTheMomentARequestWasDue(t *testing.T) {
 
 func TestGeneratorSaysWhenTheServerIsGone(t *testing.T) {
 	address := serve(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	if l, err := generate(job{Address: address, File: requestFile(t, "/\t"), Connections: 2, Count: 10}); err == nil {
+	if l, err := generate(job{Address: address, File: requestFile(t, "/"), Connections: 2, Count: 10}); err == nil {
 		t.Errorf("got %+v, want an error", l)
 	}
 }

@@ -98,3 +98,28 @@ func (b *bench) versions(ctx context.Context) []string {
 	slices.Sort(list)
 	return list
 }
+
+// buildOlder builds an earlier Gatehouse from the repository's history as make
+// build does, once for each commit, and returns the path of the program.
+func (b *bench) buildOlder(ctx context.Context) (string, error) {
+	binary := filepath.Join(b.root, "bench", ".cache", "gatehouse-"+b.olderCommit)
+	if _, err := os.Stat(binary); err == nil {
+		return binary, nil
+	}
+	b.say("building Gatehouse as it was at %s", b.olderCommit)
+	dir, err := b.folder("source")
+	if err != nil {
+		return "", err
+	}
+	archive := filepath.Join(b.dir, "source.tar")
+	for _, argv := range [][]string{
+		{"git", "archive", "-o", archive, b.olderCommit},
+		{"tar", "-xf", archive, "-C", dir},
+	} {
+		if err := b.run(ctx, time.Minute, b.root, argv...); err != nil {
+			return "", fmt.Errorf("%s (a commit of this repository is needed, or -compare none): %w", strings.Join(argv, " "), err)
+		}
+	}
+	return binary, b.run(ctx, 15*time.Minute, dir, "env", "CGO_ENABLED=0", "go", "build", "-trimpath", "-ldflags", "-s -w",
+		"-pgo", filepath.Join(b.root, "bench", "gatehouse.pgo"), "-o", binary, "./cmd/gatehouse")
+}

@@ -25,7 +25,7 @@ import (
 // bench is one run.
 type bench struct {
 	root, dir, self               string
-	gatehouseBinary               string
+	gatehouseBinary, olderCommit  string
 	caddyBinary, caddyVersion     string
 	seconds                       time.Duration // of one measurement
 	rounds                        int
@@ -46,6 +46,10 @@ type bench struct {
 	tables []table
 }
 
+// foundation is the last commit that had only the gateway's everyday path: tokens,
+// scopes, limits. The first published table was measured with it.
+const foundation = "b84949b"
+
 // files are the request files that several works use.
 type files struct{ origin, public, full string }
 
@@ -56,6 +60,7 @@ func main() {
 	seconds := flag.Int("seconds", 3, "length of one measurement")
 	rounds := flag.Int("rounds", 3, "how often each measurement is repeated")
 	binary := flag.String("gatehouse", "bin/gatehouse", "the program to measure, or none for the peers alone")
+	older := flag.String("compare", foundation, "commit whose Gatehouse is measured beside today's, or none")
 	measured := flag.Int("cores", 0, "cores for the measured server; 0 = half of the machine, at most 4")
 	out := flag.String("out", filepath.Join("bench", "results"), "folder for the results")
 	profile := flag.String("profile", "", "measure nothing: record a CPU profile of the program at its everyday work to this file, for go build -pgo")
@@ -70,7 +75,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	signal.Ignore(syscall.SIGPIPE) // a reader that has seen enough is an error of a write, not the end before the cleaning up
-	b := &bench{seconds: time.Duration(*seconds) * time.Second, rounds: *rounds, short: *short, gatehouseBinary: *binary}
+	b := &bench{seconds: time.Duration(*seconds) * time.Second, rounds: *rounds, short: *short, gatehouseBinary: *binary, olderCommit: *older}
 	if *short {
 		b.seconds, b.rounds = time.Second, 1
 	}

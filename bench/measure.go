@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -30,6 +31,8 @@ type round struct {
 	P50    time.Duration `json:"p50_ns"`
 	P99    time.Duration `json:"p99_ns"`
 	Failed int64         `json:"failed"`
+
+	Requests int64 `json:"requests"` // answered well
 }
 
 // row is a server's rounds on a piece of work, and the middle of each figure.
@@ -105,7 +108,7 @@ func (b *bench) measure(ctx context.Context, c *contestant) (round, error) {
 	}
 	return round{
 		CPU:  float64((after - before).Microseconds()) / float64(l.Requests+l.Failed),
-		Rate: l.perSecond(), P50: l.P50, P99: l.P99, Failed: l.Failed,
+		Rate: l.perSecond(), P50: l.P50, P99: l.P99, Failed: l.Failed, Requests: l.Requests,
 	}, nil
 }
 
@@ -171,14 +174,18 @@ func (b *bench) generate(ctx context.Context, j job) (load, error) {
 
 // requests writes a file of requests: every path with the token of the same index, both taken in turn.
 func (b *bench) requests(name string, paths, tokens []string) (string, error) {
-	var s strings.Builder
-	for i := range max(len(paths), len(tokens)) {
-		token := ""
-		if len(tokens) > 0 {
-			token = tokens[i%len(tokens)]
+	lines := make([]string, max(len(paths), len(tokens)))
+	for i := range lines {
+		lines[i] = paths[i%len(paths)]
+		if len(tokens) > 0 && tokens[i%len(tokens)] != "" {
+			lines[i] += "\tAuthorization: Bearer " + tokens[i%len(tokens)]
 		}
-		s.WriteString(paths[i%len(paths)] + "\t" + token + "\n")
 	}
-	path := b.dir + "/" + name + ".requests"
-	return path, os.WriteFile(path, []byte(s.String()), 0o600)
+	return b.lines(name, lines...)
+}
+
+// lines writes a file of requests, each a path and its header fields, as in replayScript.
+func (b *bench) lines(name string, lines ...string) (string, error) {
+	path := filepath.Join(b.dir, name+".requests")
+	return path, os.WriteFile(path, []byte(strings.Join(lines, "\n")+"\n"), 0o600)
 }

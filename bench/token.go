@@ -22,6 +22,7 @@ import (
 	"os"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,6 +30,13 @@ import (
 const (
 	audience = "api://bench"
 	scope    = "bench:read"
+)
+
+// What is known at the introspection endpoint: one opaque token, and who may ask.
+const (
+	opaqueToken        = "opaque-token-of-the-benchmark-0123456789abcdef" // #nosec G101 -- good nowhere else
+	introspector       = "gatehouse"
+	introspectorSecret = "secret-of-the-benchmark" // #nosec G101 -- good nowhere else
 )
 
 // issuer is an authorization server for the length of the benchmark: it
@@ -42,6 +50,8 @@ type issuer struct {
 	edKey  ed25519.PublicKey
 	until  time.Time
 	now    time.Time
+
+	introspections atomic.Int64 // how often the endpoint was asked
 }
 
 // newIssuer makes keys and serves them on a free port of loopback.
@@ -72,6 +82,7 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	}
 	metadata, err := json.Marshal(map[string]any{
 		"issuer": i.url, "jwks_uri": i.url + "/keys", "token_endpoint": i.url + "/token",
+		"introspection_endpoint": i.url + "/introspect",
 		"authorization_endpoint": i.url + "/authorize", "response_types_supported": []string{"code"},
 		"subject_types_supported":               []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"RS256", "ES256", "EdDSA"},
@@ -89,9 +100,30 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	mux.Handle("GET /.well-known/openid-configuration", document(metadata))
 	mux.Handle("GET /.well-known/oauth-authorization-server", document(metadata))
 	mux.Handle("GET /keys", document(keys))
+	mux.HandleFunc("POST /introspect", i.introspect)
 	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = i.server.Serve(ln) }()
 	return &i, nil
+}
+
+// introspect answers for the one opaque token (RFC 7662).
+func (i *issuer) introspect(w http.ResponseWriter, r *http.Request) {
+	i.introspections.Add(1)
+	r.Body = http.MaxBytesReader(w, r.Body, 64<<10)
+	user, password, _ := r.BasicAuth()
+	answer := map[string]any{"active": false}
+	switch {
+	case user != introspector || password != introspectorSecret:
+		w.WriteHeader(http.StatusUnauthorized)
+		return
+	case r.FormValue("token") == opaqueToken:
+		answer = map[string]any{
+			"active": true, "iss": i.url, "aud": audience, "sub": "client-opaque", "client_id": "client-opaque", "scope": scope,
+			"iat": i.now.Unix(), "exp": i.until.Unix(),
+		}
+	}
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(answer)
 }
 
 func (i *issuer) close() { _ = i.server.Close() }

@@ -29,15 +29,15 @@ func (l load) perSecond() float64 {
 	return float64(l.Requests) / l.Elapsed.Seconds()
 }
 
-// replayScript sends the requests of a file in turn: a path, a tab, and a token that may be empty.
+// replayScript sends the requests of a file in turn: a path, and after a tab each, whole header fields.
 const replayScript = `
 local requests, n, i = {}, 0, 0
 function init(args)
   for line in io.lines(args[1]) do
-    local path, token = line:match("^(%S+)\t(%S*)$")
-    if token ~= "" then wrk.headers["Authorization"] = "Bearer " .. token else wrk.headers["Authorization"] = nil end
+    local headers = {}
+    for name, value in line:gmatch("\t([^\t:]+): ([^\t]+)") do headers[name] = value end
     n = n + 1
-    requests[n] = wrk.format("GET", path)
+    requests[n] = wrk.format("GET", line:match("^[^\t]+"), headers)
   end
 end
 function request()
