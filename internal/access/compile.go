@@ -22,7 +22,8 @@ type state struct {
 	policies map[string]Policy
 	rules    map[string]Rule
 
-	chosen map[string]string // id of an app to the client_id that was chosen for it
+	chosen  map[string]string   // id of an app to the client_id that was chosen for it
+	granted map[string][]string // client_id to the scopes of the org server that the app was granted
 
 	touched map[string]bool               // ids of servers to compile again
 	apps    map[uint8]map[string]*AppView // shards to replace: id to app, nil for gone
@@ -31,7 +32,7 @@ type state struct {
 func (s *state) reset() {
 	*s = state{
 		servers: map[string]Server{}, scopes: map[string]Scope{},
-		policies: map[string]Policy{}, rules: map[string]Rule{}, chosen: map[string]string{},
+		policies: map[string]Policy{}, rules: map[string]Rule{}, chosen: map[string]string{}, granted: map[string][]string{},
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -144,6 +145,7 @@ func (s *state) putApp(o ledger.Object[App], gone bool) {
 	if s.apps[shard] == nil {
 		s.apps[shard] = map[string]*AppView{}
 	}
+	s.putGrants(client, o.Value.Grants, gone)
 	if gone {
 		s.apps[shard][client] = nil
 		delete(s.chosen, o.ID)
@@ -153,6 +155,30 @@ func (s *state) putApp(o ledger.Object[App], gone bool) {
 		s.chosen[o.ID] = client
 	}
 	s.apps[shard][client] = NewAppView(o.ID, o.Value)
+}
+
+// putGrants keeps what an app was granted, and has the org server compiled again
+// when that is new.
+func (s *state) putGrants(client string, grants []ScopeGrant, gone bool) {
+	if len(grants) == 0 && len(s.granted[client]) == 0 {
+		return
+	}
+	for id, server := range s.servers {
+		if server.org() {
+			s.touched[id] = true
+		}
+	}
+	delete(s.granted, client)
+	if gone {
+		return
+	}
+	var scopes []string
+	for _, g := range grants {
+		scopes = append(scopes, g.Scope)
+	}
+	if len(scopes) > 0 {
+		s.granted[client] = scopes
+	}
 }
 
 func shardOf(clientID string) uint8 {
@@ -207,6 +233,9 @@ func (s *state) compileServers(v *View) {
 			continue
 		}
 		compiled := newServerView(id, server, s.scopesOf(id), s.policiesOf(id))
+		if server.org() {
+			compiled.granted = maps.Clone(s.granted)
+		}
 		v.servers[id] = compiled
 		if server.Default {
 			v.servers[server.Name] = compiled

@@ -48,13 +48,22 @@ const (
 	BecauseGrantType = "the grant type is not among the rule's"
 	BecausePeople    = "the user is not among the rule's people"
 	BecauseScopes    = "not all requested scopes are among the rule's"
+	BecauseGranted   = "the app was granted all requested scopes"
+	BecauseNoGrant   = "no administrator has granted the app all requested scopes"
 )
 
 // Evaluate asks the server's policies in the order of their priority, and the
 // rules of each that is for the client in the order of theirs. The first rule
 // whose conditions all hold decides; nothing after it is looked at. Without one
 // the request is not allowed. When trace is not nil each step is appended to it.
+//
+// The org server has no policies: it gives an app the scopes of the management API
+// that an administrator has granted it, and signs people in to every app that they
+// are assigned to.
 func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
+	if s.org() {
+		return s.evaluateGrants(req, trace)
+	}
 	for i := range s.policies {
 		p := &s.policies[i]
 		if reason := p.rejects(req); reason != "" {
@@ -79,6 +88,28 @@ func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
 		}
 	}
 	return Decision{}
+}
+
+func (s *ServerView) evaluateGrants(req *Request, trace *[]Considered) Decision {
+	var lacking []string
+	for _, scope := range req.Scopes {
+		person := req.User != "" && !ManagementScope(scope)
+		if !person && !has(s.granted[req.Client], scope) {
+			lacking = append(lacking, scope)
+		}
+	}
+	allowed := len(lacking) == 0 && (req.User != "" || len(req.Scopes) > 0)
+	if trace != nil {
+		c := Considered{PolicyName: s.Name, Matched: allowed, Reason: BecauseGranted}
+		if !allowed {
+			c.Reason, c.Detail = BecauseNoGrant, strings.Join(lacking, " ")
+		}
+		*trace = append(*trace, c)
+	}
+	if !allowed {
+		return Decision{}
+	}
+	return Decision{Allowed: true, AccessTokenLifetime: s.AccessTokenLifetime()}
 }
 
 func note(trace *[]Considered, p *policyView, r *ruleView, matched bool, reason, detail string) {

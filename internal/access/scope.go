@@ -56,6 +56,10 @@ func SystemScopes(server string) []Scope {
 	return out
 }
 
+// Personal reports whether the scope is about a person: those of OpenID Connect are,
+// and have no meaning where an app acts for itself.
+func (s *Scope) Personal() bool { return s.System && !ManagementScope(s.Name) }
+
 func (s Scope) fill() Scope {
 	if s.Consent == "" {
 		s.Consent = ConsentImplicit

@@ -87,12 +87,30 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err err
 				return err
 			}
 		}
-		_, _, err = ensureServer(tx, Server{
+		org, _, err := ensureServer(tx, Server{
 			Name: OrgServer, Default: true,
 			Description: "Issues tokens for Gatehouse's own management API.",
 		})
-		return err
+		if err != nil {
+			return err
+		}
+		return ensureManagementScopes(tx, org)
 	})
+}
+
+// ensureManagementScopes makes the scopes of the management API that the org server
+// does not have yet.
+func ensureManagementScopes(tx *ledger.Tx, org string) error {
+	for _, name := range ManagementScopes() {
+		_, err := Scopes.Find(tx, ledger.By("name", org, name))
+		if fault.Is(err, fault.NotFound) {
+			_, err = Scopes.Create(tx, Scope{Server: org, Name: name, DisplayName: name, Description: "Allows the app to use the management API.", System: true}.fill())
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // createDefaultPolicy makes the policy that a new default server has.

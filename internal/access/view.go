@@ -60,6 +60,7 @@ type ServerView struct {
 	names    []string // of all scopes, sorted
 	defaults []string // names of the default scopes, sorted
 	policies []policyView
+	granted  map[string][]string // of the org server: what apps may ask it for, by client id
 }
 
 // Scope returns a scope of the server by name.

@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
+	"gatehouse/verify"
 )
 
 // identity is everything that stands on the store: the ledger, the domain
@@ -47,6 +48,7 @@ type identity struct {
 	url      string
 
 	tokenUse *tokenUse
+	orgToken func(ctx context.Context, token string) (*verify.Token, error) // verifies one for the management API
 	members  []*cluster.Member
 	stop     context.CancelFunc
 	work     sync.WaitGroup
@@ -116,6 +118,9 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	id.handler = id.openPages(c, protocol)
+	id.orgToken = func(ctx context.Context, token string) (*verify.Token, error) {
+		return protocol.OrgToken(ctx, site, token)
+	}
 	if err := id.join(ctx, c); err != nil {
 		id.leave()
 		return nil, err

@@ -8,7 +8,10 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/ledger"
 	"gatehouse/internal/okta"
 	"gatehouse/internal/tenant"
 )
@@ -35,6 +38,54 @@ func (a *administrators) AuthenticateSSWS(ctx context.Context, token string, fro
 		return okta.Caller{}, err
 	}
 	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may}, nil
+}
+
+// AuthenticateBearer implements okta.Authenticator: an access token of the org
+// server. Its scopes count as long as the app is granted them; what the user, or the
+// app that acts for itself, may do is up to their roles.
+func (a *administrators) AuthenticateBearer(ctx context.Context, token string) (okta.Caller, error) {
+	id := a.identity()
+	if id == nil {
+		return okta.Caller{}, errStoreDown()
+	}
+	tok, err := id.orgToken(ctx, token)
+	if err != nil {
+		return okta.Caller{}, err
+	}
+	view, err := id.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return okta.Caller{}, err
+	}
+	app, ok := view.App(tok.ClientID)
+	if !ok || app.Status != access.Active {
+		return okta.Caller{}, errAccessToken()
+	}
+	c := okta.Caller{App: app.ID, User: tok.UserID, Name: app.Label, Scopes: access.Permissions{}}
+	for _, s := range tok.Scopes {
+		if app.Granted(s) {
+			c.Scopes = append(c.Scopes, s)
+		}
+	}
+	err = id.ledger.View(ctx, func(tx *ledger.Tx) error {
+		if c.User == "" {
+			c.Permissions, err = access.PermissionsOf(tx, access.AssigneeApp, app.Object)
+			return err
+		}
+		user, err := directory.Users.Get(tx, c.User)
+		if fault.Is(err, fault.NotFound) || err == nil && !user.Value.MayAct() {
+			return errAccessToken()
+		}
+		if err != nil {
+			return err
+		}
+		c.Permissions, err = userPermissions(tx, c.User)
+		return err
+	})
+	return c, err
+}
+
+func errAccessToken() error {
+	return fault.New(fault.Unauthenticated, "the access token is not valid here")
 }
 
 // signingKeys shows the rings of the authorization servers. It implements

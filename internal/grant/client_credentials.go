@@ -28,7 +28,7 @@ func (clientCredentials) persist(*Endpoint, *exchange) error { return nil }
 // admit refuses the scopes that are about a person: there is none, neither to
 // speak of nor to ask for consent.
 func (clientCredentials) admit(s *access.Scope) error {
-	if s.System {
+	if s.Personal() {
 		return Refuse("openid_not_allowed_client_creds", nil)
 	}
 	if s.Consent == access.ConsentRequired {

@@ -138,7 +138,7 @@ func (e *Endpoint) ServeToken(w http.ResponseWriter, r *http.Request, t *Target)
 
 func (e *Endpoint) parse(x *exchange) error {
 	var err error
-	if x.form, err = ReadForm(x.w, x.r); err != nil {
+	if x.form, err = readTokenRequest(x); err != nil {
 		return err
 	}
 	name := x.form.Get("grant_type")

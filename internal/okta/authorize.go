@@ -31,6 +31,8 @@ func (c *Caller) may(permission string) bool {
 // token that is unknown, expired or disabled, or may not be used from the address.
 type Authenticator interface {
 	AuthenticateSSWS(ctx context.Context, token string, from *http.Request) (Caller, error)
+	// AuthenticateBearer takes an access token of the org server.
+	AuthenticateBearer(ctx context.Context, token string) (Caller, error)
 }
 
 // Rights says what users may do by their roles and those of their groups.
@@ -38,15 +40,35 @@ type Rights interface {
 	UserPermissions(ctx context.Context, user string) (access.Permissions, error)
 }
 
+// maxToken is longer than any token of ours.
+const maxToken = 16 << 10
+
 // authenticate finds out who calls, and counts the call.
 func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) error {
-	scheme, token, _ := strings.Cut(c.Header.Get("Authorization"), " ")
-	token = strings.TrimSpace(token)
-	if !strings.EqualFold(scheme, "SSWS") || token == "" || len(token) > 512 {
-		return fault.New(fault.Unauthenticated, "the call needs the header Authorization: SSWS and an API token")
+	all := c.Header.Values("Authorization")
+	if len(all) != 1 || len(all[0]) > maxToken {
+		return fault.New(fault.Unauthenticated, "the call needs one header Authorization: SSWS and an API token, or Bearer and an access token")
 	}
+	scheme, token, _ := strings.Cut(all[0], " ")
+	token = strings.TrimSpace(token)
 	var err error
-	if c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token, c.Request); err != nil {
+	switch {
+	case token == "":
+		err = fault.New(fault.Unauthenticated, "the token is missing")
+	case strings.EqualFold(scheme, "SSWS"):
+		c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token, c.Request)
+	case strings.EqualFold(scheme, "Bearer"):
+		c.bearer = true
+		c.actor, err = a.Authenticator.AuthenticateBearer(ctx, token)
+	default:
+		err = fault.New(fault.Unauthenticated, "the scheme must be SSWS or Bearer")
+	}
+	if err != nil {
+		if c.bearer && fault.Is(err, fault.Unauthenticated) {
+			// RFC 6750 section 3.1. Clients read it as a list with ", " between.
+			w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+a.URL+`/oauth2/v1/authorize", realm="`+a.URL+
+				`", scope="okta.*", error="invalid_token", error_description="The access token is invalid."`)
+		}
 		return err
 	}
 	return a.limits.count(w, c.actor)
@@ -54,14 +76,26 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 
 // authorize refuses what the caller's roles, or the scopes of the token, do not
 // allow, and what would change somebody who may do more.
-func (a *api) authorize(c *call, r *route) error {
+func (a *api) authorize(w http.ResponseWriter, c *call, r *route) error {
 	if r.needs != anyone && !c.actor.may(r.needs) {
+		if c.bearer && !c.actor.Scopes.Allow(r.needs) {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
+		}
 		return errNotAllowed(r.needs)
 	}
 	if r.guard == nil {
 		return nil
 	}
 	return r.guard(a, c)
+}
+
+// scopeFor returns the least scope that allows a permission.
+func scopeFor(permission string) string {
+	parts := strings.SplitN(permission, ".", 3)
+	if access.ManagementScope(permission) || len(parts) < 3 {
+		return permission
+	}
+	return parts[0] + "." + parts[1] + ".manage"
 }
 
 func errNotAllowed(permission string) error {

@@ -38,7 +38,7 @@ func newLimiter(limit int, now func() time.Time) *limiter {
 // count takes one call of the caller, says so in Okta's headers, and refuses what
 // is too much.
 func (l *limiter) count(w http.ResponseWriter, who Caller) error {
-	remaining, ends := l.take(who.Token + "\x00" + who.Name)
+	remaining, ends := l.take(who.Token + "\x00" + who.App + "\x00" + who.User + "\x00" + who.Name)
 	h := w.Header()
 	h.Set("X-Rate-Limit-Limit", strconv.Itoa(l.limit))
 	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(max(remaining, 0)))

@@ -17,6 +17,10 @@ func (anybody) AuthenticateSSWS(_ context.Context, token string, _ *http.Request
 	return Caller{Token: token}, nil
 }
 
+func (anybody) AuthenticateBearer(_ context.Context, token string) (Caller, error) {
+	return Caller{App: token}, nil
+}
+
 // SDKs wait until X-Rate-Limit-Reset, counted from Date; without either they give up.
 func TestTooManyCalls(t *testing.T) {
 	now := time.Date(2026, 5, 4, 9, 0, 30, 0, time.UTC)

@@ -66,8 +66,9 @@ func New(c Config) http.Handler {
 // call is one request with what is known of it.
 type call struct {
 	*http.Request
-	args  map[string]string // of the path
-	actor Caller
+	args   map[string]string // of the path
+	actor  Caller
+	bearer bool // the call came with an access token
 }
 
 // arg returns a part of the path by its name in the route.
@@ -76,7 +77,7 @@ func (c *call) arg(name string) string { return c.args[name] }
 // by returns who history names for a change.
 func (c *call) by() ledger.Actor {
 	switch {
-	case c.actor.App != "":
+	case c.actor.User == "" && c.actor.App != "":
 		return ledger.Actor{Type: "app", ID: c.actor.App, Name: c.actor.Name}
 	case c.actor.User == "":
 		return ledger.Actor{Type: "system", ID: c.actor.Name, Name: c.actor.Name}
@@ -98,7 +99,7 @@ func (a *api) serve(ctx context.Context, w http.ResponseWriter, c *call) {
 	c.args = args
 	if err == nil && route.needs != nobody {
 		if err = a.authenticate(ctx, w, c); err == nil {
-			err = a.authorize(c, route)
+			err = a.authorize(w, c, route)
 		}
 	} else if err != nil && !strings.HasPrefix(c.URL.Path, "/.well-known/") {
 		// Who may not call learns nothing of what there is.
