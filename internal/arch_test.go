@@ -88,6 +88,7 @@ var doors = map[string][]string{
 	"google.golang.org/grpc":      {"internal/extauthz"},
 	"google.golang.org/genproto":  {"internal/extauthz"},
 	"github.com/oschwald":         {"internal/geo"},
+	"github.com/pquerna/otp":      {"internal/keys"},
 	"github.com/coder/websocket":  {},
 	"github.com/santhosh-tekuri":  {},
 	"github.com/stretchr/testify": {},

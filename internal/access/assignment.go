@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
@@ -231,4 +232,38 @@ func (s *Service) AppsOfGroup(ctx context.Context, group, after string, limit in
 		return nil
 	})
 	return p, err
+}
+
+// AppsOfUser returns the active apps that are assigned to a user or to one of the
+// groups, sorted by label.
+func (s *Service) AppsOfUser(ctx context.Context, user string, groups []string) (out []ledger.Object[App], err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		ids := map[string]bool{}
+		for o, err := range AppUsers.All(tx, ledger.Query{By: "user", Equal: []string{user}}) {
+			if err != nil {
+				return err
+			}
+			ids[o.Value.App] = true
+		}
+		for _, g := range groups {
+			for o, err := range AppGroups.All(tx, ledger.Query{By: "group", Equal: []string{g}}) {
+				if err != nil {
+					return err
+				}
+				ids[o.Value.App] = true
+			}
+		}
+		for id := range ids {
+			o, err := Apps.Get(tx, id)
+			if err != nil {
+				return err
+			}
+			if o.Value.Status == Active {
+				out = append(out, o)
+			}
+		}
+		return nil
+	})
+	slices.SortFunc(out, func(a, b ledger.Object[App]) int { return strings.Compare(a.Value.Label+a.ID, b.Value.Label+b.ID) })
+	return out, err
 }

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 )
 
@@ -13,6 +14,8 @@ import (
 const (
 	ReasonPassword      = "password_policy"   // it is not as passwords must be
 	ReasonWrongPassword = "wrong_credentials" // the old one is not right
+	ReasonWrongAnswer   = "wrong_answer"      // to the recovery question
+	ReasonRecovery      = "no_recovery"       // the user cannot recover the password
 )
 
 // The event types of changes, named as in Okta's System Log.
@@ -192,4 +195,43 @@ func (s *Service) FindShortLogin(ctx context.Context, name string) (u ledger.Obj
 		return nil
 	})
 	return u, err
+}
+
+// RecoverPassword replaces the password of a user who knows the answer to the
+// recovery question. Who fails is not told at what.
+func (s *Service) RecoverPassword(ctx context.Context, actor ledger.Actor, userID, answer, next string) (user ledger.Object[User], err error) {
+	defer fault.Wrap(&err, "recover the password of user %q", userID)
+	u, err := s.User(ctx, userID)
+	if err != nil {
+		return u, err
+	}
+	switch u.Value.Status {
+	case Active, PasswordExpired, Recovery, LockedOut:
+	case Staged, Provisioned, Suspended, Deprovisioned:
+		return u, fault.New(fault.Denied, "the user is %s", u.Value.Status).WithReason(ReasonRecovery)
+	}
+	if u.Value.Question == nil {
+		return u, fault.New(fault.Denied, "the user has no recovery question").WithReason(ReasonRecovery)
+	}
+	ok, _, err := s.cfg.Passwords.Check(ctx, u.Value.Question.Answer, foldAnswer(answer))
+	if err != nil {
+		return u, err
+	}
+	if !ok {
+		return u, fault.New(fault.Denied, "the answer is not right").WithReason(ReasonWrongAnswer)
+	}
+	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next})
+}
+
+// ExpirePassword makes a user change the password at the next sign-in; a temporary
+// one, when asked for, takes its place and is returned, the only time.
+func (s *Service) ExpirePassword(ctx context.Context, actor ledger.Actor, userID string, temporary bool) (password string, err error) {
+	defer fault.Wrap(&err, "expire the password of user %q", userID)
+	if temporary {
+		password = keys.Secret(128)
+		if err := s.SetPassword(ctx, actor, userID, password); err != nil {
+			return "", err
+		}
+	}
+	return password, s.SetStatus(ctx, actor, userID, PasswordExpired)
 }

@@ -55,6 +55,8 @@ var (
 )
 
 // Kinds returns the kinds of this room, for a ledger's registry.
-func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Users, Groups, Memberships, GroupRules} }
+func Kinds() []ledger.AnyKind {
+	return []ledger.AnyKind{Users, Groups, Memberships, GroupRules, Factors}
+}
 
 func byLogin(login string) ledger.Key { return ledger.By("login", strings.ToLower(login)) }

@@ -24,6 +24,9 @@ type Config struct {
 	Ledger    *ledger.Ledger
 	Passwords Passwords
 	Audit     audit.Recorder
+	// Sealer and SingleUse may be nil: then there are no authenticator apps.
+	Sealer    Sealer
+	SingleUse SingleUse
 }
 
 // Service changes and reads the directory. The tenant of each call is that of its

@@ -46,6 +46,18 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusForbidden, "E0000038", "This operation is not allowed in the user's current status."}, true
 	case directory.ReasonPassword:
 		return known{http.StatusBadRequest, "E0000080", "The password does not meet the complexity requirements of the current password policy."}, true
+	case directory.ReasonWrongCode:
+		return known{http.StatusForbidden, "E0000068", "Invalid Passcode/Answer"}, true
+	case directory.ReasonUsedCode:
+		return known{http.StatusForbidden, "E0000082", "Each code can only be used once. Please wait for a new code and try again."}, true
+	case directory.ReasonFactor:
+		return known{http.StatusForbidden, "E0000079", "This operation is not allowed in the current authentication state."}, true
+	case directory.ReasonWrongAnswer:
+		return known{http.StatusForbidden, "E0000087", "The recovery question answer did not match our records."}, true
+	case directory.ReasonRecovery:
+		return known{http.StatusForbidden, "E0000034", "Forgot password not allowed on specified user."}, true
+	case reasonReset:
+		return known{http.StatusForbidden, "E0000017", "Password reset failed"}, true
 	case directory.ReasonWrongPassword:
 		return known{http.StatusForbidden, "E0000014", "Update of credentials failed"}, true
 	case access.ReasonAssigned:
@@ -99,7 +111,7 @@ func (a *api) fail(ctx context.Context, w http.ResponseWriter, c *call, err erro
 		out.Summary, out.Causes = validation(k.summary, f)
 	case "E0000007":
 		out.Summary = "Not found: " + c.missing(f)
-	case "E0000006", "E0000031", "E0000038", "E0000080", "E0000014", "E0000003":
+	case "E0000003", "E0000006", "E0000014", "E0000017", "E0000031", "E0000034", "E0000038", "E0000068", "E0000080":
 		if f.Message != "" && f.Code != fault.Internal {
 			out.Causes = append(out.Causes, failing{f.Message})
 		}
@@ -135,7 +147,7 @@ var typeNames = map[string]string{
 	"authorizationServers": "AuthorizationServer", "scopes": "OAuth2Scope", "claims": "OAuth2Claim", "policies": "Policy",
 	"rules": "PolicyRule", "users": "User", "groups": "UserGroup", "apps": "AppInstance", "zones": "NetworkZone",
 	"trustedOrigins": "TrustedOrigin", "api-tokens": "ApiToken", "keys": "JsonWebKey", "tokens": "OAuth2RefreshToken",
-	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "roles": "Role", "clients": "OAuth2Client",
+	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "roles": "Role", "clients": "OAuth2Client",
 }
 
 // missing says what is not there: the last object that the path names.

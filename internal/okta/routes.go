@@ -20,6 +20,7 @@ func routes() []route {
 		policy = server + "/policies/{policyId}"
 		rule   = policy + "/rules/{ruleId}"
 		user   = "/api/v1/users/{id}"
+		factor = user + "/factors/{factorId}"
 		group  = "/api/v1/groups/{groupId}"
 		app    = "/api/v1/apps/{appId}"
 		rules  = "/api/v1/groups/rules"
@@ -91,6 +92,22 @@ func routes() []route {
 		{post, user + "/credentials/change_password", "changePassword", "okta.users.credentials.manage", onUser, (*api).changePassword},
 		{post, user + "/credentials/change_recovery_question", "changeRecoveryQuestion", "okta.users.credentials.manage", onUser, (*api).changeQuestion},
 
+		{post, user + "/lifecycle/reset_password", "resetPassword", "okta.users.credentials.manage", onUser, (*api).resetPassword},
+		{post, user + "/lifecycle/reset_factors", "resetFactors", "okta.factors.manage", onUser, (*api).resetFactors},
+		{post, user + "/credentials/forgot_password", "forgotPassword", "okta.users.credentials.manage", onUser, (*api).forgotPassword},
+		{get, user + "/blocks", "listUserBlocks", "okta.users.read", free, (*api).listBlocks},
+		{get, user + "/appLinks", "listAppLinks", "okta.users.read", free, (*api).listAppLinks},
+		{get, user + "/factors", "listFactors", "okta.factors.read", free, (*api).listFactors},
+		{post, user + "/factors", "enrollFactor", "okta.factors.manage", onUser, (*api).enrollFactor},
+		{get, user + "/factors/catalog", "listSupportedFactors", "okta.factors.read", free, (*api).listCatalog},
+		{get, user + "/factors/questions", "listSupportedSecurityQuestions", "okta.factors.read", free, (*api).listQuestions},
+		{get, factor, "getFactor", "okta.factors.read", free, (*api).getFactor},
+		{del, factor, "unenrollFactor", "okta.factors.manage", onUser, (*api).unenrollFactor},
+		{post, factor + "/lifecycle/activate", "activateFactor", "okta.factors.manage", onUser, (*api).activateFactor},
+		{post, factor + "/resend", "resendEnrollFactor", "okta.factors.manage", onUser, (*api).resendFactor},
+		{post, factor + "/verify", "verifyFactor", "okta.factors.manage", onUser, (*api).verifyFactor},
+		{get, factor + "/transactions/{transactionId}", "getFactorTransactionStatus", "okta.factors.read", free, (*api).factorTransaction},
+
 		{get, "/api/v1/meta/types/user", "listUserTypes", "okta.userTypes.read", free, (*api).listUserTypes},
 		{get, "/api/v1/meta/types/user/{typeId}", "getUserType", "okta.userTypes.read", free, (*api).getUserType},
 
@@ -143,6 +160,7 @@ func routes() []route {
 		{get, app + "/groups", "listApplicationGroupAssignments", "okta.apps.read", free, (*api).listAppGroups},
 		{get, app + "/groups/{groupId}", "getApplicationGroupAssignment", "okta.apps.read", free, (*api).getAppGroup},
 		{put, app + "/groups/{groupId}", "assignGroupToApplication", "okta.apps.assignment.manage", free, (*api).assignGroup},
+		{http.MethodPatch, app + "/groups/{groupId}", "updateGroupAssignmentToApplication", "okta.apps.assignment.manage", free, (*api).patchAppGroup},
 		{del, app + "/groups/{groupId}", "unassignApplicationFromGroup", "okta.apps.assignment.manage", free, (*api).unassignGroup},
 		{get, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) get the groups claim", "okta.apps.read", free, (*api).getGroupsClaim},
 		{post, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) set the groups claim", "okta.apps.manage", onApp, (*api).setGroupsClaim},

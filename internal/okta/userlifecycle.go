@@ -1,0 +1,61 @@
+package okta
+
+import (
+	"context"
+
+	"gatehouse/internal/directory"
+	"gatehouse/internal/ledger"
+)
+
+// transition is a step of the life cycle that answers an empty object.
+func (a *api) transition(c *call, do func(ctx context.Context, by ledger.Actor, id string) error) (answer, error) {
+	id, err := a.userID(c)
+	if err != nil {
+		return answer{}, err
+	}
+	if err := do(c.Context(), c.by(), id); err != nil {
+		return answer{}, err
+	}
+	return ok(object{})
+}
+
+func (a *api) activateUser(c *call) (answer, error) {
+	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
+		_, err := a.People.Activate(ctx, by, id)
+		return err
+	})
+}
+
+func (a *api) reactivateUser(c *call) (answer, error) {
+	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
+		_, err := a.People.Reactivate(ctx, by, id)
+		return err
+	})
+}
+
+func (a *api) deactivateUser(c *call) (answer, error) { return a.status(c, directory.Deprovisioned) }
+func (a *api) suspendUser(c *call) (answer, error)    { return a.status(c, directory.Suspended) }
+func (a *api) unlockUser(c *call) (answer, error)     { return a.transition(c, a.People.Unlock) }
+func (a *api) unsuspendUser(c *call) (answer, error)  { return a.transition(c, a.People.Unsuspend) }
+
+func (a *api) status(c *call, to directory.Status) (answer, error) {
+	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
+		return a.People.SetStatus(ctx, by, id, to)
+	})
+}
+
+// resetFactors takes all factors from a user.
+func (a *api) resetFactors(c *call) (answer, error) { return a.transition(c, a.People.ResetFactors) }
+
+// listBlocks answers what keeps a user from signing in.
+func (a *api) listBlocks(c *call) (answer, error) {
+	u, err := a.findUser(c, c.arg("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	blocks := []object{}
+	if u.Value.Status == directory.LockedOut {
+		blocks = append(blocks, object{"type": "DEVICE_BASED", "appliesTo": "ANY_DEVICES"})
+	}
+	return ok(blocks)
+}

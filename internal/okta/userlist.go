@@ -1,0 +1,91 @@
+package okta
+
+import (
+	"strings"
+
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+)
+
+// listUsers answers q (the beginning of a name, login or address), filter and
+// search, alone or together.
+func (a *api) listUsers(c *call) (answer, error) {
+	limit, err := c.limit(200, 200)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.FormValue("sortBy") != "" {
+		return answer{}, fault.New(fault.Invalid, "sortBy is not available: users are listed by id").WithReason(reasonSearch)
+	}
+	search, err := parseFilter(c.FormValue("search"))
+	if err != nil {
+		return answer{}, err
+	}
+	filtered, err := parseFilter(c.FormValue("filter"))
+	if err != nil {
+		return answer{}, err
+	}
+	q := strings.ToLower(strings.TrimSpace(c.FormValue("q")))
+	both := &filter{op: "and"}
+	for _, f := range []*filter{search, filtered} {
+		if f != nil {
+			both.parts = append(both.parts, f)
+		}
+	}
+	asked := directory.UserList{After: c.FormValue("after"), Limit: limit}
+	asked.Login, _ = both.equal("profile.login")
+	asked.Email, _ = both.equal("profile.email")
+	if s, ok := both.equal("status"); ok {
+		asked.Status = directory.Status(strings.ToUpper(s))
+	}
+	if q != "" || len(both.parts) > 0 {
+		asked.Match = func(u ledger.Object[directory.User]) bool {
+			return (q == "" || beginsWith(u.Value.Profile, q)) && both.match(func(path string) any { return a.userAttribute(u, path) })
+		}
+	} else {
+		// A list without conditions is of those who are still there.
+		asked.Match = func(u ledger.Object[directory.User]) bool { return u.Value.Status != directory.Deprovisioned }
+	}
+	p, err := a.People.ListUsers(c.Context(), asked)
+	if err != nil {
+		return answer{}, err
+	}
+	return page(p.Items, p.Next, func(u ledger.Object[directory.User]) object { return a.user(u, false) })
+}
+
+func beginsWith(p directory.Profile, q string) bool {
+	for _, s := range []string{p.FirstName, p.LastName, p.Email, p.Login} {
+		if strings.HasPrefix(strings.ToLower(s), q) {
+			return true
+		}
+	}
+	return false
+}
+
+// userAttribute returns what a filter compares.
+func (a *api) userAttribute(u ledger.Object[directory.User], path string) any {
+	if name, profile := strings.CutPrefix(path, "profile."); profile {
+		v, _ := u.Value.Profile.Attribute(name)
+		return v
+	}
+	switch strings.ToLower(path) {
+	case "id":
+		return u.ID
+	case "status":
+		return string(u.Value.Status)
+	case "created":
+		return u.Created
+	case "lastupdated":
+		return u.Updated
+	case "activated":
+		return orNil(u.Value.Activated)
+	case "statuschanged":
+		return orNil(u.Value.StatusChanged)
+	case "passwordchanged":
+		return orNil(u.Value.PasswordChanged)
+	case "type.id":
+		return a.userType()
+	}
+	return nil
+}
