@@ -8,15 +8,6 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// baseAttributes are the attributes that every profile may have besides those of
-// Profile itself: the base schema of Okta's Universal Directory, all text.
-var baseAttributes = [...]string{
-	"middleName", "honorificPrefix", "honorificSuffix", "title", "displayName", "nickName", "profileUrl", "secondEmail",
-	"mobilePhone", "primaryPhone", "streetAddress", "city", "state", "zipCode", "countryCode", "postalAddress",
-	"preferredLanguage", "locale", "timezone", "userType", "employeeNumber", "costCenter", "organization", "division",
-	"department", "managerId", "manager",
-}
-
 // attributeName is what an attribute may be called.
 var attributeName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,63}$`)
 
@@ -60,13 +51,18 @@ func checkAttributes(all map[string]any) []fault.Field {
 			fields = append(fields, fault.Field{Path: at, Message: "is an attribute of its own"})
 		case !attributeName.MatchString(name):
 			fields = append(fields, fault.Field{Path: at, Message: "is not a name of an attribute: letters, digits and _, at most 64"})
-		case slices.Contains(baseAttributes[:], name) && !isText(v):
+		case isBase(name) && !isText(v):
 			fields = append(fields, fault.Field{Path: at, Message: "must be text"})
 		case !plain(v):
 			fields = append(fields, fault.Field{Path: at, Message: "must be text, a number, a boolean, or a list of these, of at most 4096 bytes and 200 items"})
 		}
 	}
 	return fields
+}
+
+func isBase(name string) bool {
+	_, ok := BaseAttribute(name)
+	return ok
 }
 
 func isText(v any) bool {

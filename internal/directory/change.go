@@ -27,6 +27,7 @@ const (
 // UserChange is what ChangeUser changes; nil leaves a part as it is.
 type UserChange struct {
 	Profile  func(*Profile) error
+	Type     *string // id of a user type
 	Password *string
 	Question *string // with Answer
 	Answer   *string
@@ -56,6 +57,14 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		}
 		if c.Profile != nil {
 			if err := c.Profile(&u.Value.Profile); err != nil {
+				return err
+			}
+		}
+		if c.Type != nil {
+			u.Value.Type = *c.Type
+		}
+		if c.Profile != nil || c.Type != nil {
+			if err := checkProfile(tx, u.Value); err != nil {
 				return err
 			}
 		}

@@ -57,10 +57,13 @@ func checkGroup(g Group) error {
 }
 
 // EnsureTenant makes what every tenant has, where it is missing: the group
-// Everyone.
+// Everyone and the default user type.
 func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err error) {
 	defer fault.Wrap(&err, "make the tenant's groups")
 	_, err = s.cfg.Ledger.Update(ctx, actor, "what every tenant has", func(tx *ledger.Tx) error {
+		if err := ensureUserType(tx); err != nil {
+			return err
+		}
 		_, err := Groups.Find(tx, ledger.By("name", EveryoneGroup))
 		if !fault.Is(err, fault.NotFound) {
 			return err

@@ -19,6 +19,9 @@ var (
 				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login)),
 			}
 		},
+		Refs: func(u User) []ledger.Ref {
+			return []ledger.Ref{{Field: "type", Kind: "user_type", ID: u.Type}}
+		},
 		Check: checkUser,
 	})
 	// Groups are unique by name.
@@ -56,7 +59,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Users, Groups, Memberships, GroupRules, Factors}
+	return []ledger.AnyKind{Users, Groups, Memberships, GroupRules, Factors, UserTypes, Schemas}
 }
 
 func byLogin(login string) ledger.Key { return ledger.By("login", strings.ToLower(login)) }

@@ -70,6 +70,10 @@ func TestChangePasswordNeedsTheOldOne(t *testing.T) {
 
 func TestProfileAttributes(t *testing.T) {
 	r := newRoom(t)
+	must(t, r.service.EnsureTenant(r.ctx, r.admin))
+	r.declare(t, map[string]*SchemaAttribute{
+		"badge": {Title: "Badge", Type: "number"}, "skills": {Title: "Skills", Type: "array", Items: &SchemaItems{Type: "string"}},
+	})
 	id := r.user(t, "ana")
 	set := func(attributes map[string]any) error {
 		_, err := r.service.ChangeUser(r.ctx, r.admin, id, UserChange{Profile: func(p *Profile) error {
@@ -90,6 +94,9 @@ func TestProfileAttributes(t *testing.T) {
 		"an object":              {"x": map[string]any{}},
 		"a list of lists":        {"x": []any{[]any{}}},
 		"a bad name":             {"a b": "x"},
+		"an unknown attribute":   {"shoes": "x"},
+		"another type":           {"badge": "seven"},
+		"another type in a list": {"skills": []any{1.0}},
 		"an attribute twice":     {"login": "x"},
 	} {
 		if err := set(bad); !fault.Is(err, fault.Invalid) {

@@ -39,6 +39,7 @@ func NewService(cfg Config) *Service { return &Service{cfg: cfg} }
 // NewUser is what CreateUser needs.
 type NewUser struct {
 	Profile  Profile
+	Type     string   // id of a user type; empty: the default one
 	Password string   // may be empty: then the user cannot sign in with one
 	Staged   bool     // not active yet
 	Status   Status   // Staged, Provisioned or Active; empty: as Staged says
@@ -58,7 +59,7 @@ const (
 // taken.
 func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser) (out ledger.Object[User], err error) {
 	defer fault.Wrap(&err, "make user %q", n.Profile.Login)
-	u := User{Status: n.Status, Profile: n.Profile}
+	u := User{Status: n.Status, Type: n.Type, Profile: n.Profile}
 	if u.Status == "" {
 		u.Status = Active
 		if n.Staged {
@@ -82,6 +83,9 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 		}
 		if u.Password != "" {
 			u.PasswordChanged = tx.Now()
+		}
+		if err := checkProfile(tx, u); err != nil {
+			return err
 		}
 		if out, err = Users.Create(tx, u); err != nil {
 			return err

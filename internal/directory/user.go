@@ -41,6 +41,7 @@ var transitions = map[Status][]Status{
 type User struct {
 	Status        Status    `json:"status"`
 	StatusChanged time.Time `json:"statusChanged,omitzero"`
+	Type          string    `json:"type,omitempty"` // id of a user type; empty: the default one
 	Profile       Profile   `json:"profile"`
 	// Password is the argon2id verifier (PHC string); empty when the user has no password.
 	Password        string    `json:"passwordHash,omitempty"` // #nosec G117 -- a verifier, not the password

@@ -24,6 +24,7 @@ func routes() []route {
 		group  = "/api/v1/groups/{groupId}"
 		app    = "/api/v1/apps/{appId}"
 		rules  = "/api/v1/groups/rules"
+		kind   = "/api/v1/meta/types/user/{typeId}"
 		zone   = "/api/v1/zones/{zoneId}"
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
 		key    = app + "/credentials/jwks/{keyId}"
@@ -109,7 +110,15 @@ func routes() []route {
 		{get, factor + "/transactions/{transactionId}", "getFactorTransactionStatus", "okta.factors.read", free, (*api).factorTransaction},
 
 		{get, "/api/v1/meta/types/user", "listUserTypes", "okta.userTypes.read", free, (*api).listUserTypes},
-		{get, "/api/v1/meta/types/user/{typeId}", "getUserType", "okta.userTypes.read", free, (*api).getUserType},
+		{post, "/api/v1/meta/types/user", "createUserType", "okta.userTypes.manage", free, (*api).createUserType},
+		{get, kind, "getUserType", "okta.userTypes.read", free, (*api).getUserType},
+		{post, kind, "updateUserType", "okta.userTypes.manage", free, (*api).changeUserType},
+		{put, kind, "replaceUserType", "okta.userTypes.manage", free, (*api).changeUserType},
+		{del, kind, "deleteUserType", "okta.userTypes.manage", free, (*api).deleteUserType},
+		{get, "/api/v1/meta/schemas/user/{schemaId}", "getUserSchema", "okta.schemas.read", free, (*api).getUserSchema},
+		{post, "/api/v1/meta/schemas/user/{schemaId}", "updateUserProfile", "okta.schemas.manage", free, (*api).changeUserSchema},
+		{get, "/api/v1/meta/schemas/apps/{appId}/default", "getApplicationUserSchema", "okta.schemas.read", free, (*api).getAppSchema},
+		{post, "/api/v1/meta/schemas/apps/{appId}/default", "updateApplicationUserProfile", "okta.schemas.manage", free, (*api).changeAppSchema},
 
 		{get, "/api/v1/groups", "listGroups", "okta.groups.read", free, (*api).listGroups},
 		{post, "/api/v1/groups", "addGroup", "okta.groups.create", free, (*api).createGroup},

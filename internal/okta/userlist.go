@@ -85,7 +85,7 @@ func (a *api) userAttribute(u ledger.Object[directory.User], path string) any {
 	case "passwordchanged":
 		return orNil(u.Value.PasswordChanged)
 	case "type.id":
-		return a.userType()
+		return a.typeOf(u.Value)
 	}
 	return nil
 }

@@ -50,10 +50,7 @@ func (b *userBody) password() *string {
 }
 
 // check refuses what cannot be done, so that nothing is left out silently.
-func (b *userBody) check(a *api) error {
-	if b.Type != nil && b.Type.ID != "" && b.Type.ID != a.userType() && b.Type.ID != "default" {
-		return unsupported("type.id", "is not a user type: there is one, "+a.userType())
-	}
+func (b *userBody) check() error {
 	if b.Credentials == nil {
 		return nil
 	}
@@ -64,6 +61,25 @@ func (b *userBody) check(a *api) error {
 		return unsupported("credentials.provider.type", "must be OKTA")
 	}
 	return nil
+}
+
+// userType returns the id of the user type that was sent, nil for none.
+func (b *userBody) userType(a *api, c *call) (*string, error) {
+	if b.Type == nil || b.Type.ID == "" {
+		return nil, nil //nolint:nilnil // none was sent
+	}
+	o, err := a.People.UserType(c.Context(), b.Type.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, unsupported("type.id", "is not a user type")
+	}
+	if err != nil {
+		return nil, err
+	}
+	id := o.ID
+	if o.Value.Default {
+		id = ""
+	}
+	return &id, nil
 }
 
 // over lays the attributes that were sent over a profile: null takes one away.
@@ -104,13 +120,20 @@ func (a *api) createUser(c *call) (answer, error) {
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
-	if err := b.check(a); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
 	if err := a.mayFill(c, b.Groups...); err != nil {
 		return answer{}, err
 	}
 	n := directory.NewUser{Groups: b.Groups}
+	kind, err := b.userType(a, c)
+	if err != nil {
+		return answer{}, err
+	}
+	if kind != nil {
+		n.Type = *kind
+	}
 	if err := over(&n.Profile, b.Profile); err != nil {
 		return answer{}, err
 	}
@@ -197,7 +220,7 @@ func (a *api) changeUser(c *call, whole bool) (answer, error) {
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
-	if err := b.check(a); err != nil {
+	if err := b.check(); err != nil {
 		return answer{}, err
 	}
 	id, err := a.userID(c)
@@ -205,6 +228,9 @@ func (a *api) changeUser(c *call, whole bool) (answer, error) {
 		return answer{}, err
 	}
 	change := directory.UserChange{Password: b.password()}
+	if change.Type, err = b.userType(a, c); err != nil {
+		return answer{}, err
+	}
 	if b.Profile != nil {
 		change.Profile = func(p *directory.Profile) error {
 			if whole {

@@ -7,15 +7,13 @@ import (
 	"gatehouse/internal/ledger"
 )
 
-// userType is the id of the only user type, the same for a tenant for ever.
-func (a *api) userType() string {
+// defaultType is the id of the default user type, the same for a tenant for ever.
+func (a *api) defaultType() string {
 	return ledger.DeclaredID(a.Tenant, "user_type", "oty", ledger.By("name", "default"))
 }
 
-// userSchema is the id of the schema of the only user type.
-func (a *api) userSchema() string {
-	return ledger.DeclaredID(a.Tenant, "user_schema", "osc", ledger.By("name", "default"))
-}
+// typeOf returns the id of a user's type.
+func (a *api) typeOf(u directory.User) string { return orText(u.Type, a.defaultType()) }
 
 // credentials shows that a user has credentials, and none of them.
 func credentials(u directory.User) object {
@@ -46,14 +44,14 @@ func (a *api) user(u ledger.Object[directory.User], alone bool) object {
 	return object{
 		"id": u.ID, "status": v.Status, "created": stamp(u.Created), "activated": stamp(v.Activated), "statusChanged": stamp(v.StatusChanged),
 		"lastLogin": nil, "lastUpdated": stamp(u.Updated), "passwordChanged": stamp(v.PasswordChanged),
-		"type": object{"id": a.userType()}, "profile": profile, "credentials": credentials(v), "_links": links,
+		"type": object{"id": a.typeOf(v)}, "profile": profile, "credentials": credentials(v), "_links": links,
 	}
 }
 
 // userLinks adds the transitions that the user's status leaves open.
 func (a *api) userLinks(u ledger.Object[directory.User], links object) {
-	links["schema"] = object{"href": a.href("meta", "schemas", "user", a.userSchema())}
-	links["type"] = object{"href": a.href("meta", "types", "user", a.userType())}
+	links["schema"] = object{"href": a.href("meta", "schemas", "user", schemaID(a.typeOf(u.Value)))}
+	links["type"] = object{"href": a.href("meta", "types", "user", a.typeOf(u.Value))}
 	post := func(name string, path ...string) {
 		links[name] = object{"href": a.href(append([]string{"users", u.ID}, path...)...), "method": http.MethodPost}
 	}
