@@ -160,35 +160,6 @@ func (s *Service) ChangeQuestion(ctx context.Context, actor ledger.Actor, userID
 	return s.ChangeUser(ctx, actor, userID, UserChange{Question: &question, Answer: &answer})
 }
 
-// UserList asks for a page of users. Zero fields do not restrict; of Login, Email
-// and Status at most one is looked at, in this order.
-type UserList struct {
-	Login  string // exactly, whatever its case
-	Email  string // exactly, whatever its case
-	Status Status
-	Match  func(ledger.Object[User]) bool
-	After  string
-	Limit  int // 0 means 200
-}
-
-// ListUsers returns a page of users: all by id, those of a status by login.
-func (s *Service) ListUsers(ctx context.Context, q UserList) (p ledger.Page[User], err error) {
-	find := ledger.Query{After: q.After, Limit: q.Limit}
-	switch {
-	case q.Login != "":
-		find.By, find.Equal = "login", []string{strings.ToLower(q.Login)}
-	case q.Email != "":
-		find.By, find.Equal = "email", []string{strings.ToLower(q.Email)}
-	case q.Status != "":
-		find.By, find.Equal = "status", []string{string(q.Status)}
-	}
-	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		p, err = Users.Select(tx, find, q.Match)
-		return err
-	})
-	return p, err
-}
-
 // FindShortLogin returns the user whose login begins with name and an @, whatever
 // its case; fault.NotFound when there is none or more than one.
 func (s *Service) FindShortLogin(ctx context.Context, name string) (u ledger.Object[User], err error) {

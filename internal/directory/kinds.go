@@ -14,10 +14,9 @@ var (
 		Name: "user", IDPrefix: "00u",
 		Keys: func(u User) []ledger.Key { return []ledger.Key{byLogin(u.Profile.Login)} },
 		Index: func(u User) []ledger.Key {
-			return []ledger.Key{
+			return append(attributeKeys(u.Profile),
 				ledger.By("email", strings.ToLower(u.Profile.Email)),
-				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login)),
-			}
+				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login)))
 		},
 		Refs: func(u User) []ledger.Ref {
 			return []ledger.Ref{{Field: "type", Kind: "user_type", ID: u.Type}}

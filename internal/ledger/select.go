@@ -2,15 +2,15 @@ package ledger
 
 // Select returns a page of those objects of the query for which match reports
 // true; nil matches all. It reads on until the page is full or nothing is left,
-// so the cost of a page grows with what does not match.
+// so the cost of a page grows with what does not match. It reads little at first,
+// and more each time that was not enough.
 func (k *Kind[T]) Select(tx *Tx, q Query, match func(Object[T]) bool) (Page[T], error) {
 	want := pageLimit(q.Limit)
 	if match == nil {
 		return k.List(tx, q)
 	}
 	p, last := Page[T]{Items: []Object[T]{}}, ""
-	q.Limit = mostLimit
-	for {
+	for q.Limit = min(want+1, mostLimit); ; q.Limit = min(2*q.Limit, mostLimit) {
 		records, next, err := tx.List(k.core.name, q)
 		if err != nil {
 			return Page[T]{}, err

@@ -52,24 +52,21 @@ func parseFilter(text string) (*filter, error) {
 	return f, nil
 }
 
-// equal returns the text that an attribute must be equal to for the filter to
-// hold, if there is one.
-func (f *filter) equal(path string) (string, bool) {
-	if f == nil {
-		return "", false
-	}
-	switch f.op {
-	case "eq":
-		s, text := f.value.(string)
-		return s, text && strings.EqualFold(f.path, path)
-	case "and":
+// conditions returns the comparisons with eq and sw that hold whenever the filter
+// does.
+func (f *filter) conditions() []*filter {
+	switch {
+	case f == nil:
+	case f.op == "eq" || f.op == "sw":
+		return []*filter{f}
+	case f.op == "and":
+		var out []*filter
 		for _, p := range f.parts {
-			if s, ok := p.equal(path); ok {
-				return s, true
-			}
+			out = append(out, p.conditions()...)
 		}
+		return out
 	}
-	return "", false
+	return nil
 }
 
 // match reports whether the filter holds. Get returns the value of an attribute:

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -83,21 +84,27 @@ func TestFilterSaysWhereItIsWrong(t *testing.T) {
 	}
 }
 
-func TestFilterEqualFindsOnlyWhatMustHold(t *testing.T) {
+func TestFilterConditionsAreWhatMustHold(t *testing.T) {
 	tests := map[string]string{
-		`profile.login eq "a"`:                       "a",
-		`status pr and profile.login eq "a"`:         "a",
+		`profile.login eq "a"`:                       "profile.login eq a",
+		`status pr and profile.login eq "a"`:         "profile.login eq a",
 		`status pr or profile.login eq "a"`:          "",
 		`not (profile.login eq "a")`:                 "",
-		`profile.login sw "a"`:                       "",
-		`(profile.login eq "a") and (status eq "B")`: "a",
+		`profile.login sw "a"`:                       "profile.login sw a",
+		`profile.login co "a"`:                       "",
+		`(profile.login eq "a") and (status eq "B")`: "profile.login eq a, status eq B",
+		`(a eq "x" or b eq "y") and c eq "z"`:        "c eq z",
 	}
 	for text, want := range tests {
 		f, err := parseFilter(text)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got, _ := f.equal("profile.login"); got != want {
+		var got []string
+		for _, c := range f.conditions() {
+			got = append(got, fmt.Sprint(c.path, " ", c.op, " ", c.value))
+		}
+		if strings.Join(got, ", ") != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
 		}
 	}

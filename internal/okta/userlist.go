@@ -34,33 +34,38 @@ func (a *api) listUsers(c *call) (answer, error) {
 		}
 	}
 	asked := directory.UserList{After: c.FormValue("after"), Limit: limit}
-	asked.Login, _ = both.equal("profile.login")
-	asked.Email, _ = both.equal("profile.email")
-	if s, ok := both.equal("status"); ok {
-		asked.Status = directory.Status(strings.ToUpper(s))
-	}
-	if q != "" || len(both.parts) > 0 {
-		asked.Match = func(u ledger.Object[directory.User]) bool {
-			return (q == "" || beginsWith(u.Value.Profile, q)) && both.match(func(path string) any { return a.userAttribute(u, path) })
+	for _, f := range both.conditions() {
+		name, profile := strings.CutPrefix(f.path, "profile.")
+		if text, isText := f.value.(string); isText && (profile || strings.EqualFold(f.path, "status")) {
+			if !profile {
+				name = "status"
+			}
+			asked.Where = append(asked.Where, directory.Condition{Attribute: name, Text: text, Prefix: f.op == "sw"})
 		}
-	} else {
+	}
+	switch {
+	case q != "" || len(both.parts) > 0:
+		asked.Match = func(u ledger.Object[directory.User]) bool {
+			return both.match(func(path string) any { return a.userAttribute(u, path) })
+		}
+	default:
 		// A list without conditions is of those who are still there.
 		asked.Match = func(u ledger.Object[directory.User]) bool { return u.Value.Status != directory.Deprovisioned }
+	}
+	show := func(u ledger.Object[directory.User]) object { return a.user(u, false) }
+	if q != "" {
+		// As with Okta, this looks people up and has no second page.
+		found, err := a.People.FindUsers(c.Context(), q, limit, asked.Match)
+		if err != nil {
+			return answer{}, err
+		}
+		return page(found, "", show)
 	}
 	p, err := a.People.ListUsers(c.Context(), asked)
 	if err != nil {
 		return answer{}, err
 	}
-	return page(p.Items, p.Next, func(u ledger.Object[directory.User]) object { return a.user(u, false) })
-}
-
-func beginsWith(p directory.Profile, q string) bool {
-	for _, s := range []string{p.FirstName, p.LastName, p.Email, p.Login} {
-		if strings.HasPrefix(strings.ToLower(s), q) {
-			return true
-		}
-	}
-	return false
+	return page(p.Items, p.Next, show)
 }
 
 // userAttribute returns what a filter compares.
