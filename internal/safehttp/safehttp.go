@@ -109,18 +109,39 @@ func (c *Client) Post(ctx context.Context, url string, header http.Header, body 
 	return c.call(ctx, http.MethodPost, url, header, bytes.NewReader(body))
 }
 
+// Answer is what came back, whatever its status is.
+type Answer struct {
+	Status      int
+	ContentType string
+	Body        []byte
+}
+
+// PostForAnswer is Post for callers to whom a status other than 200 is an answer,
+// such as the errors of an OAuth server (RFC 6749 section 5.2). Redirects are not
+// followed here either. Errors are as with Get, but for those about the status.
+func (c *Client) PostForAnswer(ctx context.Context, url string, header http.Header, body []byte) (Answer, error) {
+	return c.send(ctx, http.MethodPost, url, header, bytes.NewReader(body), true)
+}
+
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
 func (c *Client) call(ctx context.Context, method, address string, header http.Header, body io.Reader) ([]byte, string, error) {
+	a, err := c.send(ctx, method, address, header, body, false)
+	return a.Body, a.ContentType, err
+}
+
+// send makes a call. Unless anyStatus, an answer of another status than 200 is an
+// error, and its body is not read.
+func (c *Client) send(ctx context.Context, method, address string, header http.Header, body io.Reader, anyStatus bool) (a Answer, err error) {
 	if err := c.checkURL(address); err != nil {
-		return nil, "", err
+		return a, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Timeout)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
-		return nil, "", fault.Because(err, fault.Invalid, "the address is not a URL")
+		return a, fault.Because(err, fault.Invalid, "the address is not a URL")
 	}
 	for name, values := range header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
@@ -131,26 +152,26 @@ func (c *Client) call(ctx context.Context, method, address string, header http.H
 	}
 	res, err := c.http.Do(req)
 	if err != nil {
-		return nil, "", asFault(ctx, err)
+		return a, asFault(ctx, err)
 	}
 	defer func() { _ = res.Body.Close() }()
-	if res.StatusCode != http.StatusOK {
-		return nil, "", fault.Because(StatusError(res.StatusCode), fault.Unavailable, "the address answered with status %d; 200 is needed, and redirects are not followed", res.StatusCode)
+	if res.StatusCode != http.StatusOK && !anyStatus {
+		return a, fault.Because(StatusError(res.StatusCode), fault.Unavailable, "the address answered with status %d; 200 is needed, and redirects are not followed", res.StatusCode)
 	}
 	if coding := res.Header.Get("Content-Encoding"); coding != "" && coding != "identity" {
-		return nil, "", fault.New(fault.Unavailable, "the address answered with a compressed body, which was not asked for")
+		return a, fault.New(fault.Unavailable, "the address answered with a compressed body, which was not asked for")
 	}
 	if res.ContentLength > c.cfg.MaxBody {
-		return nil, "", c.tooLarge()
+		return a, c.tooLarge()
 	}
-	answer, err := io.ReadAll(io.LimitReader(res.Body, c.cfg.MaxBody+1))
-	if err != nil {
-		return nil, "", asFault(ctx, err)
+	a = Answer{Status: res.StatusCode, ContentType: res.Header.Get("Content-Type")}
+	if a.Body, err = io.ReadAll(io.LimitReader(res.Body, c.cfg.MaxBody+1)); err != nil {
+		return Answer{}, asFault(ctx, err)
 	}
-	if int64(len(answer)) > c.cfg.MaxBody {
-		return nil, "", c.tooLarge()
+	if int64(len(a.Body)) > c.cfg.MaxBody {
+		return Answer{}, c.tooLarge()
 	}
-	return answer, res.Header.Get("Content-Type"), nil
+	return a, nil
 }
 
 func (c *Client) tooLarge() error {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -321,5 +322,25 @@ func TestTLSIsChecked(t *testing.T) {
 	defer bare.Close()
 	if _, err := bare.Fetch(t.Context(), "https://example.com:"+port+"/"); err == nil {
 		t.Fatal("a certificate of an unknown authority was accepted")
+	}
+}
+
+// PostForAnswer hands out what other statuses say, and follows no redirect.
+func TestPostForAnswerReturnsEveryStatus(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Location", "http://127.0.0.1:1/")
+		status, _ := strconv.Atoi(r.URL.Path[1:])
+		w.WriteHeader(status)
+		_, _ = io.WriteString(w, `{"error":"invalid_grant"}`)
+	}))
+	defer s.Close()
+	c := New(Config{AllowPrivate: true, MaxBody: 64})
+	defer c.Close()
+	for _, status := range []int{200, 201, 302, 400, 503} {
+		a, err := c.PostForAnswer(t.Context(), s.URL+"/"+strconv.Itoa(status), nil, []byte("x=1"))
+		if err != nil || a.Status != status || a.ContentType != "application/json" || string(a.Body) != `{"error":"invalid_grant"}` {
+			t.Errorf("%d: %+v %v", status, a, err)
+		}
 	}
 }
