@@ -152,7 +152,11 @@ func (c *configurations) missingScopes(ctx context.Context, file *config.File) (
 	}
 	missing := map[string][]string{}
 	for _, api := range file.Declared.APIs {
-		for _, issuer := range api.Auth {
+		issuers := api.Auth
+		if at, err := file.Declared.SignsIn(&api); api.Sessions() && err == nil {
+			issuers = append(slices.Clone(issuers), at.Name)
+		}
+		for _, issuer := range issuers {
 			name, ok := builtin[issuer]
 			if !ok {
 				continue

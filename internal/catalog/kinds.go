@@ -129,8 +129,12 @@ func Refer(tx *ledger.Tx, a spec.API) (API, error) {
 		out.IDs[path] = id
 		return nil
 	}
-	for _, name := range a.Auth {
-		if name == spec.Public || name == spec.AuthAPIKey || name == spec.AuthMTLS {
+	issuers := a.Auth
+	if a.SignIn != "" {
+		issuers = append(slices.Clone(issuers), a.SignIn)
+	}
+	for _, name := range issuers {
+		if name == spec.Public || name == spec.AuthAPIKey || name == spec.AuthSession || name == spec.AuthMTLS {
 			continue
 		}
 		if err := add(KindIssuer, spec.PathIssuer(name), name); err != nil {

@@ -21,7 +21,11 @@ type Sealer interface {
 // at the addresses that the secret is sent to. Whoever changes an address without
 // knowing the secret gets an issuer that does not work, and not the secret.
 func SecretPlace(t tenant.ID, i spec.Issuer) keys.Place {
-	return keys.Place{Tenant: t, Kind: KindIssuer, ID: i.Name + " " + i.URL + " " + i.IntrospectionURL, Field: "client_secret"}
+	where := i.URL
+	if i.Builtin != "" {
+		where = "builtin " + i.Builtin // its URL is not part of what is declared
+	}
+	return keys.Place{Tenant: t, Kind: KindIssuer, ID: i.Name + " " + where + " " + i.IntrospectionURL, Field: "client_secret"}
 }
 
 // sealed returns the issuer's client secret as it is kept. What is kept already

@@ -86,6 +86,10 @@ func (b builder) issuers(n *node) []spec.Issuer {
 			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),
 			IntrospectionURL: v.get("introspection_url").str(), MissingAudience: v.get("missing_audience").str(),
 			Claims: claimNames(v.get("claims")),
+			Session: spec.Session{
+				Scopes: v.get("session").get("scopes").strs(),
+				Idle:   spec.Duration(b.duration(v.get("session").get("idle"))), Lifetime: spec.Duration(b.duration(v.get("session").get("lifetime"))),
+			},
 		})
 	})
 	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
@@ -148,6 +152,7 @@ func (b builder) api(name string, n *node) spec.API {
 		Upstream:     b.upstream(n.get("upstream")),
 		Auth:         n.get("auth").strs(),
 		Proof:        n.get("proof").str(),
+		SignIn:       n.get("sign_in").str(),
 		Limits:       b.limits(n.get("limit")),
 		Headers: spec.Headers{
 			Forward: n.get("headers").get("forward").strs(),

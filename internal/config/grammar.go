@@ -127,10 +127,15 @@ var issuerKeys = []key{
 	{name: "audience", doc: "Accepted audiences (aud). For a built-in server: its own unless narrowed here.", shape: oneOrMore(&shape{what: "an audience", scalar: &scalar{kinds: []kind{text}, example: "api://orders"}}, "audiences such as api://orders")},
 	{name: "algorithms", doc: "Accepted signature algorithms. Default: what discovery says, symmetric ones and none never. With tokens: opaque, of tokens that have the form of a JWT all the same.", shape: oneOrMore(&shape{what: wordsOf(spec.Algorithms()), scalar: &scalar{kinds: []kind{text}, words: spec.Algorithms()}}, "algorithms such as ES256")},
 	{name: "tokens", doc: "Whether tokens are jwt (default) or opaque.", shape: words(spec.TokensJWT, spec.TokensOpaque)},
-	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens.", shape: anyText},
+	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens, and where browsers sign in.", shape: anyText},
 	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
 	{name: "introspection_url", doc: "Where the issuer is asked about opaque tokens. Default: what discovery says, on the issuer's own host.", shape: webAddress},
 	{name: "claims", doc: "What the issuer calls its claims: the word for a known one, or a group. Default: what Okta, Entra, Keycloak and RFC 9068 call them.", shape: &shape{what: wordsOf(spec.Presets()) + ", or a group with preset and names of claims", scalar: words(spec.Presets()...).scalar, keys: claimKeys}},
+	{name: "session", doc: "How browsers sign in with the issuer, for APIs with auth: session.", shape: group("a group with scopes, idle and lifetime", []key{
+		{name: "scopes", doc: "Scopes that a sign-in asks for, besides openid and, where it is offered, offline_access. Default: those that routes of APIs with auth: session name.", shape: oneOrMore(scopeText, "scopes such as orders:read")},
+		{name: "idle", doc: "Longest time without a request. Default 30m.", shape: duration},
+		{name: "lifetime", doc: "Longest time since the sign-in. Default 12h.", shape: duration},
+	})},
 	{name: "missing_audience", doc: "What becomes of an opaque token whose issuer does not say for whom it is. Default refuse.", shape: words(spec.MissingAudienceRefuse, spec.MissingAudienceAccept)},
 }
 
@@ -153,7 +158,8 @@ var apiKeys = []key{
 	{name: "url", doc: "How callers address the API, when proxies in front make requests look different here. DPoP proofs must name it.", shape: webAddress},
 	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
 	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
-	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; api_key, for API keys; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
+	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; api_key, for API keys; session, for browsers that have signed in; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthSession, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
+	{name: "sign_in", doc: "Issuer that browsers sign in at, with auth: session. Default: the only one with a client_id.", shape: &shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, example: "okta"}}},
 	{name: "proof", doc: "What callers must prove, so that a stolen token is worth nothing: that they hold the key of a DPoP proof (dpop; dpop_nonce with a nonce of the gateway) or of a client certificate (mtls) to which the token is bound; any of these. Bound tokens are checked without it.", shape: words(spec.Proofs()...)},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
 	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},

@@ -128,6 +128,12 @@ func (r *renderer) issuer(i spec.Issuer) {
 	}
 	r.text(2, path+".introspection_url", "introspection_url", i.IntrospectionURL)
 	r.text(2, path+".missing_audience", "missing_audience", i.MissingAudience)
+	if s := i.Session; len(s.Scopes) > 0 || s.Idle != 0 || s.Lifetime != 0 {
+		r.line(2, "session:")
+		r.list(3, path+".session.scopes", "scopes", s.Scopes)
+		r.duration(3, path+".session.idle", "idle", s.Idle)
+		r.duration(3, path+".session.lifetime", "lifetime", s.Lifetime)
+	}
 	r.claimNames(path+".claims", i.Claims)
 }
 
@@ -159,6 +165,7 @@ func (r *renderer) api(a *spec.API) {
 	r.upstream(path+".upstream", a.Upstream)
 	r.list(2, path+".auth", "auth", a.Auth)
 	r.text(2, path+".proof", "proof", a.Proof)
+	r.text(2, path+".sign_in", "sign_in", a.SignIn)
 	r.limits(2, path+".limit", a.Limits)
 	r.headers(path+".headers", a.Headers)
 	r.flag(2, path+".forward_authorization", "forward_authorization", a.ForwardAuthorization)

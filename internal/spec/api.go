@@ -182,7 +182,7 @@ func (a *API) checkReferences(f *findings, issuers, zones []string) {
 			continue
 		}
 		f.list = append(f.list, Finding{
-			Path: fmt.Sprintf("%s.auth[%d]", PathAPI(a.Name), i), Word: name, Known: append(slices.Clone(issuers), AuthAPIKey, Public),
+			Path: fmt.Sprintf("%s.auth[%d]", PathAPI(a.Name), i), Word: name, Known: append(slices.Clone(issuers), AuthAPIKey, AuthSession, Public),
 			Err: errors.New("there is no issuer of this name"),
 		})
 	}

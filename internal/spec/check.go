@@ -70,6 +70,7 @@ func (s *Snapshot) Check(r Rules) []Finding {
 		s.APIs[i].check(&f)
 		s.APIs[i].checkReferences(&f, issuers, zones)
 	}
+	s.checkSessions(&f)
 	for _, p := range s.Policies {
 		f.list = append(f.list, p.Check()...)
 	}
@@ -176,6 +177,7 @@ func (i *Issuer) check(f *findings, path string, r Rules) {
 		return fmt.Errorf("not an algorithm that tokens may be signed with: known are %s", strings.Join(Algorithms(), ", "))
 	})
 	i.checkTokens(f, path, r)
+	i.Session.check(f, path+".session")
 	i.Claims.check(f, path+".claims")
 	if i.Builtin != "" && i.Claims != (ClaimNames{}) {
 		f.addf(path+".claims", "claims has no effect: what a built-in authorization server calls its claims is known")
@@ -211,11 +213,8 @@ func (i *Issuer) checkIntrospectionURL(r Rules) error {
 func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
 	switch i.Tokens {
 	case "", TokensJWT:
-		if i.ClientID != "" {
-			f.addf(path+".client_id", "client_id has no effect: it is for tokens: opaque")
-		}
-		if i.ClientSecret != "" {
-			f.addf(path+".client_secret", "client_secret has no effect: it is for tokens: opaque")
+		if i.ClientSecret != "" && i.ClientID == "" {
+			f.addf(path+".client_secret", "client_secret has no effect without client_id")
 		}
 		if i.IntrospectionURL != "" {
 			f.addf(path+".introspection_url", "introspection_url has no effect: it is for tokens: opaque")

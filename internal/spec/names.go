@@ -30,13 +30,14 @@ func CheckName(name string) error {
 }
 
 // reservedIssuers are words of "auth" that can name no issuer.
-var reservedIssuers = []string{Public, AuthAPIKey, AuthMTLS}
+var reservedIssuers = []string{Public, AuthAPIKey, AuthSession, AuthMTLS}
 
 // Words that "auth" knows besides issuer names.
 const (
-	Public     = "public"  // no token is asked for
-	AuthAPIKey = "api_key" // an API key will do
-	AuthMTLS   = "mtls"    // not supported yet
+	Public      = "public"  // no token is asked for
+	AuthAPIKey  = "api_key" // an API key will do
+	AuthSession = "session" // a browser that has signed in will do
+	AuthMTLS    = "mtls"    // not supported yet
 )
 
 // CheckScope reports what is wrong with a scope (RFC 6749 section 3.3).

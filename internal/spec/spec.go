@@ -37,6 +37,15 @@ type Issuer struct {
 	MissingAudience string `json:"missing_audience,omitempty"`
 	// Claims says what the issuer calls its claims.
 	Claims ClaimNames `json:"claims,omitzero"`
+	// Session is how browsers sign in with the issuer, for APIs with auth: session.
+	Session Session `json:"session,omitzero"`
+}
+
+// Session says how browsers sign in and for how long.
+type Session struct {
+	Scopes   []string `json:"scopes,omitempty"`   // that are asked for; empty = those that routes of APIs with sessions name
+	Idle     Duration `json:"idle,omitempty"`     // longest time without a request; 0 = 30 minutes
+	Lifetime Duration `json:"lifetime,omitempty"` // longest time since the sign-in; 0 = 12 hours
 }
 
 // API is a set of operations under one host and base path.
@@ -49,8 +58,9 @@ type API struct {
 	URL                  string   `json:"url,omitempty"`
 	KeepBasePath         bool     `json:"keep_base_path,omitempty"`
 	Upstream             Upstream `json:"upstream"`
-	Auth                 []string `json:"auth,omitempty"`  // issuer names; or just "public"
-	Proof                string   `json:"proof,omitempty"` // what callers prove about themselves, see Proofs
+	Auth                 []string `json:"auth,omitempty"`    // issuer names, "api_key", "session"; or just "public"
+	SignIn               string   `json:"sign_in,omitempty"` // issuer that browsers sign in at; empty = the only one that can be meant
+	Proof                string   `json:"proof,omitempty"`   // what callers prove about themselves, see Proofs
 	Limits               []Limit  `json:"limits,omitempty"`
 	Headers              Headers  `json:"headers,omitzero"`
 	ForwardAuthorization bool     `json:"forward_authorization,omitempty"`
