@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"strings"
+	"time"
 
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
@@ -48,6 +49,7 @@ type authenticate struct {
 	issuers  []accepted
 	asked    []*accepted // of issuers, those that are asked about their tokens
 	keys     *APIKeys    // nil: the API takes none
+	session  *bySession  // nil: browsers do not sign in
 }
 
 func newAuthenticate(c *compiler, a *api) *authenticate {
@@ -60,6 +62,7 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 	if a.takesKeys {
 		s.keys = c.g.config.APIKeys
 	}
+	s.session = newBySession(c, a)
 	return s
 }
 
@@ -67,6 +70,9 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 func (s *authenticate) Do(ex *Exchange) error {
 	if ex.assumed != nil {
 		return s.assume(ex)
+	}
+	if s.session != nil && !s.session.explicit(ex) {
+		return s.session.find(ex)
 	}
 	if s.keys != nil {
 		key, err := keyOf(ex)
@@ -101,8 +107,15 @@ func (s *authenticate) assume(ex *Exchange) error {
 	case t.Issuer != "":
 	case len(s.issuers) > 0:
 		t.Issuer, t.Audience = s.issuers[0].url, s.issuers[0].audience
+	case s.session != nil:
+		i := &s.session.judge.issuers[0]
+		t.Issuer, t.Audience = i.url, i.audience
 	default:
 		t.Issuer = APIKeyIssuer
+	}
+	if s.session != nil && s.session.judge.accepts(t) == nil {
+		ex.token = t
+		return nil
 	}
 	if err := s.accepts(t); err != nil {
 		return err
@@ -265,6 +278,10 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 	if s.keys != nil {
 		parts = append(parts, "an API key")
 	}
+	if s.session != nil {
+		i := &s.session.judge.issuers[0]
+		parts = append(parts, "a browser's session with "+i.name+" ("+i.url+") for "+strings.Join(i.audience, " or "))
+	}
 	needed = strings.Join(parts, ", or ")
 	switch t := f.token; {
 	case t == nil:
@@ -272,6 +289,8 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 		had = "a caller as described"
 	case t.Issuer == APIKeyIssuer:
 		had = "API key " + t.ID + " of app " + t.ClientID
+	case f.bySession:
+		had = "a session of " + t.Issuer + ", begun " + f.started.Sub(time.Unix(t.IssuedAt, 0)).Truncate(time.Second).String() + " ago, for " + strings.Join(t.Audience, ", ")
 	default:
 		had = "a token of " + t.Issuer + " for " + strings.Join(t.Audience, ", ")
 	}

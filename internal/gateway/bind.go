@@ -54,7 +54,7 @@ func (c *compiler) stepUp(r *route) (step, error) {
 	if s == nil {
 		return nil, nil //nolint:nilnil // any sign-in will do
 	}
-	r.signIn = s.params
+	r.signIn, r.acr, r.maxAge = s.params, s.classes(), s.seconds()
 	return s, nil
 }
 
@@ -160,7 +160,7 @@ func countOf(rules []limitRule, name string) int {
 func (c *compiler) transform(r *route) (step, error) {
 	return &transform{
 		api: r.api, public: r.public(), forward: r.api.spec.ForwardAuthorization,
-		keep: r.api.spec.KeepBasePath,
+		keep: r.api.spec.KeepBasePath, cookies: c.out.sessions,
 	}, nil
 }
 

@@ -122,6 +122,8 @@ type compiled struct {
 	routes   []*route
 	zones    []*zone
 	metadata map[string]*metadata // by path below metadataPath
+	signIns  []signInAt           // one for each API with sessions
+	sessions bool                 // some API has them: there are cookies of ours
 }
 
 // api is a compiled API.
@@ -132,6 +134,8 @@ type api struct {
 	issuers []accepted
 	// takesKeys says that an API key will do in place of a token.
 	takesKeys bool
+	signIn    *SignIn  // nil: browsers do not sign in
+	signsIn   accepted // the issuer, when they do
 	claims    []claimHeader
 	strip     *headerNames
 	limits    []limitRule
@@ -148,6 +152,8 @@ type route struct {
 	scope   string // the first set of scopes, as a challenge names it
 	signIn  []byte // parameters of a challenge to sign in again
 	proof   string // what is demanded of the sender, one of spec.Proofs
+	acr     string // the same for a browser: acr_values,
+	maxAge  string // and max_age in seconds
 	full    string // base path and template
 	name    string // "GET /hr/vacations/{user}"
 	logged  []byte // api and route as fields of the access log
@@ -164,6 +170,7 @@ type compiler struct {
 	g       *Gateway
 	out     *compiled
 	issuers map[string]accepted
+	signIns map[string]*SignIn // by issuer
 	zones   map[string]*zone
 	rules   *policy.Compiled
 	table   [stepCount]stepKind
@@ -174,7 +181,7 @@ type compiler struct {
 // snapshot that is served now, or nil.
 func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, err error) {
 	defer fault.Wrap(&err, "compile revision %d of tenant %s", s.Revision, s.Tenant)
-	c := &compiler{g: g, issuers: map[string]accepted{}, table: steps(), out: &compiled{
+	c := &compiler{g: g, issuers: map[string]accepted{}, signIns: map[string]*SignIn{}, table: steps(), out: &compiled{
 		spec: s, tenant: s.Tenant, revision: s.Revision, byName: map[string]*api{}, metadata: map[string]*metadata{},
 	}}
 	c.out.front = [2]boundStep{{stepCanonicalize, canonicalize{}}, {stepMatch, match{}}}
@@ -192,6 +199,7 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 	if err := c.places(rules); err != nil {
 		return nil, err
 	}
+	c.out.sessions = slices.ContainsFunc(s.APIs, func(a spec.API) bool { return a.Sessions() })
 	for i := range c.out.spec.APIs {
 		if err := c.api(&c.out.spec.APIs[i], previous); err != nil {
 			return nil, errors.Join(append([]error{err}, c.out.release(previous)...)...)
@@ -272,6 +280,12 @@ func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 				return c.unsupported("auth", name)
 			}
 			a.takesKeys = true
+			continue
+		}
+		if name == spec.AuthSession {
+			if err := c.compileSession(a, s); err != nil {
+				return err
+			}
 			continue
 		}
 		i, ok := c.issuers[name]
@@ -365,7 +379,7 @@ func (c *compiler) supported(r *route) error {
 		return fault.New(fault.Invalid, "the route is public, so mfa, max_age, acr and amr would not be enforced: remove one or the other")
 	case s.MFA < 0 || s.MaxAge < 0:
 		return fault.New(fault.Invalid, "mfa and max_age must be positive")
-	case !r.public() && len(r.api.issuers) == 0 && !r.api.takesKeys:
+	case !r.public() && len(r.api.issuers) == 0 && !r.api.takesKeys && r.api.signIn == nil:
 		return fault.New(fault.Invalid, "the route is not public, but the API accepts no issuer: set auth")
 	}
 	for _, set := range s.Scopes {

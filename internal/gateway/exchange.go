@@ -60,6 +60,7 @@ type course struct {
 	memo     *tokenMemo
 	stream   *stream // once the answer has been on its way for long
 	scheme   scheme
+	session  Session // nil: the caller has none
 	span     *telemetry.Span
 	trace    telemetry.TraceParent
 	answered bool
@@ -90,6 +91,7 @@ type memory struct {
 	answer    []wire.Field // towards the client
 	answerBuf []byte
 	body      []byte
+	cookies   []byte // towards the upstream, without ours
 	stamp     timeStamp
 	claims    [maxLimits]ratelimit.Claim
 	states    [maxLimits]limitState // facts.limits is the beginning of it
@@ -110,6 +112,7 @@ type facts struct {
 	cause       error           // why, for the trace and the log
 	limits      []limitState    // those that were looked at
 	exact       bool            // the caller was described, not proven
+	bySession   bool            // the caller is a browser that has signed in
 	verdict     *policy.Verdict // of the rules that denied, nil when none did
 	shadow      *policy.Verdict // of the rules that would have, nil when none would
 }
@@ -265,7 +268,7 @@ func (ex *Exchange) end() {
 	ex.course = course{}
 	m := &ex.memory
 	m.fields, m.answer = m.fields[:0], m.answer[:0]
-	for _, b := range [...]*[]byte{&m.pathBuf, &m.targetBuf, &m.lines, &m.answerBuf, &m.body} {
+	for _, b := range [...]*[]byte{&m.pathBuf, &m.targetBuf, &m.lines, &m.answerBuf, &m.body, &m.cookies} {
 		*b = kept(*b)
 	}
 }

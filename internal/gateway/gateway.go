@@ -53,6 +53,7 @@ type Config struct {
 	Revocations *revocation.Set
 	Introspect  NewIntrospector // nil: issuers of opaque tokens are not supported
 	APIKeys     *APIKeys        // nil: API keys are not supported
+	SignIn      NewSignIn       // nil: sessions of browsers are not supported
 	Limiter     *ratelimit.Limiter
 	Places      Places             // nil: where addresses are is not known
 	Context     ContextSigner      // nil: X-Gatehouse-Context is not set

@@ -24,7 +24,7 @@ type match struct{}
 
 // Do implements step.
 func (match) Do(ex *Exchange) error {
-	if ex.serveMetadata() {
+	if ex.serveOwn() {
 		return nil
 	}
 	r := (*route)(nil)

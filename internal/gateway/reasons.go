@@ -26,6 +26,9 @@ const (
 	ReasonProofInvalid           = "proof_invalid"
 	ReasonRevoked                = "revoked"
 	ReasonKeyDisabled            = "key_disabled"
+	ReasonSessionEnded           = "session_ended"
+	ReasonCrossSite              = "cross_site"
+	ReasonSignInFailed           = "sign_in_failed"
 	ReasonStepUpRequired         = "step_up_required"
 	ReasonMissingScope           = "missing_scope"
 	ReasonGroupRequired          = "group_required"
@@ -75,6 +78,9 @@ var reasonTable = [...]Reason{
 	{ReasonProofInvalid, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonRevoked, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
 	{ReasonKeyDisabled, http.StatusUnauthorized, fault.Unauthenticated, "invalid_token"},
+	{ReasonSessionEnded, http.StatusUnauthorized, fault.Unauthenticated, ""},
+	{ReasonCrossSite, http.StatusForbidden, fault.Denied, noChallenge},
+	{ReasonSignInFailed, http.StatusBadRequest, fault.Invalid, noChallenge},
 	{ReasonStepUpRequired, http.StatusUnauthorized, fault.Unauthenticated, "insufficient_user_authentication"},
 	{ReasonMissingScope, http.StatusForbidden, fault.Denied, "insufficient_scope"},
 	{ReasonGroupRequired, http.StatusForbidden, fault.Denied, noChallenge},

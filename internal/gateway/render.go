@@ -47,9 +47,14 @@ func newRenderer(identityURL string) *renderer {
 }
 
 // body appends the problem document (RFC 9457).
-func (e *rendered) body(b []byte, status int, id []byte) []byte {
+// login is where a person can sign in, "" when that would not help.
+func (e *rendered) body(b []byte, status int, id []byte, login string) []byte {
 	b = strconv.AppendInt(append(b, e.head...), int64(status), 10)
-	return append(append(append(b, e.tail...), id...), "\"}\n"...)
+	b = append(append(append(b, e.tail...), id...), '"')
+	if login != "" {
+		b = appendText(append(b, `,"login":`...), login)
+	}
+	return append(b, "}\n"...)
 }
 
 // Names and values of the gateway's own answers as bytes. They are never written to.
@@ -61,6 +66,7 @@ var (
 	nameRetryAfter   = []byte("Retry-After")
 	nameAllow        = []byte("Allow")
 	nameNonce        = []byte(headerNonce)
+	nameLocation     = []byte("Location")
 	valueProblem     = []byte("application/problem+json")
 	valueJSON        = []byte("application/json")
 	valueNoStore     = []byte("no-store")
@@ -69,6 +75,10 @@ var (
 // refuse sends the gateway's own answer for ex.reason.
 func (ex *Exchange) refuse() {
 	e := ex.gw.render.byName[ex.reason.Name]
+	ex.endRevoked()
+	if ex.toLogin(e) {
+		return
+	}
 	out := append(ex.answer[:0],
 		wire.Field{Name: nameContentType, Value: valueProblem, Kind: wire.ContentType},
 		wire.Field{Name: nameCacheControl, Value: valueNoStore, Kind: wire.CacheControl},
@@ -88,7 +98,7 @@ func (ex *Exchange) refuse() {
 		out = append(out, wire.Field{Name: nameRetryAfter, Value: b})
 	}
 	out = ex.appendNonce(ex.appendLimitFields(out))
-	ex.body = e.body(ex.body[:0], e.Status, ex.ID())
+	ex.body = e.body(ex.body[:0], e.Status, ex.ID(), ex.loginURL(false))
 	ex.answer, ex.answered, ex.status = out, true, e.Status
 	err := ex.lane.Respond(e.Status, out, ex.body)
 	ex.sent = int64(len(ex.body))
@@ -177,7 +187,7 @@ func (g *Gateway) RejectAnswer(r *wire.Rejection) ([]wire.Field, []byte) {
 		fields = append(fields, wire.Field{Name: nameAllow, Value: []byte("GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS")})
 	}
 	g.recordRejection(r, e.Reason, string(id))
-	return fields, e.body(nil, r.Status, id)
+	return fields, e.body(nil, r.Status, id, "")
 }
 
 // Rejected records what the strict lane has cut off without an answer. Use it as

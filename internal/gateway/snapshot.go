@@ -75,8 +75,18 @@ func (g *Gateway) probe() *Gateway {
 		// The secret of a snapshot that is not served yet may not be one that can be opened.
 		p.config.Introspect = func(spec.Issuer) (Introspector, error) { return notAsked{}, nil }
 	}
+	if p.config.SignIn != nil {
+		p.config.SignIn = func(spec.Issuer, []string) (SignIn, error) { return SignIn{Sessions: noSessions{}}, nil }
+	}
 	return p
 }
+
+// noSessions stands in where nobody signs in.
+type noSessions struct{}
+
+func (noSessions) Find([]byte, time.Time) Session             { return nil }
+func (noSessions) Renew(context.Context, Session, bool) error { return nil }
+func (noSessions) End(Session) error                          { return nil }
 
 // Load compiles a snapshot, persists it, and serves it from then on. On any
 // failure what was served before goes on. Exchanges under way end with the

@@ -53,16 +53,11 @@ func newStepUp(mfa, maxAge time.Duration, acr, amr []string) *stepUp {
 		return nil
 	}
 	s := &stepUp{mfa: mfa, maxAge: maxAge, acr: acr, amr: amr}
-	classes := acr
-	if len(classes) == 0 && mfa != 0 {
-		classes = []string{classTwoFactors}
+	if classes := s.classes(); classes != "" {
+		s.params = append(s.params, `acr_values="`+classes+`", `...)
 	}
-	if len(classes) > 0 {
-		s.params = append(s.params, `acr_values="`+strings.Join(classes, " ")+`", `...)
-	}
-	if age := s.age(); age != 0 {
-		s.params = strconv.AppendInt(append(s.params, `max_age="`...), int64(age/time.Second), 10)
-		s.params = append(s.params, `", `...)
+	if age := s.seconds(); age != "" {
+		s.params = append(s.params, `max_age="`+age+`", `...)
 	}
 	return s
 }
@@ -75,21 +70,44 @@ func (s *stepUp) age() time.Duration {
 	return s.mfa
 }
 
+// classes returns acr_values as a request for a sign-in has them.
+func (s *stepUp) classes() string {
+	if len(s.acr) == 0 && s.mfa != 0 {
+		return classTwoFactors
+	}
+	return strings.Join(s.acr, " ")
+}
+
+// seconds returns max_age as a request for a sign-in has it, "" for any age.
+func (s *stepUp) seconds() string {
+	if age := s.age(); age != 0 {
+		return strconv.FormatInt(int64(age/time.Second), 10)
+	}
+	return ""
+}
+
 // Do implements step.
 func (s *stepUp) Do(ex *Exchange) error {
-	t := ex.token
-	if age := s.age(); age != 0 && !recent(t, ex.started, age) {
+	if !s.satisfied(ex.token, ex.started) {
 		return errStepUp
 	}
+	return nil
+}
+
+// satisfied reports whether the sign-in behind the token is good enough at a time.
+func (s *stepUp) satisfied(t *verify.Token, now time.Time) bool {
+	if age := s.age(); age != 0 && !recent(t, now, age) {
+		return false
+	}
 	if s.mfa != 0 && !twoFactors(t) || len(s.acr) > 0 && !slices.Contains(s.acr, t.ACR) {
-		return errStepUp
+		return false
 	}
 	for _, method := range s.amr {
 		if !slices.Contains(t.AMR, method) {
-			return errStepUp
+			return false
 		}
 	}
-	return nil
+	return true
 }
 
 // recent reports whether the sign-in is at most age old. A missing time, one that

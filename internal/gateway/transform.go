@@ -96,6 +96,7 @@ type transform struct {
 	public  bool // nobody is known: no identity lines
 	forward bool // forward_authorization
 	keep    bool // keep_base_path
+	cookies bool // there are cookies of ours, which no upstream gets
 }
 
 // Do implements step.
@@ -149,7 +150,7 @@ func (s *transform) target(ex *Exchange) {
 
 // strip copies the fields that may be passed on.
 func (s *transform) strip(ex *Exchange) {
-	ex.fields = ex.fields[:0]
+	ex.fields, ex.cookies = ex.fields[:0], ex.cookies[:0]
 	for i := range ex.req.Fields {
 		f := &ex.req.Fields[i]
 		if f.HopByHop() || f.Kind.Framing() || f.Kind.ClientClaim() {
@@ -172,6 +173,13 @@ func (s *transform) strip(ex *Exchange) {
 			}
 		case wire.APIKey:
 			if s.api.takesKeys {
+				continue
+			}
+		case wire.Cookie:
+			if s.cookies {
+				if line := ex.withoutOwnCookies(f.Value); len(line) > 0 {
+					ex.fields = append(ex.fields, wire.Field{Name: f.Name, Value: line, Kind: f.Kind, Nominated: f.Nominated})
+				}
 				continue
 			}
 		case wire.XRequestID, wire.Traceparent, wire.Expect:
@@ -285,6 +293,9 @@ func (ex *Exchange) filterResponse(r *wire.Response) {
 		f := &r.Fields[i]
 		if f.HopByHop() || f.Kind == wire.XRequestID || f.Kind == wire.Other && gatewayOnly(f.Name) {
 			continue
+		}
+		if f.Kind == wire.SetCookie && ex.snap.sessions && bytes.HasPrefix(f.Value, []byte(cookiePrefix)) {
+			continue // nobody but the gateway says who has signed in
 		}
 		out = append(out, *f)
 	}
