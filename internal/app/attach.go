@@ -189,6 +189,7 @@ func (a *App) follow() {
 				return
 			case now := <-tick.C:
 				a.tendRevocations(a.ctx, now)
+				a.node.signIns.tend()
 				if err := a.node.context.open(a.ctx); err != nil && a.ctx.Err() == nil {
 					a.log.Warn("the keys that sign X-Gatehouse-Context could not be tended", "error", err)
 				}

@@ -39,6 +39,7 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
 		},
 		Introspect:  func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
+		SignIn:      func(spec.Issuer, []string) (gateway.SignIn, error) { return gateway.SignIn{Sessions: nobodySignsIn{}}, nil },
 		APIKeys:     gateway.NewAPIKeys(),
 		Verifier:    verifier,
 		Revocations: revocation.New(revocation.Config{Loaded: true}),

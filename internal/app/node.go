@@ -31,6 +31,7 @@ type node struct {
 	issuers  *issuers
 	asked    *introspectors
 	apiKeys  *gateway.APIKeys
+	signIns  *signIns
 	keys     *keyring
 	pools    *pools
 	context  *contextSigner
@@ -75,6 +76,10 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	}
 	n.issuers = newIssuers(issuersConfig{Kept: keySets{filepath.Join(c.Data, "keys")}, IdentityURL: c.IdentityURL, Health: c.Health, Metrics: c.Metrics, Log: c.Log, Now: c.Now})
 	n.asked = newIntrospectors(c)
+	if n.signIns, err = newSignIns(c, n.issuers); err != nil {
+		return nil, err
+	}
+	n.log.ended = n.signIns.revoked
 	n.apiKeys = gateway.NewAPIKeys()
 	n.keys = &keyring{path: filepath.Join(c.Data, "api-keys.jsonl"), set: n.apiKeys}
 	n.pools = newPools(upstream.Config{Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true}, c.Health)
@@ -89,7 +94,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	}
 	conf := gateway.Config{
 		Backend: n.pools.backend, Issuer: n.issuers.issuer, Verifier: verifier, Revocations: n.revoked,
-		Introspect: n.asked.introspector, APIKeys: n.apiKeys, Places: c.Places,
+		Introspect: n.asked.introspector, APIKeys: n.apiKeys, SignIn: n.signIns.signIn, Places: c.Places,
 		Limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})), NonceKey: nonces,
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
@@ -129,6 +134,7 @@ func (n *node) swap(err error, s spec.Snapshot) error {
 	n.pools.serve()
 	n.issuers.retain(s)
 	n.asked.retain(s)
+	n.signIns.retain(s)
 	if n.member != nil {
 		n.member.Running(tenant.ID(s.Tenant), s.Revision)
 	}
@@ -142,6 +148,7 @@ func (n *node) close() error {
 	err := n.gateway.Close()
 	n.log.close()
 	n.asked.close()
+	err = errors.Join(err, n.signIns.close())
 	n.keys.close()
 	n.issuers.close()
 	return errors.Join(err, n.context.close())

@@ -29,6 +29,8 @@ type revocationLog struct {
 	set     *revocation.Set
 	now     func() time.Time
 	revised func(tenant.ID, int64) // told of revisions; may be nil
+	// ended is told of each revocation as well: what is not a token ends by it. May be nil.
+	ended func(cluster.Revocation) error
 
 	mu        sync.Mutex
 	file      *os.File             // open for appending; nil before the first line
@@ -50,7 +52,15 @@ func (l *revocationLog) Revoked(_ context.Context, r cluster.Revocation) (err er
 	if err := l.apply(r); err != nil {
 		return err
 	}
-	return l.append(r)
+	return errors.Join(l.append(r), l.end(r))
+}
+
+// end ends what stands on what the revocation names.
+func (l *revocationLog) end(r cluster.Revocation) error {
+	if l.ended == nil {
+		return nil
+	}
+	return l.ended(r)
 }
 
 func (l *revocationLog) apply(r cluster.Revocation) error {
@@ -121,7 +131,7 @@ func (l *revocationLog) replace(list iter.Seq2[cluster.Revocation, error]) (err 
 	err = l.set.Replace(func(yield func(cluster.Revocation, error) bool) {
 		for r, err := range list {
 			if err == nil {
-				err = lines.Encode(r)
+				err = errors.Join(lines.Encode(r), l.end(r))
 			}
 			if !yield(r, err) {
 				return

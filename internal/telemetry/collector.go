@@ -85,6 +85,9 @@ func (c *collector) process(s series) {
 	tokens := desc("tokens_issued_total", "Tokens issued by built-in authorization servers.", "server", "grant")
 	shadows := desc("policy_would_deny_total", "Allowed requests that a policy in shadow mode would have denied.", "tenant", "policy")
 	c.shadows.each(func(tenant, policy string, v int64) { s.counter(shadows, v, tenant, policy) })
+	signIns := desc("sign_ins_total", "What came of browsers' sign-ins and of the renewal of their sessions.", "issuer", "outcome")
+	c.signIns.each(func(issuer, outcome string, v int64) { s.counter(signIns, v, issuer, outcome) })
+	s.gauge(desc("browser_sessions", "Sessions of browsers that this node holds."), c.sessions.Load())
 	c.tokens.each(func(server, grant string, v int64) { s.counter(tokens, v, server, grant) })
 }
 

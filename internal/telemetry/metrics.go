@@ -61,6 +61,8 @@ type Metrics struct {
 	fetches     names // issuer, outcome
 	tokens      names // server, grant
 	shadows     names // tenant, policy
+	signIns     names // issuer, outcome
+	sessions    atomic.Int64
 }
 
 // NewMetrics returns metrics with the Go runtime's and the process's beside them.
@@ -81,7 +83,7 @@ func NewMetrics(c MetricsConfig) *Metrics {
 		apis:     make(map[string]*apiMetrics),
 		targets:  make(map[targetID]*UpstreamMetrics),
 	}
-	for _, n := range []*names{&m.revisions, &m.fetches, &m.tokens, &m.shadows} {
+	for _, n := range []*names{&m.revisions, &m.fetches, &m.tokens, &m.shadows, &m.signIns} {
 		n.max = c.MaxNames
 	}
 	m.registry.MustRegister(
@@ -132,6 +134,13 @@ func (m *Metrics) TokenIssued(server, grant string) { m.tokens.get(server, grant
 
 // WouldDeny counts a request that a policy in shadow mode would have denied.
 func (m *Metrics) WouldDeny(tenant, policy string) { m.shadows.get(tenant, policy).Add(1) }
+
+// SignIn counts what came of browsers' sign-ins and of the renewal of their sessions.
+// The outcome is of a fixed list.
+func (m *Metrics) SignIn(issuer, outcome string) { m.signIns.get(issuer, outcome).Add(1) }
+
+// Sessions says how many sessions of browsers this node holds.
+func (m *Metrics) Sessions(n int64) { m.sessions.Store(n) }
 
 // LogDropped counts lines of the access log that were lost.
 func (m *Metrics) LogDropped(lines int64) { m.logDrops.Add(lines) }
