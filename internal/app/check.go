@@ -38,8 +38,10 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
 			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
 		},
-		Introspect:  func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
-		SignIn:      func(spec.Issuer, []string) (gateway.SignIn, error) { return gateway.SignIn{Sessions: nobodySignsIn{}}, nil },
+		Introspect: func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
+		SignIn: func(spec.Issuer, []string) (gateway.SignIn, error) {
+			return gateway.SignIn{Sessions: nobodySignsIn{}}, nil
+		},
 		APIKeys:     gateway.NewAPIKeys(),
 		Verifier:    verifier,
 		Revocations: revocation.New(revocation.Config{Loaded: true}),

@@ -15,7 +15,7 @@ var reasonFeature = map[string]string{
 	"rate_limited": "", "overloaded": "", "upstream_unreachable": "", "upstream_timeout": "",
 	"upstream_invalid": "", "issuer_unreachable": "", "revocation_state_unknown": "", "internal": "",
 	"schema_invalid": "openapi", "unsupported_media_type": "openapi",
-	"key_disabled": "", "proof_invalid": "",
+	"key_disabled": "", "session_ended": "", "cross_site": "", "sign_in_failed": "", "proof_invalid": "",
 	"condition_failed": "", "step_up_required": "", "zone_not_allowed": "",
 	"policy_forbids": "", "policy_error": "",
 	"not_subscribed": "plans", "plan_suspended": "plans", "quota_exceeded": "plans",
