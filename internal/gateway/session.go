@@ -44,6 +44,8 @@ type Session interface {
 	// Asked returns what the sign-in was asked to achieve (acr_values, a bar, max_age),
 	// and when it was.
 	Asked() (what string, at time.Time)
+	// Ended reports whether the session is over for good.
+	Ended() bool
 }
 
 // Pages are what a browser sees of signing in and out.

@@ -49,6 +49,7 @@ type stream struct {
 	memo    *tokenMemo
 	token   *verify.Token
 	cert    string
+	session Session // nil: the caller has none
 	expires int64  // Unix seconds; 0 = never
 	turn    uint64 // of the revocations, and of the API keys, when it was judged last
 	keyTurn uint64
@@ -66,7 +67,7 @@ type watched struct{ *Exchange }
 // Opened implements wire.Watcher.
 func (w watched) Opened(end func(string)) {
 	ex := w.Exchange
-	s := &stream{end: end, memo: ex.memo, token: ex.token, cert: ex.certificate, expires: ex.token.Expires}
+	s := &stream{end: end, memo: ex.memo, token: ex.token, cert: ex.certificate, session: ex.session, expires: ex.token.Expires}
 	if start := ex.started.Unix(); s.expires != 0 && start >= s.expires {
 		s.expires += int64(verify.DefaultLeeway / time.Second) // it was let in by the grace for clocks
 	}
@@ -164,6 +165,9 @@ func (g *Gateway) judge(s *stream, now time.Time) error {
 			return Refuse(ReasonKeyDisabled, nil, "the API key %s has expired or was replaced while it was used", s.token.ID)
 		}
 		return Refuse(ReasonTokenExpired, nil, "the token expired while its answer was on its way")
+	}
+	if s.session != nil && s.session.Ended() {
+		return Refuse(ReasonSessionEnded, nil, "the session ended while its answer was on its way")
 	}
 	if turn := g.config.Revocations.Turn(); turn != s.turn {
 		s.turn = turn

@@ -98,6 +98,9 @@ func (s *Session) Facts(verified *verify.Token) *verify.Token {
 // Asked returns what the sign-in was asked to achieve (see Party.LoginURL) and when it was.
 func (s *Session) Asked() (what string, at time.Time) { return s.asked, time.Unix(s.created, 0) }
 
+// Ended reports whether the session is over for good: signed out, revoked, refused.
+func (s *Session) Ended() bool { return s.ended.Load() }
+
 // End ends the session, because the gateway has seen that it must. The error says
 // that it could not be written down, so that it may come back with a restart.
 func (p *Party) End(s *Session) error {
