@@ -50,8 +50,8 @@ type stream struct {
 	token   *verify.Token
 	cert    string
 	session Session // nil: the caller has none
-	expires int64  // Unix seconds; 0 = never
-	turn    uint64 // of the revocations, and of the API keys, when it was judged last
+	expires int64   // Unix seconds; 0 = never
+	turn    uint64  // of the revocations, and of the API keys, when it was judged last
 	keyTurn uint64
 	why     error // why it was ended; nil when it was not
 
