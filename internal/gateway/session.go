@@ -217,9 +217,8 @@ func sameOrigin(ex *Exchange) error {
 		}
 		return nil
 	}
-	switch ex.kind {
-	case methodGet, methodHead, methodOptions: // safe (RFC 9110 section 9.2.1)
-		return nil
+	if ex.kind == methodGet || ex.kind == methodHead || ex.kind == methodOptions {
+		return nil // safe (RFC 9110 section 9.2.1)
 	}
 	if site := ex.Header("sec-fetch-site"); site != nil {
 		if string(site) == "same-origin" || string(site) == "none" {

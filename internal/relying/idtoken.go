@@ -19,33 +19,33 @@ const leeway = verify.DefaultLeeway
 
 // signed returns what a token of the issuer says whose signature is good and whose
 // iss and aud are right. What kind of token it is, is the caller's to judge.
-func (p *Party) signed(ctx context.Context, raw string, limit int) (*verify.Token, *verify.JWS, error) {
-	jws, err := verify.Parse([]byte(raw), limit)
+func (p *Party) signed(ctx context.Context, raw string) (*verify.Token, error) {
+	jws, err := verify.Parse([]byte(raw), maxToken)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !slices.Contains(p.cfg.Algorithms, jws.Algorithm) {
-		return nil, nil, fault.New(fault.Denied, "alg is not on the issuer's list")
+		return nil, fault.New(fault.Denied, "alg is not on the issuer's list")
 	}
 	t, err := verify.FromClaims(jws.Payload, verify.ClaimNames{})
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if t.Issuer != p.cfg.Issuer {
-		return nil, nil, fault.New(fault.Denied, "iss is another issuer")
+		return nil, fault.New(fault.Denied, "iss is another issuer")
 	}
 	if !slices.Contains(t.Audience, p.cfg.ClientID) {
-		return nil, nil, fault.New(fault.Denied, "aud does not name this client")
+		return nil, fault.New(fault.Denied, "aud does not name this client")
 	}
 	key, err := p.cfg.Keys.Key(ctx, jws.KeyID, jws.Algorithm)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	if !jws.Verify(key) {
-		return nil, nil, fault.New(fault.Denied, "the signature is not by the issuer's key")
+		return nil, fault.New(fault.Denied, "the signature is not by the issuer's key")
 	}
 	t.KeyID, t.Algorithm, t.Type = jws.KeyID, jws.Algorithm, strings.TrimPrefix(strings.ToLower(jws.Type), "application/")
-	return t, jws, nil
+	return t, nil
 }
 
 // identity is what an ID token must say besides being genuine.
@@ -58,7 +58,7 @@ type identity struct {
 // identify validates an ID token (OpenID Connect Core 1.0 section 3.1.3.7, and
 // section 12.2 for one that comes of a refresh).
 func (p *Party) identify(ctx context.Context, raw string, want identity) (*verify.Token, error) {
-	t, _, err := p.signed(ctx, raw, maxToken)
+	t, err := p.signed(ctx, raw)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ const logoutAge = 5 * time.Minute
 // loggedOut validates a logout token (OpenID Connect Back-Channel Logout 1.0 section
 // 2.6). It is good once.
 func (p *Party) loggedOut(ctx context.Context, raw string) (*verify.Token, error) {
-	t, _, err := p.signed(ctx, raw, maxToken)
+	t, err := p.signed(ctx, raw)
 	if err != nil {
 		return nil, err
 	}

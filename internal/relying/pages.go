@@ -118,7 +118,7 @@ func (p *Party) endSessionURL(r *http.Request, idToken string) string {
 }
 
 func (p *Party) signedOut(w http.ResponseWriter, r *http.Request) error {
-	return write(w, http.StatusOK, "text/html; charset=utf-8", view{Title: "You are signed out", Login: LoginURL(p.path, "", "", "")}.html())
+	return write(w, http.StatusOK, "text/html; charset=utf-8", p.html(view{Title: "You are signed out", Login: LoginURL(p.path, "", "", "")}))
 }
 
 // frontChannel ends sessions when the issuer loads this page in a frame (OpenID
@@ -143,7 +143,7 @@ func (p *Party) frontChannel(w http.ResponseWriter, r *http.Request) error {
 
 // backChannel ends sessions when the issuer says so in a logout token.
 func (p *Party) backChannel(w http.ResponseWriter, r *http.Request) error {
-	err := r.ParseForm()
+	err := r.ParseForm() //nolint:gosec // ServePage has bounded the body
 	var t *verify.Token
 	if raw := r.PostForm["logout_token"]; err == nil && len(raw) == 1 {
 		t, err = p.loggedOut(r.Context(), raw[0])
@@ -191,7 +191,7 @@ func (p *Party) fail(w http.ResponseWriter, _ *http.Request, status int, title, 
 	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
 		v.Login = LoginURL(p.path, "", "", "")
 	}
-	if err := write(w, status, "text/html; charset=utf-8", v.html()); err != nil {
+	if err := write(w, status, "text/html; charset=utf-8", p.html(v)); err != nil {
 		return err
 	}
 	if cause == nil {
@@ -203,14 +203,15 @@ func (p *Party) fail(w http.ResponseWriter, _ *http.Request, status int, title, 
 // view is what a page shows.
 type view struct{ Title, Say, Login string }
 
-var pageTemplate = template.Must(template.New("page").Parse(`<!doctype html>
+const pageText = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>{{.Title}}</title></head>
 <body><main><h1>{{.Title}}</h1>{{with .Say}}<p>{{.}}</p>{{end}}{{with .Login}}<p><a href="{{.}}">Sign in</a></p>{{end}}</main></body></html>
-`))
+`
 
-func (v view) html() []byte {
+// html writes the page.
+func (p *Party) html(v view) []byte {
 	var b strings.Builder
-	if err := pageTemplate.Execute(&b, v); err != nil {
+	if err := p.paper.Execute(&b, v); err != nil {
 		return []byte(template.HTMLEscapeString(v.Title))
 	}
 	return []byte(b.String())

@@ -11,6 +11,7 @@ package relying
 import (
 	"context"
 	"crypto/sha256"
+	"html/template"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -85,6 +86,7 @@ type Party struct {
 	spent    used // flows that have come back
 	logouts  used // ids of logout tokens
 	pages    map[string]page
+	paper    *template.Template
 
 	life context.Context //nolint:containedctx // the life of the party itself
 	end  context.CancelFunc
@@ -116,6 +118,7 @@ func New(cfg Config) (*Party, error) {
 		provider: provider{turn: make(chan struct{}, 1)},
 	}
 	p.pages = p.table()
+	p.paper = template.Must(template.New("page").Parse(pageText))
 	p.life, p.end = context.WithCancel(context.Background())
 	return p, nil
 }

@@ -1,11 +1,11 @@
 package relying
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"math"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -212,11 +212,23 @@ func (p *Party) refresh(ctx context.Context, s *Session) error {
 }
 
 func newTokens(g *grant, id string, now time.Time) *tokens {
-	t := &tokens{access: []byte(g.Access), until: g.until(now), refresh: g.Refresh, id: id}
+	t := &tokens{access: []byte(g.Access), until: min(g.until(now), expiry(g.Access)), refresh: g.Refresh, id: id}
 	if t.refresh != "" {
 		t.renew = t.until - min(int64(renewAhead/time.Second), (t.until-now.Unix())/12+1)
 	}
 	return t
+}
+
+// expiry returns the exp of an access token that is a JWT, and the end of time for
+// another. Nothing about it is verified: expires_in is only a recommendation, and what
+// comes first counts.
+func expiry(access string) int64 {
+	if jws, err := verify.Parse([]byte(access), maxToken); err == nil {
+		if t, err := verify.FromClaims(jws.Payload, verify.ClaimNames{}); err == nil && t.Expires != 0 {
+			return t.Expires
+		}
+	}
+	return math.MaxInt64
 }
 
 // newSecret returns 256 random bits as text.
@@ -224,9 +236,4 @@ func newSecret() string {
 	var b [32]byte
 	_, _ = rand.Read(b[:]) // crypto/rand never fails: it ends the program instead
 	return base64.RawURLEncoding.EncodeToString(b[:])
-}
-
-// sameTokens reports whether nothing has changed.
-func sameTokens(a, b *tokens) bool {
-	return bytes.Equal(a.access, b.access) && a.refresh == b.refresh && a.until == b.until
 }

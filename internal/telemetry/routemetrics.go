@@ -113,7 +113,7 @@ var reasons = [...]string{
 	"other", "no_route", "method_not_allowed", "ambiguous_request", "body_too_large", "schema_invalid",
 	"unsupported_media_type", "no_token", "token_malformed", "token_expired", "token_not_yet_valid",
 	"bad_signature", "unknown_issuer", "wrong_audience", "unknown_key", "token_type_not_accepted", "revoked",
-	"key_disabled", "proof_invalid", "missing_scope", "group_required", "role_required", "condition_failed", "step_up_required",
+	"key_disabled", "session_ended", "cross_site", "sign_in_failed", "proof_invalid", "missing_scope", "group_required", "role_required", "condition_failed", "step_up_required",
 	"zone_not_allowed", "policy_forbids", "not_subscribed", "plan_suspended", "rate_limited", "quota_exceeded",
 	"overloaded", "upstream_unreachable", "upstream_timeout", "upstream_invalid", "issuer_unreachable",
 	"revocation_state_unknown", "policy_error", "internal",

@@ -134,7 +134,7 @@ func (i *Issuer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case "/revoke":
 		w.WriteHeader(http.StatusOK)
 	case "/end":
-		http.Redirect(w, r, r.FormValue("post_logout_redirect_uri"), http.StatusSeeOther)
+		http.Redirect(w, r, r.URL.Query().Get("post_logout_redirect_uri"), http.StatusSeeOther)
 	default:
 		http.NotFound(w, r)
 	}
