@@ -74,6 +74,7 @@ type Config struct {
 	Identity       Identity
 	Tokens         Tokens
 	APIKeys        APIKeys
+	People         People
 	Status         func(context.Context) (client.Status, error)
 	Tenant         tenant.ID
 	Log            *slog.Logger

@@ -63,6 +63,7 @@ func routes() []route {
 		{"POST", "/api-keys/{id}/rotate", "make a key that may do the same; the old one lives on for the overlap", nil, client.APIKeyRotation{}, client.APIKey{}, (*API).rotateAPIKey},
 		{"POST", "/api-keys/{id}/disable", "refuse the key on every node before this returns, for ever", nil, struct{}{}, client.APIKey{}, (*API).disableAPIKey},
 		{"DELETE", "/api-keys/{id}", "remove a key that is disabled or has expired", nil, nil, nil, (*API).deleteAPIKey},
+		{"POST", "/users/import", "add up to 1,000 users without passwords, all of them or none", nil, client.UserImport{}, nil, (*API).importUsers},
 		{"POST", "/tokens", "a short-lived token for trying things out", nil, client.TokenRequest{}, client.Token{}, (*API).mint},
 		{"POST", "/revocations", "refuse tokens on every node before this returns", nil, client.Revocation{}, nil, (*API).revoke},
 	}

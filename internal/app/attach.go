@@ -93,8 +93,8 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
-		APIKeys: apiKeyService{id, a.node},
-		Status:  a.status, Tenant: tenant.Default, Log: a.log,
+		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people},
+		Status: a.status, Tenant: tenant.Default, Log: a.log,
 	}))
 	return nil
 }

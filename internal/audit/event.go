@@ -31,6 +31,7 @@ const (
 	AppActivated      = "application.lifecycle.activate"
 	AppSecretRotated  = "app.oauth2.client.lifecycle.rotate_secret" // #nosec G101 -- the name of an event
 	UserCreated       = "user.lifecycle.create"
+	UsersImported     = "system.import.complete"
 	UserStatusChanged = "user.lifecycle.change"
 	UserPasswordSet   = "user.account.update_password"
 	GroupCreated      = "group.lifecycle.create"

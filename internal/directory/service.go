@@ -77,31 +77,37 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 		}
 	}
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make user "+n.Profile.Login, func(tx *ledger.Tx) error {
-		u := u
-		if u.Status != Staged {
-			u.StatusChanged, u.Activated = tx.Now(), tx.Now()
-		}
-		if u.Password != "" {
-			u.PasswordChanged = tx.Now()
-		}
-		if err := checkProfile(tx, u); err != nil {
-			return err
-		}
-		if out, err = Users.Create(tx, u); err != nil {
-			return err
-		}
-		for _, g := range n.Groups {
-			if err := join(tx, g, out.ID); err != nil {
-				return err
-			}
-		}
-		return applyRules(tx, out)
+		out, err = insert(tx, u, n.Groups)
+		return err
 	})
 	if err != nil {
 		return out, err
 	}
 	s.record(ctx, actor, audit.UserCreated, "Create user", userEntity(out))
 	return out, nil
+}
+
+// insert adds a user whose status and credentials are set, to these groups and to
+// those of the rules.
+func insert(tx *ledger.Tx, u User, groups []string) (out ledger.Object[User], err error) {
+	if u.Status != Staged {
+		u.StatusChanged, u.Activated = tx.Now(), tx.Now()
+	}
+	if u.Password != "" {
+		u.PasswordChanged = tx.Now()
+	}
+	if err := checkProfile(tx, u); err != nil {
+		return out, err
+	}
+	if out, err = Users.Create(tx, u); err != nil {
+		return out, err
+	}
+	for _, g := range groups {
+		if err := join(tx, g, out.ID); err != nil {
+			return out, err
+		}
+	}
+	return out, applyRules(tx, out)
 }
 
 // hash returns the verifier of a password that is long enough and not too long.
