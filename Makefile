@@ -52,4 +52,5 @@ fuzz: ## every fuzz target for FUZZTIME
 	scripts/fuzz $(FUZZTIME)
 
 bench: build ## the table of ratios against nginx, haproxy and Caddy
+	scripts/services
 	go run ./bench -gatehouse bin/gatehouse

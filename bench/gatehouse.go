@@ -102,12 +102,9 @@ func (b *bench) start(ctx context.Context, binary, dir, config string, flags ...
 	return s, s.await(ctx, "/full/1k", b.token)
 }
 
-// identity starts Gatehouse with its built-in authorization server and a demo client.
-func (b *bench) identity(ctx context.Context) (*server, ready, error) {
-	dir, err := b.folder("identity")
-	if err != nil {
-		return nil, ready{}, err
-	}
+// identity starts Gatehouse in a folder with its built-in authorization server, a
+// demo client, and the data that is there.
+func (b *bench) identity(ctx context.Context, e engine, dir string) (*server, ready, error) {
 	file := filepath.Join(dir, "gatehouse.yaml")
 	config := fmt.Sprintf(`version: 1
 issuers:
@@ -125,9 +122,17 @@ apis:
 	}
 	s := &server{logs: []string{filepath.Join(dir, "output")}}
 	readyFile := filepath.Join(dir, "ready")
-	err = b.launchOn(ctx, s, b.cores.server, dir, nil, b.gatehouseBinary, "dev", file, "--data", filepath.Join(dir, "data"),
-		"--gateway", "127.0.0.1:0", "--identity", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", readyFile)
-	if err != nil {
+	if err := os.RemoveAll(readyFile); err != nil {
+		return nil, ready{}, err
+	}
+	argv := []string{
+		b.gatehouseBinary, "dev", file, "--data", filepath.Join(dir, "data"),
+		"--gateway", "127.0.0.1:0", "--identity", "127.0.0.1:0", "--console", "127.0.0.1:0", "--ready-file", readyFile,
+	}
+	if e.store != "" {
+		argv = append(argv, "--store", e.store)
+	}
+	if err := b.launchOn(ctx, s, b.cores.server, dir, nil, argv...); err != nil {
 		return nil, ready{}, err
 	}
 	r, err := s.awaitReady(ctx, readyFile)

@@ -40,6 +40,7 @@ type bench struct {
 	caddyServer, main, coldServer *server
 	files                         files
 	folders                       int
+	removed                       []string // at the end, beside dir
 
 	bars   []bar
 	rows   []row
@@ -248,8 +249,8 @@ func (b *bench) tearDown() {
 	if b.issuer != nil {
 		b.issuer.close()
 	}
-	if b.dir != "" {
-		_ = os.RemoveAll(b.dir)
+	for _, dir := range append(b.removed, b.dir) {
+		_ = os.RemoveAll(dir) // "" is nothing
 	}
 }
 

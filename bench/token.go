@@ -16,6 +16,7 @@ import (
 	"encoding/json"
 	"encoding/pem"
 	"fmt"
+	"maps"
 	"math/big"
 	"net"
 	"net/http"
@@ -50,6 +51,9 @@ type issuer struct {
 	edKey  ed25519.PublicKey
 	until  time.Time
 	now    time.Time
+
+	// The EC key is also that of the client whose tokens are bound to it.
+	jwk, thumbprint string // RFC 7638
 
 	introspections atomic.Int64 // how often the endpoint was asked
 }
@@ -133,6 +137,10 @@ func (i *issuer) keySet() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	// The members in the order of their names, without spaces: RFC 7638 section 3.
+	i.jwk = fmt.Sprintf(`{"crv":"P-256","kty":"EC","x":"%s","y":"%s"}`, encode(point[1:33]), encode(point[33:]))
+	sum := sha256.Sum256([]byte(i.jwk))
+	i.thumbprint = encode(sum[:])
 	return json.Marshal(map[string]any{"keys": []map[string]string{
 		{
 			"kty": "RSA", "kid": "RS256", "use": "sig", "alg": "RS256",
@@ -153,12 +161,17 @@ func (i *issuer) publicPEM(path string) error {
 }
 
 // token mints the n-th token of the algorithm, for a client of its own.
-func (i *issuer) token(alg string, n int) (string, error) {
+func (i *issuer) token(alg string, n int) (string, error) { return i.mint(alg, n, nil) }
+
+// mint is token with further claims.
+func (i *issuer) mint(alg string, n int, more map[string]any) (string, error) {
 	client := fmt.Sprintf("client-%06d", n)
-	claims, err := json.Marshal(map[string]any{
+	all := map[string]any{
 		"iss": i.url, "aud": audience, "sub": client, "client_id": client, "scope": scope,
 		"iat": i.now.Unix(), "exp": i.until.Unix(), "jti": fmt.Sprintf("%s-%d", alg, n),
-	})
+	}
+	maps.Copy(all, more)
+	claims, err := json.Marshal(all)
 	if err != nil {
 		return "", err
 	}
@@ -169,17 +182,23 @@ func (i *issuer) token(alg string, n int) (string, error) {
 	case "RS256":
 		signature, err = rsa.SignPKCS1v15(nil, i.rsa, crypto.SHA256, digest[:])
 	case "ES256":
-		r, s, signErr := ecdsa.Sign(rand.Reader, i.ec, digest[:])
-		if signErr != nil {
-			return "", signErr
-		}
-		signature = append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...)
+		signature, err = i.signES256(input)
 	case "EdDSA":
 		signature, err = i.ed.Sign(nil, []byte(input), crypto.Hash(0))
 	default:
 		err = fmt.Errorf("no algorithm %q", alg)
 	}
 	return input + "." + encode(signature), err
+}
+
+// signES256 signs as RFC 7518 section 3.4 has it.
+func (i *issuer) signES256(input string) ([]byte, error) {
+	digest := sha256.Sum256([]byte(input))
+	r, s, err := ecdsa.Sign(rand.Reader, i.ec, digest[:])
+	if err != nil {
+		return nil, err
+	}
+	return append(r.FillBytes(make([]byte, 32)), s.FillBytes(make([]byte, 32))...), nil
 }
 
 // tokens mints n tokens on all cores.

@@ -28,11 +28,12 @@ var works = [...]work{
 	{"tokens", (*bench).manyTokens},   // 1 against 10,000 callers
 	{"routes", (*bench).manyRoutes},   // 10 against 10,000 routes
 	{"http2", (*bench).http2},         // the standard lane
-	{"cold", (*bench).cold},           // every token seen for the first time
+	{"cold", (*bench).cold},           // every token, and every DPoP proof, seen for the first time
 	{"reload", (*bench).reload},       // a new configuration every second
 	{"rate", (*bench).rate},           // latency at half of the maximum throughput
 	{"footprint", (*bench).footprint}, // start, memory, size
-	{"identity", (*bench).tokenRates}, // tokens and introspections per core-second
+	{"identity", (*bench).onSQLite},   // the authorization server and a large directory
+	{"postgres", (*bench).onPostgres}, // the same on the other engine
 }
 
 // names of contestants; nginx is the reference of every ratio.
@@ -266,10 +267,19 @@ func (b *bench) cold(ctx context.Context) error {
 			return b.restart(ctx, s, dir)
 		}})
 	}
+	if b.main != nil {
+		proofs, err := b.proofs(count)
+		if err != nil {
+			return err
+		}
+		cs = append(cs, proofs...)
+	}
 	rows, err := b.contest(ctx, "1 KB, every token for the first time", cs...)
 	if err != nil || b.main == nil {
 		return err
 	}
+	b.atMost("a DPoP proof / first sight of an ES256 token, both above a cached token: one signature check",
+		difference(rows, oursProof, oursAgain)/difference(rows, ours+", ES256", oursAgain), 1.25, "x")
 	b.atMost("first sight of an RS256 token, above nginx plain", difference(rows, ours+", RS256", nginxPlain), 60, "us")
 	b.noFailures(rows)
 	return nil
