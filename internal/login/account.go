@@ -57,6 +57,7 @@ type accountPage struct {
 	Changed  time.Time // of the password; zero: not known
 	Problem  string
 	Done     string
+	Factor   time.Time // since when there is a second factor; zero: none
 	Sessions []accountSession
 	Apps     []accountApp
 }
@@ -85,6 +86,8 @@ var done = map[string]string{
 	"others":   "All other browsers are signed out.",
 	"withdraw": "The app has no access any more.",
 	"password": "Your password is changed.",
+	"factor":   "Your second factor is set up.",
+	"remove":   "Your second factor is removed.",
 }
 
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, m *member) {
@@ -103,6 +106,12 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 	}
 	if err == nil {
 		p.Apps, err = s.accountApps(r, m, view)
+	}
+	if err == nil {
+		var f *ledger.Object[directory.Factor]
+		if f, err = s.authenticator(r.Context(), m.user.ID, directory.FactorActive); f != nil {
+			p.Factor = f.Created
+		}
 	}
 	if err != nil {
 		s.lost(w, r, err)
@@ -176,6 +185,15 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
 	case "withdraw":
 		err = s.withdraw(r, m, field(r, "id"))
+	case "enroll":
+		s.proveFactor(w, r, "/account?done=factor")
+		return
+	case "remove":
+		if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {
+			s.proveFactor(w, r, "/account") // what takes it away must be it
+			return
+		}
+		err = s.removeFactor(ctx, m)
 	case "password":
 		err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
 		var said problemText

@@ -71,6 +71,7 @@ type Config struct {
 	Sessions *session.Service
 	Waiting  *session.Room
 	People   People
+	Factors  Factors
 	Attempts Attempts
 	Consents Consents
 	Persons  Persons

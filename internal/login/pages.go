@@ -13,6 +13,8 @@ var pageFiles embed.FS
 type pages struct {
 	signIn      web.Page[signInPage]
 	password    web.Page[passwordPage]
+	enroll      web.Page[enrollPage]
+	factor      web.Page[factorPage]
 	consent     web.Page[consentPage]
 	message     web.Page[messagePage]
 	account     web.Page[accountPage]
@@ -24,6 +26,8 @@ func newPages(k *web.Kit) pages {
 	return pages{
 		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html"),
 		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
+		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html"),
+		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html"),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
 		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),

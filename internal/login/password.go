@@ -36,8 +36,8 @@ const hashingTime = 5 * time.Second
 
 const wrongPassword = "That name and password do not match. After ten attempts, signing in rests for 15 minutes."
 
-// needsSignIn applies prompt and max_age (OpenID Connect Core section 3.1.2.1): a
-// sign-in that is older than the request does not do for either.
+// needsSignIn asks for the password of who is not signed in, and again where prompt,
+// max_age or the setting up of a second factor want it fresh.
 func (s *Server) needsSignIn(v *visit) (bool, error) {
 	if v.session == nil {
 		return true, nil
@@ -45,13 +45,10 @@ func (s *Server) needsSignIn(v *visit) (bool, error) {
 	if v.req.Subject != "" && v.req.Subject != v.user.ID {
 		return true, nil
 	}
-	if !v.session.AuthTime.Before(v.req.Created) {
-		return false, nil
-	}
-	if v.req.prompts("login") {
+	if !v.req.recent(v.session.AuthTime, s.cfg.Now()) {
 		return true, nil
 	}
-	return v.req.MaxAge != nil && s.cfg.Now().Sub(v.session.AuthTime) > time.Duration(*v.req.MaxAge)*time.Second, nil
+	return s.enrollsUnproven(v)
 }
 
 // signInPage is what the page shows.

@@ -31,6 +31,8 @@ type visit struct {
 	problem string                         // what the page says went wrong
 	status  int                            // of the page; 0 means 200
 	agreed  bool                           // the person has just agreed
+	begun   bool                           // a second factor is being set up
+	secret  string                         // of it, to be shown this once
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -56,7 +58,8 @@ func steps() []step {
 	return []step{
 		{"signin", "everything after it is about this person", "login_required", (*Server).needsSignIn, (*Server).showSignIn, (*Server).takeSignIn},
 		{"password", "an expired password opens nothing but its own replacement", "interaction_required", (*Server).needsPassword, (*Server).showPassword, (*Server).takePassword},
-		{"level", "what the app demands of the sign-in, before it learns anything", "interaction_required", (*Server).needsLevel, nil, nil},
+		{"enroll", "who has no second factor sets one up when one is demanded", "interaction_required", (*Server).needsEnrollment, (*Server).showEnrollment, (*Server).takeEnrollment},
+		{"factor", "what the app demands of the sign-in, before it learns anything", "interaction_required", (*Server).needsFactor, (*Server).showFactor, (*Server).takeFactor},
 		{"assignment", "who may not use the app is not asked for consent to it", "access_denied", (*Server).needsAssignment, nil, nil},
 		{"consent", "last: the person sees what the app gets, and it gets it at once", "consent_required", (*Server).needsConsent, (*Server).showConsent, (*Server).takeConsent},
 	}
@@ -162,12 +165,12 @@ func (s *Server) carry(v *visit) {
 		s.end(v, err)
 		return
 	}
-	if next != nil && next.name == field(v.r, "step") && next.take != nil {
+	if next != nil && next.name == field(v.r, "step") {
 		if err := next.take(s, v); err != nil {
 			s.end(v, err)
 			return
 		}
-		if v.problem != "" {
+		if v.problem != "" || v.secret != "" {
 			next.show(s, v)
 			return
 		}

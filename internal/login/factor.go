@@ -1,0 +1,249 @@
+package login
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+)
+
+// Factors is what this room needs of people's second factors.
+type Factors interface {
+	ListFactors(ctx context.Context, userID string) ([]ledger.Object[directory.Factor], error)
+	EnrollFactor(ctx context.Context, actor ledger.Actor, userID string, n directory.NewFactor) (ledger.Object[directory.Factor], string, error)
+	ActivateFactor(ctx context.Context, actor ledger.Actor, userID, id, code string) (ledger.Object[directory.Factor], error)
+	VerifyFactor(ctx context.Context, userID, id, answer string) error
+	RemoveFactor(ctx context.Context, actor ledger.Actor, userID, id string) error
+}
+
+// Bounds of second factors.
+const (
+	// codesOfOne is how many codes in a row may be wrong. They are counted apart from
+	// passwords: whoever knows the password must not be able to begin the count anew.
+	codesOfOne = 10
+	// enrollTime is how long after the password a first factor may be set up.
+	enrollTime = 10 * time.Minute
+	// changeTime is how long after a second factor it may be taken away.
+	changeTime = 5 * time.Minute
+)
+
+const restingCodes = "There were too many wrong codes. Wait 15 minutes and try again."
+
+// authenticator returns the user's authenticator app of the status; nil for none.
+func (s *Server) authenticator(ctx context.Context, user, status string) (*ledger.Object[directory.Factor], error) {
+	list, err := s.cfg.Factors.ListFactors(ctx, user)
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if f := &list[i]; f.Value.Type == directory.FactorTOTP && f.Value.Status == status {
+			return f, nil
+		}
+	}
+	return nil, nil
+}
+
+// needsEnrollment reports whether a second factor is demanded of who has none.
+func (s *Server) needsEnrollment(v *visit) (bool, error) {
+	lacks, err := s.needsFactor(v)
+	if err != nil || !lacks {
+		return false, err
+	}
+	f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
+	return f == nil, err
+}
+
+// enrollsUnproven reports whether a second factor would be set up now on the
+// strength of a sign-in that is not fresh: a browser that was left open must not be
+// enough to decide what proves its owner from then on.
+func (s *Server) enrollsUnproven(v *visit) (bool, error) {
+	if s.cfg.Now().Sub(v.session.PasswordAt) <= enrollTime {
+		return false, nil
+	}
+	return s.needsEnrollment(v)
+}
+
+// enrollPage is what the page shows.
+type enrollPage struct {
+	Token   string
+	App     string // that asks for it; empty for a page of ours
+	Login   string
+	Begun   bool   // a secret was made
+	Secret  string // in groups of four, shown once
+	Image   squares
+	Problem string
+}
+
+func (s *Server) showEnrollment(v *visit) {
+	p := enrollPage{Token: v.token, Login: v.user.Value.Profile.Login, Begun: v.begun, Problem: v.problem}
+	if v.app != nil {
+		p.App = v.app.Label
+	}
+	if v.secret != "" {
+		site, _ := s.cfg.Site(v.r)
+		image, err := qrSquares(keyURI(hostOf(site.URL), p.Login, v.secret))
+		if err != nil {
+			s.end(v, err)
+			return
+		}
+		p.Secret, p.Image = grouped(v.secret), image
+	}
+	s.pages.enroll.Write(v.ctx(), v.w, v.pageStatus(), v.head("Set up a second factor"), p)
+}
+
+// takeEnrollment makes a secret and shows it, or takes the first code of it: that is
+// the second factor of this sign-in already.
+func (s *Server) takeEnrollment(v *visit) error {
+	ctx, user := v.ctx(), v.user
+	pending, err := s.authenticator(ctx, user.ID, directory.FactorPending)
+	if err != nil {
+		return err
+	}
+	if field(v.r, "code") == "" {
+		if pending != nil { // its secret has been shown, and cannot be shown again
+			if err := s.cfg.Factors.RemoveFactor(ctx, self(user), user.ID, pending.ID); err != nil && !fault.Is(err, fault.NotFound) {
+				return err
+			}
+		}
+		_, v.secret, err = s.cfg.Factors.EnrollFactor(ctx, self(user), user.ID, directory.NewFactor{Type: directory.FactorTOTP, Provider: "OKTA"})
+		v.begun = err == nil
+		return err
+	}
+	if pending == nil {
+		v.status, v.problem = http.StatusUnprocessableEntity, "This setup is out of date. Begin again."
+		return nil
+	}
+	v.begun = true
+	return s.takeCode(v, func(code string) error {
+		_, err := s.cfg.Factors.ActivateFactor(ctx, self(user), user.ID, pending.ID, code)
+		return err
+	})
+}
+
+// factorPage is what the page shows.
+type factorPage struct {
+	Token   string
+	App     string
+	Login   string
+	Problem string
+}
+
+func (s *Server) showFactor(v *visit) {
+	p := factorPage{Token: v.token, Login: v.user.Value.Profile.Login, Problem: v.problem}
+	if v.app != nil {
+		p.App = v.app.Label
+	}
+	s.pages.factor.Write(v.ctx(), v.w, v.pageStatus(), v.head("Second factor"), p)
+}
+
+// takeFactor checks a code of the person's authenticator app.
+func (s *Server) takeFactor(v *visit) error {
+	f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
+	if err != nil || f == nil {
+		return err
+	}
+	return s.takeCode(v, func(code string) error { return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, f.ID, code) })
+}
+
+// takeCode has a code checked, within the bounds of guessing, and raises the session
+// when it is right.
+func (s *Server) takeCode(v *visit, check func(code string) error) error {
+	now, user := s.cfg.Now(), v.user
+	if wait := s.networkFull(v.r, now); wait > 0 {
+		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
+		return nil
+	}
+	counter := "factor-" + user.ID
+	n, err := s.cfg.Attempts.TakeAttempt(v.ctx(), counter, now, restTime)
+	if err != nil {
+		return err
+	}
+	if n > codesOfOne {
+		s.recordFactor(v, "LOCKED_OUT")
+		v.busy(http.StatusTooManyRequests, restTime, restingCodes)
+		return nil
+	}
+	code := strings.ReplaceAll(field(v.r, "code"), " ", "")
+	if err := check(code); err != nil {
+		f := fault.Of(err)
+		if f == nil || f.Code != fault.Denied {
+			return err
+		}
+		v.status, v.problem = http.StatusUnauthorized, "That code is not right. Enter the one that the app shows now."
+		if f.Reason == directory.ReasonUsedCode {
+			v.problem = "That code has been used. Wait for the next one."
+		}
+		s.recordFactor(v, "INVALID_CREDENTIALS")
+		return nil
+	}
+	if err := s.cfg.Attempts.EndAttempts(v.ctx(), counter, now); err != nil {
+		return err
+	}
+	return s.raise(v)
+}
+
+// raise begins the session anew at the level of two factors: with another secret,
+// so that nobody who had the old one has this.
+func (s *Server) raise(v *visit) error {
+	methods := slices.Clone(v.session.AMR)
+	for _, m := range []string{"otp", "mfa"} { // RFC 8176
+		if !slices.Contains(methods, m) {
+			methods = append(methods, m)
+		}
+	}
+	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
+		User: v.user.ID, Factor: true, AMR: methods, ACR: LevelTwoFactors,
+		Address: address(v.r).String(), Agent: v.r.UserAgent(),
+	})
+	if err != nil {
+		return err
+	}
+	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
+	v.session = &sess
+	s.recordFactor(v, "")
+	return nil
+}
+
+// recordFactor records that a second factor was used; a reason says why not.
+func (s *Server) recordFactor(v *visit, reason string) {
+	t, _ := tenant.From(v.ctx())
+	e := audit.Event{
+		Tenant: t, Type: audit.FactorUsed, Message: "Authentication of user via MFA",
+		Actor:  audit.Entity{ID: v.user.ID, Type: "User", AlternateID: v.user.Value.Profile.Login, DisplayName: v.user.Value.Profile.DisplayName()},
+		Client: audit.Client{IP: address(v.r).String(), UserAgent: v.r.UserAgent()}, Outcome: audit.Outcome{Result: audit.Success},
+		Debug: map[string]string{"session": v.session.ID, "factor": directory.FactorTOTP},
+	}
+	if reason != "" {
+		e.Severity, e.Outcome = audit.Warn, audit.Outcome{Result: audit.Failure, Reason: reason}
+	}
+	s.cfg.Audit.Record(e)
+}
+
+// proveFactor leads a person to prove a second factor, or to set one up, before a
+// page of ours.
+func (s *Server) proveFactor(w http.ResponseWriter, r *http.Request, page string) {
+	age := int64(changeTime / time.Second)
+	s.ask(&visit{w: w, r: r, req: Request{Page: page, Levels: []string{LevelTwoFactors}, MaxAge: &age, Created: s.cfg.Now()}}) //nolint:contextcheck // a visit carries its request
+}
+
+// removeFactor takes the second factor away; other browsers were signed in on its
+// strength and are signed out.
+func (s *Server) removeFactor(ctx context.Context, m *member) error {
+	f, err := s.authenticator(ctx, m.user.ID, directory.FactorActive)
+	if err != nil || f == nil {
+		return err
+	}
+	if err := s.cfg.Factors.RemoveFactor(ctx, self(m.user), m.user.ID, f.ID); err != nil && !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
+	return err
+}
