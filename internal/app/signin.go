@@ -23,7 +23,7 @@ func (id *identity) openPages(c identityConfig, protocol http.Handler) http.Hand
 			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
 		},
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: session.NewRoom(c.DB, c.Now),
-		People: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access},
+		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access},
 		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
 	})
 	mux := http.NewServeMux()
