@@ -90,6 +90,7 @@ var doors = map[string][]string{
 	"google.golang.org/genproto":  {"internal/extauthz"},
 	"github.com/oschwald":         {"internal/geo"},
 	"github.com/pquerna/otp":      {"internal/keys"},
+	"github.com/boombuler":        {"internal/login"},
 	"github.com/coder/websocket":  {},
 	"github.com/santhosh-tekuri":  {},
 	"github.com/stretchr/testify": {},

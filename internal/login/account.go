@@ -186,11 +186,11 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 	case "withdraw":
 		err = s.withdraw(r, m, field(r, "id"))
 	case "enroll":
-		s.proveFactor(w, r, "/account?done=factor")
+		s.proveFactor(w, r, "/account?done=factor") //nolint:contextcheck // a visit carries its request
 		return
 	case "remove":
 		if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {
-			s.proveFactor(w, r, "/account") // what takes it away must be it
+			s.proveFactor(w, r, "/account") //nolint:contextcheck // a visit carries its request; what takes it away must be it
 			return
 		}
 		err = s.removeFactor(ctx, m)

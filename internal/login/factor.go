@@ -231,7 +231,7 @@ func (s *Server) recordFactor(v *visit, reason string) {
 // page of ours.
 func (s *Server) proveFactor(w http.ResponseWriter, r *http.Request, page string) {
 	age := int64(changeTime / time.Second)
-	s.ask(&visit{w: w, r: r, req: Request{Page: page, Levels: []string{LevelTwoFactors}, MaxAge: &age, Created: s.cfg.Now()}}) //nolint:contextcheck // a visit carries its request
+	s.ask(&visit{w: w, r: r, req: Request{Page: page, Levels: []string{LevelTwoFactors}, MaxAge: &age, Created: s.cfg.Now()}})
 }
 
 // removeFactor takes the second factor away; other browsers were signed in on its
