@@ -60,6 +60,8 @@ type App struct {
 	// Grants are the okta.* scopes that an administrator has granted the app: what
 	// it may ask the org server for.
 	Grants []ScopeGrant `json:"grants,omitempty"`
+	// Certificates are those that were generated for the app.
+	Certificates []AppCertificate `json:"certificates,omitempty"`
 }
 
 // AppSecret is one secret of an app. It is compared by its hash; the sealed copy

@@ -21,7 +21,7 @@ var (
 	})
 	// Apps are OAuth clients, unique by the client_id that was chosen for them.
 	Apps = ledger.NewKind(ledger.Spec[App]{
-		Name: "app", IDPrefix: "0oa", Secrets: []string{"secrets.*.sealed"},
+		Name: "app", IDPrefix: "0oa", Secrets: []string{"secrets.*.sealed", "certificates.*.sealed"},
 		Keys: func(a App) []ledger.Key {
 			if a.ClientID == "" {
 				return nil

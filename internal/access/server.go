@@ -86,6 +86,8 @@ type Server struct {
 	// AccessTokenMinutes is the lifetime where no rule says another.
 	AccessTokenMinutes int         `json:"accessTokenLifetimeMinutes"`
 	Credentials        Credentials `json:"credentials"`
+	Associated         []string    `json:"associatedServers,omitempty"` // ids of the servers that it trusts
+	EncryptionKeys     []ServerKey `json:"resourceServerKeys,omitempty"`
 }
 
 // Credentials says how the keys of a server are kept.

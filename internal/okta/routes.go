@@ -17,6 +17,7 @@ func routes() []route {
 
 		as     = "/api/v1/authorizationServers"
 		server = as + "/{authServerId}"
+		rsKeys = server + "/resourceservercredentials/keys"
 		policy = server + "/policies/{policyId}"
 		rule   = policy + "/rules/{ruleId}"
 		user   = "/api/v1/users/{id}"
@@ -47,6 +48,16 @@ func routes() []route {
 		{get, server + "/credentials/keys", "listAuthorizationServerKeys", "okta.authorizationServers.read", free, (*api).listKeys},
 		{get, server + "/credentials/keys/{keyId}", "getAuthorizationServerKey", "okta.authorizationServers.read", free, (*api).getKey},
 		{post, server + "/credentials/lifecycle/keyRotate", "rotateAuthorizationServerKeys", "okta.authorizationServers.manage", free, (*api).rotateKeys},
+
+		{get, server + "/associatedServers", "listAssociatedServersByTrustedType", "okta.authorizationServers.read", free, (*api).listAssociated},
+		{post, server + "/associatedServers", "createAssociatedServers", "okta.authorizationServers.manage", free, (*api).associate},
+		{del, server + "/associatedServers/{associatedServerId}", "deleteAssociatedServer", "okta.authorizationServers.manage", free, (*api).dissociate},
+		{get, rsKeys, "listOAuth2ResourceServerJsonWebKeys", "okta.authorizationServers.read", free, (*api).listServerKeys},
+		{post, rsKeys, "addOAuth2ResourceServerJsonWebKey", "okta.authorizationServers.manage", free, (*api).addServerKey},
+		{get, rsKeys + "/{keyId}", "getOAuth2ResourceServerJsonWebKey", "okta.authorizationServers.read", free, (*api).getServerKey},
+		{del, rsKeys + "/{keyId}", "deleteOAuth2ResourceServerJsonWebKey", "okta.authorizationServers.manage", free, (*api).deleteServerKey},
+		{post, rsKeys + "/{keyId}/lifecycle/activate", "activateOAuth2ResourceServerJsonWebKey", "okta.authorizationServers.manage", free, (*api).activateServerKey},
+		{post, rsKeys + "/{keyId}/lifecycle/deactivate", "deactivateOAuth2ResourceServerJsonWebKey", "okta.authorizationServers.manage", free, (*api).deactivateServerKey},
 
 		{get, server + "/scopes", "listOAuth2Scopes", "okta.authorizationServers.read", free, (*api).listScopes},
 		{post, server + "/scopes", "createOAuth2Scope", "okta.authorizationServers.manage", free, (*api).createScope},
@@ -157,6 +168,10 @@ func routes() []route {
 		{del, key, "deletejwk", "okta.apps.manage", onApp, (*api).deleteAppKey},
 		{post, key + "/lifecycle/activate", "activateOAuth2ClientJsonWebKey", "okta.apps.manage", onApp, (*api).activateAppKey},
 		{post, key + "/lifecycle/deactivate", "deactivateOAuth2ClientJsonWebKey", "okta.apps.manage", onApp, (*api).deactivateAppKey},
+		{get, app + "/credentials/keys", "listApplicationKeys", "okta.apps.read", free, (*api).listCertificates},
+		{post, app + "/credentials/keys/generate", "generateApplicationKey", "okta.apps.manage", onApp, (*api).generateCertificate},
+		{get, app + "/credentials/keys/{keyId}", "getApplicationKey", "okta.apps.read", free, (*api).getCertificate},
+		{post, app + "/credentials/keys/{keyId}/clone", "cloneApplicationKey", "okta.apps.manage", onApp, (*api).cloneCertificate},
 		{get, app + "/grants", "listScopeConsentGrants", "okta.appGrants.read", free, (*api).listGrants},
 		{post, app + "/grants", "grantConsentToScope", "okta.appGrants.manage", onApp, (*api).grantScope},
 		{get, app + "/grants/{grantId}", "getScopeConsentGrant", "okta.appGrants.read", free, (*api).getGrant},
