@@ -56,6 +56,15 @@ func person(tx *ledger.Tx, user, app string) (Person, error) {
 	for _, g := range groups {
 		p.Groups = append(p.Groups, directory.MemberOf{ID: g.ID, Name: g.Value.Name})
 	}
+	// Assignments name an app by its id in the ledger, everybody else by its client id.
+	o, err := appByClient(tx, app)
+	if fault.Is(err, fault.NotFound) {
+		return p, nil
+	}
+	if err != nil {
+		return Person{}, err
+	}
+	app = o.ID
 	own, err := AppUsers.Find(tx, ledger.By("pair", app, user))
 	switch {
 	case err == nil:

@@ -20,3 +20,14 @@ func NewAPIToken(t testing.TB, a *App, name, user string, expires time.Time) (to
 	}
 	return token
 }
+
+// AssignedTo reports whether a user of a running program may use the app with the
+// client id.
+func AssignedTo(t testing.TB, a *App, user, client string) bool {
+	t.Helper()
+	p, err := a.current().access.Person(withTenant(t.Context()), user, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p.Assigned
+}

@@ -241,3 +241,20 @@ func TestOktaTokenNetworks(t *testing.T) {
 		}
 	}
 }
+
+// Assignments are found by the client id that was chosen for an app.
+func TestOktaAssignmentsOfChosenClientIDs(t *testing.T) {
+	p := start(t, "")
+	object := p.made("/api/v1/apps", `{"name":"oidc_client","label":"chosen","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"client_id":"my-intranet"}},
+		"settings":{"oauthClient":{"application_type":"service","grant_types":["client_credentials"]}}}`)
+	who := p.hire("chosen")
+	if app.AssignedTo(t, p.App, who.id, "my-intranet") {
+		t.Error("assigned before it was")
+	}
+	if a := p.okta("POST", "/api/v1/apps/"+object+"/users", `{"id":"`+who.id+`"}`); a.Status != http.StatusOK {
+		t.Fatal(a.Body)
+	}
+	if !app.AssignedTo(t, p.App, who.id, "my-intranet") {
+		t.Error("not assigned")
+	}
+}
