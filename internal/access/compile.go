@@ -21,6 +21,7 @@ type state struct {
 	scopes   map[string]Scope
 	policies map[string]Policy
 	rules    map[string]Rule
+	claims   map[string]Claim
 
 	chosen  map[string]string   // id of an app to the client_id that was chosen for it
 	granted map[string][]string // client_id to the scopes of the org server that the app was granted
@@ -32,7 +33,7 @@ type state struct {
 func (s *state) reset() {
 	*s = state{
 		servers: map[string]Server{}, scopes: map[string]Scope{},
-		policies: map[string]Policy{}, rules: map[string]Rule{}, chosen: map[string]string{}, granted: map[string][]string{},
+		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -67,6 +68,12 @@ func (s *state) load(tx *ledger.Tx) error {
 			return err
 		}
 		s.rules[o.ID] = o.Value
+	}
+	for o, err := range Claims.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.claims[o.ID] = o.Value
 	}
 	for o, err := range Apps.All(tx, ledger.Query{Limit: 1000}) {
 		if err != nil {
@@ -114,6 +121,11 @@ func (s *state) apply(c *ledger.Change) error {
 		s.touched[s.rules[c.ID].Server] = true
 		err := set(s.rules, Rules, c, gone)
 		s.touched[s.rules[c.ID].Server] = true
+		return err
+	case Claims.Name():
+		s.touched[s.claims[c.ID].Server] = true
+		err := set(s.claims, Claims, c, gone)
+		s.touched[s.claims[c.ID].Server] = true
 		return err
 	case Apps.Name():
 		o, err := Apps.Decode(c.Record())
@@ -236,6 +248,7 @@ func (s *state) compileServers(v *View) {
 		if server.org() {
 			compiled.granted = maps.Clone(s.granted)
 		}
+		compiled.claims = compileClaims(s.claims, id)
 		v.servers[id] = compiled
 		if server.Default {
 			v.servers[server.Name] = compiled

@@ -2,6 +2,7 @@ package access
 
 import (
 	"context"
+	"time"
 
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
@@ -10,9 +11,10 @@ import (
 
 // Person is what decides about the tokens of one user for one app.
 type Person struct {
-	ID     string
-	User   directory.User
-	Groups []directory.MemberOf // Everyone first
+	ID      string
+	User    directory.User
+	Updated time.Time            // the user
+	Groups  []directory.MemberOf // Everyone first
 	// Assigned reports whether the user may use the app, by an assignment of their
 	// own or of one of their groups.
 	Assigned bool
@@ -48,7 +50,7 @@ func person(tx *ledger.Tx, user, app string) (Person, error) {
 	if err != nil {
 		return Person{}, err
 	}
-	p := Person{ID: u.ID, User: u.Value, UserName: u.Value.Profile.Login}
+	p := Person{ID: u.ID, User: u.Value, Updated: u.Updated, UserName: u.Value.Profile.Login}
 	groups, err := directory.GroupsIn(tx, user)
 	if err != nil {
 		return Person{}, err

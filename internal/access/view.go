@@ -61,6 +61,7 @@ type ServerView struct {
 	defaults []string // names of the default scopes, sorted
 	policies []policyView
 	granted  map[string][]string // of the org server: what apps may ask it for, by client id
+	claims   claimViews
 }
 
 // Scope returns a scope of the server by name.

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
+	"gatehouse/internal/expression"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/tenant"
 )
@@ -43,7 +44,8 @@ func TestFollowedViewIsTheWholeView(t *testing.T) {
 		whole, err := NewViews(ViewsConfig{Ledger: r.ledger, Now: r.views.cfg.Now}).Get(r.ctx, mine)
 		must(t, err)
 		opts := cmp.Options{
-			cmp.AllowUnexported(View{}, ServerView{}, AppView{}, policyView{}, ruleView{}),
+			cmp.AllowUnexported(View{}, ServerView{}, AppView{}, policyView{}, ruleView{}, claimViews{}, claimView{}),
+			cmp.Comparer(func(a, b *expression.Expression) bool { return a.String() == b.String() }),
 			cmpopts.EquateEmpty(),
 		}
 		if d := cmp.Diff(whole, followed, opts); d != "" {
@@ -63,7 +65,7 @@ func step(rt *rapid.T, tx *ledger.Tx, i int, apps, servers, scopes, policies *[]
 		id := (*list)[k]
 		return id, true
 	}
-	switch rapid.SampledFrom([]string{"app", "app off", "app gone", "server", "server gone", "scope", "scope gone", "policy", "rule"}).Draw(rt, "what") {
+	switch rapid.SampledFrom([]string{"app", "app off", "app gone", "server", "server gone", "scope", "scope gone", "policy", "rule", "claim"}).Draw(rt, "what") {
 	case "app":
 		o, err := Apps.Create(tx, App{Label: name}.fill())
 		*apps = append(*apps, o.ID)
@@ -107,6 +109,11 @@ func step(rt *rapid.T, tx *ledger.Tx, i int, apps, servers, scopes, policies *[]
 		if id, ok := pick(servers); ok {
 			o, err := Policies.Create(tx, Policy{Server: id, Name: name, Priority: i + 1, Conditions: PolicyContexts{Clients: include(AllClients)}}.fill())
 			*policies = append(*policies, o.ID)
+			return err
+		}
+	case "claim":
+		if id, ok := pick(servers); ok {
+			_, err := Claims.Create(tx, Claim{Server: id, Name: name, ClaimType: ClaimResource, ValueType: ValueExpression, Value: `"x"`}.fill())
 			return err
 		}
 	case "rule":

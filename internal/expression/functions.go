@@ -30,6 +30,9 @@ type function struct {
 }
 
 func newCall(p *parser, path string, args []node) (node, error) {
+	if path == "getFilteredGroups" {
+		return newFilteredGroups(p, args)
+	}
 	f, ok := functions(path)
 	if !ok {
 		return nil, p.wrong("there is no function " + path)
@@ -120,7 +123,7 @@ func listFunctions(path string) (function, bool) {
 			return v, nil
 		}}, true
 	}
-	return function{}, false
+	return arrayFunctions(path)
 }
 
 // textOf returns a text; null is an empty one.

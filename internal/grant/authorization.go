@@ -120,7 +120,8 @@ type Direct struct {
 // is unauthorized_client.
 func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted) (_ Direct, err error) {
 	defer fault.Wrap(&err, "make tokens at the authorization endpoint")
-	if app, ok := t.View.App(a.Client); !ok || !app.MayUse(access.GrantImplicit) {
+	app, ok := t.View.App(a.Client)
+	if !ok || !app.MayUse(access.GrantImplicit) {
 		return Direct{}, Refuse("unauthorized_client", nil, "")
 	}
 	if w.IDToken && (a.Nonce == "" || !slices.Contains(a.Scopes, scopeOpenID)) {
@@ -134,7 +135,7 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 	out := Direct{Scopes: a.Scopes, TokenType: bearer, ExpiresIn: decision.AccessTokenLifetime}
 	var m minted
 	if w.AccessToken {
-		d := draft{client: a.Client, who: who, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
+		d := draft{app: app, who: who, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
 		if m, err = c.cfg.Minter.mint(ctx, t, &d); err != nil {
 			return Direct{}, err
 		}
@@ -144,7 +145,7 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 		out.AccessToken = m.token
 	}
 	if w.IDToken {
-		id := idToken{client: a.Client, who: who, scopes: a.Scopes, nonce: a.Nonce, session: a.Session, accessToken: m.token, code: w.Code}
+		id := idToken{app: app, who: who, scopes: a.Scopes, nonce: a.Nonce, session: a.Session, accessToken: m.token, code: w.Code}
 		if out.IDToken, err = c.cfg.Minter.mintID(ctx, t, &id); err != nil {
 			return Direct{}, err
 		}

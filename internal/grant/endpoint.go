@@ -194,7 +194,7 @@ func (e *Endpoint) evaluate(x *exchange) error {
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
 	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &draft{
-		client: x.app.ID, who: &x.subject, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
+		app: x.app, who: &x.subject, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
 	})
 	if err != nil || x.kept == nil {
 		return err

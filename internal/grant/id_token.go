@@ -23,7 +23,7 @@ const idTokenLifetime = time.Hour
 
 // idToken is what an ID token is about.
 type idToken struct {
-	client      string
+	app         *access.AppView
 	who         *subject
 	scopes      []string
 	nonce       string
@@ -36,6 +36,11 @@ type idToken struct {
 // 2) in Okta's shape: aud is the client id as a plain string, sub the id of the
 // user.
 func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, error) {
+	facts := access.Facts{App: id.app, Person: id.who.person, Scopes: id.scopes}
+	values, err := t.Server.IdentityClaims(&facts, id.accessToken == "" && id.code == "")
+	if err != nil {
+		return "", err
+	}
 	now := m.now().Truncate(time.Second)
 	var raw [32]byte
 	_, _ = rand.Read(raw[:])
@@ -44,7 +49,7 @@ func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, er
 	b = memberString(b, "sub", id.who.userID)
 	b = memberInt(b, "ver", 1)
 	b = memberString(b, "iss", t.Issuer())
-	b = memberString(b, "aud", id.client)
+	b = memberString(b, "aud", id.app.ID)
 	b = memberInt(b, "iat", now.Unix())
 	b = memberInt(b, "exp", now.Add(idTokenLifetime).Unix())
 	b = memberString(b, "jti", "ID."+base64.RawURLEncoding.EncodeToString(raw[:]))
@@ -61,7 +66,7 @@ func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, er
 	if id.code != "" {
 		b = memberString(b, "c_hash", halfHash(t.Server.Algorithm, id.code))
 	}
-	return m.rings.Sign(ctx, t.Tenant, t.Server, append(b, '}'), "")
+	return m.rings.Sign(ctx, t.Tenant, t.Server, append(appendValues(b, values, id.who), '}'), "")
 }
 
 // halfHash is at_hash and c_hash (OpenID Connect Core section 3.1.3.6): the left

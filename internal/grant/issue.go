@@ -91,7 +91,7 @@ func (i *Issuer) Issue(ctx context.Context, t *Target, q IssueRequest) (_ Issued
 	if q.Lifetime > 0 && q.Lifetime < lifetime {
 		lifetime = q.Lifetime
 	}
-	m, err := i.cfg.Minter.mint(ctx, t, &draft{client: app.ID, who: &who, scopes: q.Scopes, lifetime: lifetime})
+	m, err := i.cfg.Minter.mint(ctx, t, &draft{app: app, who: &who, scopes: q.Scopes, lifetime: lifetime})
 	if err != nil {
 		return Issued{}, err
 	}
@@ -121,6 +121,7 @@ func (i *Issuer) person(ctx context.Context, q *IssueRequest, req *access.Reques
 		who.groups = append(who.groups, g.Name)
 		req.Groups = append(req.Groups, g.ID)
 	}
+	who.person = &access.Person{ID: u.ID, User: u.Value, Updated: u.Updated, Groups: groups, UserName: who.name, Assigned: true}
 	req.GrantType, req.User = access.GrantAuthorizationCode, u.ID
 	return who, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -55,10 +56,11 @@ const bearer = "Bearer"
 
 // draft is what an access token is to say.
 type draft struct {
-	client   string // id of the app
+	app      *access.AppView
 	who      *subject
 	scopes   []string
 	lifetime time.Duration
+	values   []access.Value // further claims
 }
 
 // kept is what has to be known to revoke the token: its id until others have
@@ -69,6 +71,14 @@ func (m *minted) kept() issued.Token {
 
 // mint makes an access token of the target's server.
 func (m *Minter) mint(ctx context.Context, t *Target, d *draft) (minted, error) {
+	facts := access.Facts{App: d.app, Person: d.who.person, Scopes: d.scopes}
+	var err error
+	if d.who.name, err = t.Server.Subject(&facts); err != nil {
+		return minted{}, err
+	}
+	if d.values, err = t.Server.ResourceClaims(&facts); err != nil {
+		return minted{}, err
+	}
 	out := minted{id: newTokenID(), issued: m.now().Truncate(time.Second), lifetime: d.lifetime}
 	claims := make([]byte, 0, 512)
 	typ := ""
@@ -104,14 +114,14 @@ func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = memberString(b, "aud", t.Server.Audience(t.URL))
 	b = memberInt(b, "iat", m.issued.Unix())
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
-	b = memberString(b, "cid", d.client)
+	b = memberString(b, "cid", d.app.ID)
 	if d.who.userID != "" {
 		b = memberString(b, "uid", d.who.userID)
 	}
 	b = memberStrings(b, "scp", d.scopes)
 	b = appendAuthentication(b, d.who)
 	b = memberString(b, "sub", d.who.name)
-	return append(b, '}')
+	return append(appendValues(b, d.values, d.who), '}')
 }
 
 // appendRFC9068 appends the claims of RFC 9068 section 2.2, and uid for users.
@@ -121,7 +131,7 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
 	b = memberString(b, "aud", t.Server.Audience(t.URL))
 	b = memberString(b, "sub", d.who.name)
-	b = memberString(b, "client_id", d.client)
+	b = memberString(b, "client_id", d.app.ID)
 	b = memberInt(b, "iat", m.issued.Unix())
 	b = memberString(b, "jti", m.id)
 	b = memberString(b, "scope", strings.Join(d.scopes, " "))
@@ -129,7 +139,24 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 		b = memberString(b, "uid", d.who.userID)
 	}
 	b = appendAuthentication(b, d.who)
-	return append(b, '}')
+	return append(appendValues(b, d.values, d.who), '}')
+}
+
+// appendValues appends the claims that the server's administrators have made. What
+// cannot be written as JSON does not come out of an expression.
+func appendValues(b []byte, values []access.Value, who *subject) []byte {
+	for i := range values {
+		if values[i].Name == "groups" && len(who.groups) > 0 {
+			continue // an administrator's token names all of them
+		}
+		raw, err := json.Marshal(values[i].Value)
+		if err != nil {
+			continue
+		}
+		b = appendJSON(append(b, ','), values[i].Name)
+		b = append(append(b, ':'), raw...)
+	}
+	return b
 }
 
 // appendAuthentication appends what is known of how the user signed in (RFC 9068

@@ -49,7 +49,7 @@ func (e *Endpoint) mintPerson(x *exchange) error {
 	if !slices.Contains(x.scopes, scopeOpenID) {
 		return nil
 	}
-	id := idToken{client: x.app.ID, who: &x.subject, scopes: x.scopes, session: x.kept.Session, accessToken: x.minted.token}
+	id := idToken{app: x.app, who: &x.subject, scopes: x.scopes, session: x.kept.Session, accessToken: x.minted.token}
 	if _, again := x.grant.(refreshToken); !again {
 		id.nonce = x.kept.Terms.Nonce // not in a refreshed one (OpenID Connect Core section 12.2)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strconv"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
 )
 
@@ -61,6 +62,9 @@ var refusals = map[string]refusal{
 	"pkce_failed":                          {400, "invalid_grant", "PKCE verification failed."},
 	"scope_not_granted":                    {400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},
 	"dpop_key_mismatch":                    {400, "invalid_dpop_proof", "The DPoP proof is not signed by the key that the grant is bound to."},
+	access.ReasonUserClaim:                 {400, "server_error", "The '%s' user claim could not be evaluated."},
+	access.ReasonSystemClaim:               {400, "server_error", "The '%s' system claim could not be evaluated."},
+	access.ReasonTooManyGroups:             {400, "server_error", "The groups claim matched too many groups and must be configured to match fewer groups."},
 	"user_inactive":                        {400, "invalid_grant", "The user is not active."},
 	"user_not_assigned":                    {400, "access_denied", "User is not assigned to the client application."},
 	"consent_withdrawn":                    {400, "consent_required", "The user has not consented to all of the requested scopes."},
