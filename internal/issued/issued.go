@@ -27,7 +27,8 @@ type Grant struct {
 	Created  time.Time
 	Revoked  time.Time // zero: it holds
 	LastUsed time.Time // of its refresh token
-	Expires  time.Time // of its refresh token; zero: without end, or it has none
+	Expires  time.Time // of its refresh token and all successors; zero: without end, or it has none
+	Until    time.Time // when its refresh token ends if nobody uses it; zero: it has none
 	Updated  time.Time // when its refresh token was made or replaced
 }
 

@@ -38,6 +38,7 @@ type Config struct {
 	Access        *access.Service
 	People        *directory.Service
 	Keys          SigningKeys
+	Grants        Grants
 	Log           *audit.Log
 	Logger        *slog.Logger
 	Now           func() time.Time

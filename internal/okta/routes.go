@@ -32,6 +32,9 @@ func routes() []route {
 		secret = app + "/credentials/secrets/{secretId}"
 		client = "/oauth2/v1/clients/{clientId}"
 		role   = "/roles/{roleAssignmentId}"
+
+		userTokens   = user + "/clients/{clientId}/tokens"
+		serverTokens = server + "/clients/{clientId}/tokens"
 	)
 	var free guard // nobody gets more by it
 	onUser, onGroup, onApp, onToken := guard((*api).mayChangeUser), guard((*api).mayChangeGroup), guard((*api).mayChangeApp), guard((*api).mayChangeToken)
@@ -188,6 +191,19 @@ func routes() []route {
 		{del, app + "/groups/{groupId}", "unassignApplicationFromGroup", "okta.apps.assignment.manage", free, (*api).unassignGroup},
 		{get, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) get the groups claim", "okta.apps.read", free, (*api).getGroupsClaim},
 		{post, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) set the groups claim", "okta.apps.manage", onApp, (*api).setGroupsClaim},
+
+		{get, userTokens, "listRefreshTokensForUserAndClient", "okta.users.read", free, listGrants(ofUserAndClient)},
+		{del, userTokens, "revokeTokensForUserAndClient", "okta.users.manage", onUser, revokeGrants(ofUserAndClient)},
+		{get, userTokens + "/{tokenId}", "getRefreshTokenForUserAndClient", "okta.users.read", free, getGrant(ofUserAndClient)},
+		{del, userTokens + "/{tokenId}", "revokeTokenForUserAndClient", "okta.users.manage", onUser, revokeGrant(ofUserAndClient)},
+		{get, app + "/tokens", "listOAuth2TokensForApplication", "okta.apps.read", free, listGrants(ofApp)},
+		{del, app + "/tokens", "revokeOAuth2TokensForApplication", "okta.apps.manage", onApp, revokeGrants(ofApp)},
+		{get, app + "/tokens/{tokenId}", "getOAuth2TokenForApplication", "okta.apps.read", free, getGrant(ofApp)},
+		{del, app + "/tokens/{tokenId}", "revokeOAuth2TokenForApplication", "okta.apps.manage", onApp, revokeGrant(ofApp)},
+		{get, serverTokens, "listRefreshTokensForAuthorizationServerAndClient", "okta.authorizationServers.read", free, listGrants(ofServerAndClient)},
+		{del, serverTokens, "revokeRefreshTokensForAuthorizationServerAndClient", "okta.authorizationServers.manage", free, revokeGrants(ofServerAndClient)},
+		{get, serverTokens + "/{tokenId}", "getRefreshTokenForAuthorizationServerAndClient", "okta.authorizationServers.read", free, getGrant(ofServerAndClient)},
+		{del, serverTokens + "/{tokenId}", "revokeRefreshTokenForAuthorizationServerAndClient", "okta.authorizationServers.manage", free, revokeGrant(ofServerAndClient)},
 
 		{get, "/api/v1/policies", "listPolicies", "okta.policies.read", free, (*api).listSignOnPolicies},
 		{get, "/api/v1/policies/{policyId}", "getPolicy", "okta.policies.read", free, (*api).getSignOnPolicy},

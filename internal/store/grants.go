@@ -48,18 +48,19 @@ func addGrant(ctx context.Context, tx *tx, t tenant.ID, g *issued.Grant) error {
 }
 
 const selectGrant = `SELECT g.id, g.server, g.client, g.user_id, g.session, g.issuer, g.scopes, g.terms, g.created, g.revoked, g.used, g.updated,
-g.expires FROM grants g `
+g.expires, g.refresh_until FROM grants g `
 
 const sqlGrant = selectGrant + `WHERE g.tenant = $1 AND g.id = $2`
 
 func scanGrant(row scanner) (g issued.Grant, err error) {
 	var scopes, terms string
-	var created, revoked, used, updated, expires int64
-	if err := row.Scan(&g.ID, &g.Server, &g.Client, &g.User, &g.Session, &g.Issuer, &scopes, &terms, &created, &revoked, &used, &updated, &expires); err != nil {
+	var created, revoked, used, updated, expires, until int64
+	if err := row.Scan(&g.ID, &g.Server, &g.Client, &g.User, &g.Session, &g.Issuer, &scopes, &terms, &created, &revoked, &used, &updated, &expires, &until); err != nil {
 		return g, err
 	}
 	g.Scopes = strings.Fields(scopes)
 	g.Created, g.Revoked, g.LastUsed, g.Updated, g.Expires = fromMicros(created), fromMicros(revoked), fromMicros(used), fromMicros(updated), fromMicros(expires)
+	g.Until = fromMicros(until)
 	return g, json.Unmarshal([]byte(terms), &g.Terms)
 }
 
