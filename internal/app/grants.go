@@ -5,14 +5,22 @@ import (
 	"gatehouse/internal/issued"
 )
 
+// devicePage is the path of the page where people type the codes of their devices;
+// empty: there is none, and device authorizations (RFC 8628) are off.
+const devicePage = ""
+
 // compose makes what keeps people's grants, and the token endpoint.
 func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *grant.Minter) *grant.Endpoint {
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
 	id.codes = grant.NewCodes(grant.CodesConfig{Store: c.DB, Judge: judge, Minter: minter, Now: c.Now})
 	id.devices = grant.NewDevices(grant.DevicesConfig{Store: c.DB, Judge: judge, Now: c.Now})
-	return grant.New(grant.Config{
+	config := grant.Config{
 		Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log, Now: c.Now,
 		Judge: judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants,
-	})
+	}
+	if devicePage != "" {
+		config.Devices = c.DB
+	}
+	return grant.New(config)
 }

@@ -112,7 +112,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Refresh: c.DB, Grants: id.grants,
+		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: devicePage,
 	})
 	if err != nil {
 		return nil, err

@@ -40,9 +40,13 @@ type Config struct {
 	Revoked     *revocation.Set // of the whole process: the gateway asks it too
 	Audit       audit.Recorder
 	Refresh     RefreshTokens
-	Grants      grant.Revoker
-	Now         func() time.Time // the clock
-	Log         *slog.Logger     // nil = discard
+	// Devices keeps device authorizations, and DevicePage is the path of the page where
+	// people type their codes; empty: there is none, and the endpoint does not exist.
+	Devices    *grant.Devices
+	DevicePage string
+	Grants     grant.Revoker
+	Now        func() time.Time // the clock
+	Log        *slog.Logger     // nil = discard
 	// CacheSize bounds the verified tokens that introspection remembers; 0 means
 	// verify.DefaultCacheSize.
 	CacheSize int
@@ -81,6 +85,7 @@ var routes = []route{
 	{http.MethodPost, "/oauth2/{server}/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/{server}/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/{server}/v1/revoke", (*Server).revoke},
+	{http.MethodPost, "/oauth2/{server}/v1/device/authorize", (*Server).device},
 	{http.MethodGet, "/oauth2/{server}/v1/keys", (*Server).keys},
 	{http.MethodGet, "/oauth2/{server}/.well-known/openid-configuration", (*Server).openidMetadata},
 	{http.MethodGet, "/oauth2/{server}/.well-known/oauth-authorization-server", (*Server).oauthMetadata},
@@ -89,6 +94,7 @@ var routes = []route{
 	{http.MethodPost, "/oauth2/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/v1/revoke", (*Server).revoke},
+	{http.MethodPost, "/oauth2/v1/device/authorize", (*Server).device},
 	{http.MethodGet, "/oauth2/v1/keys", (*Server).keys},
 	{http.MethodGet, "/.well-known/openid-configuration", (*Server).openidMetadata},
 	{http.MethodGet, "/.well-known/oauth-authorization-server", (*Server).oauthMetadata},
@@ -126,6 +132,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func (s *Server) token(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	s.cfg.Tokens.ServeToken(w, r, t)
+}
+
+func (s *Server) device(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	if s.cfg.DevicePage == "" {
+		notFound(w, r.URL.Path, "Path")
+		return
+	}
+	s.cfg.Tokens.ServeDevice(w, r, t, s.cfg.Devices, t.URL+s.cfg.DevicePage)
 }
 
 // find returns the route of a path, byte for byte as it was sent, and the server

@@ -59,6 +59,7 @@ type house struct {
 	issuer  *grant.Issuer
 	grants  *issued.Service
 	codes   *grant.Codes
+	devices *grant.Devices
 	bus     *cluster.Local
 	revoked *revocation.Set
 	audit   *audit.Writer
@@ -161,14 +162,15 @@ func (h *house) serve(log *slog.Logger) {
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access})
 	h.grants = issued.NewService(issued.Config{Store: h.db, Bus: h.bus, Now: h.clock.Now})
 	h.codes = grant.NewCodes(grant.CodesConfig{Store: h.db, Judge: judge, Minter: minter, Now: h.clock.Now})
+	h.devices = grant.NewDevices(grant.DevicesConfig{Store: h.db, Judge: judge, Now: h.clock.Now})
 	h.config = Config{
 		Site:  func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
 		Views: h.views, Rings: h.rings, Clients: clients,
 		Tokens: grant.New(grant.Config{
 			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
-			Judge: judge, Codes: h.db, Refresh: h.db, Grants: h.grants,
+			Judge: judge, Codes: h.db, Refresh: h.db, Devices: h.db, Grants: h.grants,
 		}),
-		Refresh: h.db, Grants: h.grants,
+		Refresh: h.db, Grants: h.grants, Devices: h.devices, DevicePage: "/activate",
 		Revocations: h.db, Bus: h.bus, Revoked: h.revoked, Audit: h.audit, Now: h.clock.Now, Log: log,
 	}
 	h.server, err = New(h.config)

@@ -21,6 +21,7 @@ type metadata struct {
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"` // required, and empty: there is no authorization endpoint
 	GrantTypes            []string `json:"grant_types_supported"`
+	Device                string   `json:"device_authorization_endpoint,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported,omitempty"` // required by OpenID Connect Discovery
 	TokenAuth             []string `json:"token_endpoint_auth_methods_supported"`
@@ -36,7 +37,12 @@ type metadata struct {
 func (s *Server) metadata(t *grant.Target) metadata {
 	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthPrivateKey}
 	algs := assertionAlgorithms()
+	device := ""
+	if s.cfg.DevicePage != "" {
+		device = t.Endpoint("device/authorize")
+	}
 	return metadata{
+		Device:        device,
 		Issuer:        t.Issuer(),
 		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),

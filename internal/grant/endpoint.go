@@ -11,6 +11,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -31,6 +32,7 @@ type Config struct {
 	Judge   *Judge
 	Codes   CodeStore
 	Refresh RefreshStore
+	Devices DeviceStore // nil: no page for devices is there, and so no device grant
 	Grants  Revoker
 }
 
@@ -43,7 +45,8 @@ type Revoker interface {
 type Endpoint struct {
 	cfg    Config
 	grants map[string]grantType
-	names  string // of the grant types, for messages
+	types  []string // the grant types, as the metadata shows them
+	names  string   // of the grant types, for messages
 }
 
 // grantType is what one way to get a token adds to the phases.
@@ -64,8 +67,13 @@ func New(cfg Config) *Endpoint {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	e := &Endpoint{cfg: cfg, grants: map[string]grantType{}}
-	for _, g := range []grantType{clientCredentials{}, authorizationCode{}, refreshToken{}} {
+	all := []grantType{authorizationCode{}, clientCredentials{}, refreshToken{}}
+	if cfg.Devices != nil {
+		all = append(all, deviceCode{})
+	}
+	for _, g := range all {
 		e.grants[g.name()] = g
+		e.types = append(e.types, g.name())
 	}
 	e.names = strings.Join(e.GrantTypes(), ", ")
 	return e
@@ -73,9 +81,7 @@ func New(cfg Config) *Endpoint {
 
 // GrantTypes returns the grant types that the endpoint serves, in the order in
 // which the metadata shows them.
-func (e *Endpoint) GrantTypes() []string {
-	return []string{access.GrantAuthorizationCode, access.GrantClientCredentials, access.GrantRefreshToken}
-}
+func (e *Endpoint) GrantTypes() []string { return slices.Clone(e.types) }
 
 // exchange is one request on its way through the phases.
 type exchange struct {
@@ -94,6 +100,7 @@ type exchange struct {
 	// Of grants that people have made; nil and empty for others.
 	kept         *issued.Grant
 	code         *issued.Code    // that is redeemed
+	device       *issued.Device  // that is redeemed
 	old          *issued.Refresh // that was presented
 	presented    string          // refresh token
 	jkt          string          // thumbprint of the key that the client has proved to have
