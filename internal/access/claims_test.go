@@ -26,8 +26,10 @@ func winston() *Facts {
 				},
 			}},
 			Groups: []directory.MemberOf{
-				{ID: "00gak46y5hydV6NdM0g4", Name: "Everyone"}, {ID: "00g1emaKYZTWRYYRRTSK", Name: "West Coast Users"},
-				{ID: "00garwpuyxHaWOkdV0g4", Name: "West Coast Admins"}, {ID: "00gjitX9HqABSoqTB0g3", Name: "Engineering Users"},
+				{ID: "00gak46y5hydV6NdM0g4", Name: "Everyone"},
+				{ID: "00g1emaKYZTWRYYRRTSK", Name: "West Coast Users"},
+				{ID: "00garwpuyxHaWOkdV0g4", Name: "West Coast Admins"},
+				{ID: "00gjitX9HqABSoqTB0g3", Name: "Engineering Users"},
 			},
 		},
 	}

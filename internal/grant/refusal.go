@@ -172,5 +172,5 @@ func WriteJSON(w http.ResponseWriter, status int, body []byte) {
 	h["Pragma"] = noCache
 	h["Content-Length"] = []string{strconv.Itoa(len(body))}
 	w.WriteHeader(status)
-	_, _ = w.Write(body) // the caller has gone, there is nobody to tell
+	_, _ = w.Write(body) //nolint:gosec // JSON that no browser takes for a page; when the caller has gone, there is nobody to tell
 }

@@ -48,60 +48,57 @@ func ofServerAndClient(a *api, c *call) (sel issued.Selection, at string, err er
 	return issued.Selection{Client: client, Server: o.ID}, a.href("authorizationServers", o.ID, "clients", client, "tokens"), nil
 }
 
+// about is an operation on the refresh tokens that a path is about.
+func about(of tokensOf, do func(a *api, c *call, of tokensOf) (answer, error)) func(*api, *call) (answer, error) {
+	return func(a *api, c *call) (answer, error) { return do(a, c, of) }
+}
+
 // listGrants answers with a page of refresh tokens.
-func listGrants(of tokensOf) func(*api, *call) (answer, error) {
-	return func(a *api, c *call) (answer, error) {
-		sel, at, err := of(a, c)
-		if err != nil {
-			return answer{}, err
-		}
-		limit, err := c.limit(20, 200)
-		if err != nil {
-			return answer{}, err
-		}
-		list, next, err := a.Grants.List(c.Context(), sel, c.FormValue("after"), limit)
-		if err != nil {
-			return answer{}, err
-		}
-		out := make([]object, len(list))
-		for i := range list {
-			out[i] = a.refreshToken(at, &list[i])
-		}
-		return answer{status: http.StatusOK, body: out, list: true, next: next}, nil
+func (a *api) listGrants(c *call, of tokensOf) (answer, error) {
+	sel, at, err := of(a, c)
+	if err != nil {
+		return answer{}, err
 	}
+	limit, err := c.limit(20, 200)
+	if err != nil {
+		return answer{}, err
+	}
+	list, next, err := a.Grants.List(c.Context(), sel, c.FormValue("after"), limit)
+	if err != nil {
+		return answer{}, err
+	}
+	out := make([]object, len(list))
+	for i := range list {
+		out[i] = a.refreshToken(at, &list[i])
+	}
+	return answer{status: http.StatusOK, body: out, list: true, next: next}, nil
 }
 
 // getGrant answers with one refresh token.
-func getGrant(of tokensOf) func(*api, *call) (answer, error) {
-	return func(a *api, c *call) (answer, error) {
-		g, at, err := a.findGrant(c, of)
-		if err != nil {
-			return answer{}, err
-		}
-		return ok(a.refreshToken(at, g))
+func (a *api) getGrant(c *call, of tokensOf) (answer, error) {
+	g, at, err := a.findGrant(c, of)
+	if err != nil {
+		return answer{}, err
 	}
+	return ok(a.refreshToken(at, g))
 }
 
 // revokeGrant ends one refresh token and its access tokens.
-func revokeGrant(of tokensOf) func(*api, *call) (answer, error) {
-	return func(a *api, c *call) (answer, error) {
-		g, _, err := a.findGrant(c, of)
-		if err != nil {
-			return answer{}, err
-		}
-		return a.revokeSelected(c, issued.Selection{Grant: g.ID})
+func (a *api) revokeGrant(c *call, of tokensOf) (answer, error) {
+	g, _, err := a.findGrant(c, of)
+	if err != nil {
+		return answer{}, err
 	}
+	return a.revokeSelected(c, issued.Selection{Grant: g.ID})
 }
 
 // revokeGrants ends all refresh tokens that the path is about.
-func revokeGrants(of tokensOf) func(*api, *call) (answer, error) {
-	return func(a *api, c *call) (answer, error) {
-		sel, _, err := of(a, c)
-		if err != nil {
-			return answer{}, err
-		}
-		return a.revokeSelected(c, sel)
+func (a *api) revokeGrants(c *call, of tokensOf) (answer, error) {
+	sel, _, err := of(a, c)
+	if err != nil {
+		return answer{}, err
 	}
+	return a.revokeSelected(c, sel)
 }
 
 func (a *api) revokeSelected(c *call, sel issued.Selection) (answer, error) {
