@@ -10,17 +10,23 @@ import (
 const devicePage = ""
 
 // compose makes what keeps people's grants, and the token endpoint.
-func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *grant.Minter) *grant.Endpoint {
+func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *grant.Minter) (*grant.Endpoint, error) {
+	nonces, err := c.Sealer.Derive("dpop nonces of the token endpoint")
+	if err != nil {
+		return nil, err
+	}
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
 	id.codes = grant.NewCodes(grant.CodesConfig{Store: c.DB, Judge: judge, Minter: minter, Now: c.Now})
 	id.devices = grant.NewDevices(grant.DevicesConfig{Store: c.DB, Judge: judge, Now: c.Now})
 	config := grant.Config{
 		Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Judge: judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants,
+
+		Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: c.DB, Key: nonces, Now: c.Now}),
+		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants,
 	}
 	if devicePage != "" {
 		config.Devices = c.DB
 	}
-	return grant.New(config)
+	return grant.New(config), nil
 }

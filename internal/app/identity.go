@@ -106,7 +106,10 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
-	token := id.compose(c, clients, minter)
+	token, err := id.compose(c, clients, minter)
+	if err != nil {
+		return nil, err
+	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },

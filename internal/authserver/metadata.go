@@ -21,6 +21,7 @@ type metadata struct {
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"` // required, and empty: there is no authorization endpoint
 	GrantTypes            []string `json:"grant_types_supported"`
+	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
 	Device                string   `json:"device_authorization_endpoint,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported,omitempty"` // required by OpenID Connect Discovery
@@ -42,7 +43,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		device = t.Endpoint("device/authorize")
 	}
 	return metadata{
-		Device:        device,
+		Device: device, DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
 		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),

@@ -158,7 +158,7 @@ func TestTokenErrors(t *testing.T) {
 		{"wrong assertion type", "", ok + "&client_assertion=x&client_assertion_type=saml", nil, 400, "invalid_request", "The client_assertion_type is invalid."},
 		{"public client", "", ok + "&client_id=" + public.ID, nil, 400, "unauthorized_client", "The client is not authorized to use the provided grant type. Configured grant types: [authorization_code]."},
 		{"grant not allowed", "", ok, []string{"Authorization", basic(noGrant.ID, noGrant.Secret)}, 400, "unauthorized_client", "The client is not authorized to use the provided grant type. Configured grant types: [authorization_code]."},
-		{"DPoP proof", "", ok, append([]string{"DPoP", "x.y.z"}, auth...), 400, "invalid_request", "DPoP proofs are not supported by this authorization server."},
+		{"DPoP proof", "", ok, append([]string{"DPoP", "x.y.z"}, auth...), 400, "invalid_dpop_proof", "The DPoP proof JWT is malformed, or is not one: it needs typ, alg and the public jwk, and htm, htu, iat and jti."},
 		{"resource", "", ok + "&resource=https://api.test", auth, 400, "invalid_target", "The 'resource' parameter is not supported by this authorization server."},
 		{"unknown scope", "", "grant_type=client_credentials&scope=a:read+b:read", auth, 400, "invalid_scope", "One or more scopes are not configured for the authorization server resource."},
 		{"scope with a quote", "", "grant_type=client_credentials&scope=%22", auth, 400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},

@@ -40,7 +40,7 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if !x.app.MayUse(access.GrantDeviceCode) {
 		return Begun{}, Refuse("unauthorized_client", nil, strings.Join(x.app.GrantTypes, ", "))
 	}
-	if err := e.bindSender(x); err != nil {
+	if err := e.bindKey(x, "device/authorize"); err != nil {
 		return Begun{}, err
 	}
 	anyScope := func(*access.Scope) error { return nil }

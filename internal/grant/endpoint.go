@@ -29,6 +29,7 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
 
+	Proofs  *Proofs
 	Judge   *Judge
 	Codes   CodeStore
 	Refresh RefreshStore
@@ -172,8 +173,17 @@ func (e *Endpoint) authenticate(x *exchange) error {
 }
 
 func (e *Endpoint) bindSender(x *exchange) error {
-	if len(x.r.Header["Dpop"]) > 0 {
-		return Refuse("dpop_not_supported", nil)
+	return e.bindKey(x, "token")
+}
+
+// bindKey finds out which key the token is to be bound to.
+func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
+	var err error
+	if x.jkt, err = e.cfg.Proofs.Check(x.w, x.r, x.target, endpoint); err != nil {
+		return err
+	}
+	if x.jkt == "" && x.app.OIDC.DPoPBound {
+		return Refuse("dpop_missing", nil)
 	}
 	if x.form.Has("resource") || x.form.Has("audience") {
 		// RFC 8707: a target that is not understood must not be ignored either.
@@ -201,7 +211,7 @@ func (e *Endpoint) evaluate(x *exchange) error {
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
 	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &draft{
-		app: x.app, who: &x.subject, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
+		app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
 	})
 	if err != nil || x.kept == nil {
 		return err
@@ -223,7 +233,7 @@ func (e *Endpoint) respond(x *exchange) error {
 	scope := strings.Join(x.scopes, " ")
 	b := make([]byte, 0, 192+len(scope)+len(x.minted.token)+len(x.idToken))
 	b = append(b, '{')
-	b = memberString(b, "token_type", "Bearer")
+	b = memberString(b, "token_type", tokenType(x.jkt))
 	b = memberInt(b, "expires_in", int64(x.minted.lifetime/time.Second))
 	b = memberString(b, "access_token", x.minted.token)
 	b = memberString(b, "scope", scope)

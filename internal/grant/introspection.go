@@ -15,7 +15,8 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 	if b == nil {
 		b = make([]byte, 0, 512)
 	}
-	b = append(b, `{"active":true,"token_type":"Bearer"`...)
+	b = append(b, `{"active":true`...)
+	b = memberString(b, "token_type", tokenType(tok.KeyThumbprint))
 	b = memberString(b, "scope", strings.Join(tok.Scopes, " "))
 	b = memberString(b, "client_id", tok.ClientID)
 	uid, _ := tok.Claim("uid")
@@ -36,6 +37,7 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 	if isUser {
 		b = memberString(b, "uid", id)
 	}
+	b = appendConfirmation(b, tok.KeyThumbprint)
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
 	return append(b, '}')
 }

@@ -54,12 +54,21 @@ const rfc9068Type = "at+jwt"
 // bearer is the type of tokens that are not bound to a key (RFC 6750).
 const bearer = "Bearer"
 
+// tokenType returns the type of a token that is bound to the key, or to none.
+func tokenType(jkt string) string {
+	if jkt != "" {
+		return "DPoP"
+	}
+	return bearer
+}
+
 // draft is what an access token is to say.
 type draft struct {
 	app      *access.AppView
 	who      *subject
 	scopes   []string
 	lifetime time.Duration
+	jkt      string         // thumbprint of the key that it is bound to
 	values   []access.Value // further claims
 }
 
@@ -119,7 +128,7 @@ func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 		b = memberString(b, "uid", d.who.userID)
 	}
 	b = memberStrings(b, "scp", d.scopes)
-	b = appendAuthentication(b, d.who)
+	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
 	b = memberString(b, "sub", d.who.name)
 	return append(appendValues(b, d.values, d.who), '}')
 }
@@ -138,8 +147,16 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	if d.who.userID != "" {
 		b = memberString(b, "uid", d.who.userID)
 	}
-	b = appendAuthentication(b, d.who)
+	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
 	return append(appendValues(b, d.values, d.who), '}')
+}
+
+// appendConfirmation binds the token to a key (RFC 9449 section 6.1).
+func appendConfirmation(b []byte, jkt string) []byte {
+	if jkt == "" {
+		return b
+	}
+	return append(memberString(append(member(b, "cnf"), '{'), "jkt", jkt), '}')
 }
 
 // appendValues appends the claims that the server's administrators have made. What

@@ -1,0 +1,128 @@
+package grant
+
+import (
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"gatehouse/internal/keys"
+	"gatehouse/internal/tenant"
+	"gatehouse/verify"
+)
+
+// Bounds of DPoP proofs (RFC 9449). A proof holds a nonce of ours, so our own clock
+// says how old it is; iat only has to be about right.
+const (
+	nonceLife  = 3 * time.Minute
+	nonceRenew = time.Minute // an older one is answered with a new one (section 8.2)
+	proofSkew  = 5 * time.Minute
+)
+
+// proofPurpose names the marks of used proofs.
+const proofPurpose = "dpop"
+
+// ProofsConfig is what Proofs needs.
+type ProofsConfig struct {
+	SingleUse SingleUse        // for the jti of proofs
+	Key       []byte           // of nonces; the same on every node
+	Now       func() time.Time // the clock
+}
+
+// Proofs checks that clients have the keys that their tokens are to be bound to.
+type Proofs struct {
+	cfg    ProofsConfig
+	secret string
+}
+
+// NewProofs returns Proofs.
+func NewProofs(cfg ProofsConfig) *Proofs { return &Proofs{cfg: cfg, secret: string(cfg.Key)} }
+
+// nonce returns what the next proof must hold (RFC 9449 section 8): the time, and
+// what only we can have made of it, so that none has to be kept.
+func (p *Proofs) nonce(now time.Time) string {
+	at := strconv.FormatInt(now.Unix(), 10)
+	return at + "." + keys.Derive(p.secret, at)
+}
+
+// made returns when a nonce was made; false when it is not ours or too old.
+func (p *Proofs) made(nonce string, now time.Time) (at time.Time, ok bool) {
+	text, mac, _ := strings.Cut(nonce, ".")
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !keys.Equal(mac, keys.Derive(p.secret, text)) {
+		return time.Time{}, false
+	}
+	at = time.Unix(seconds, 0)
+	return at, now.Sub(at) < nonceLife && now.Sub(at) > -proofSkew
+}
+
+// Check returns the thumbprint of the key that a request proves to have, empty when
+// it brings no proof, or a fault of RFC 9449 section 5. Where the client is to use
+// another nonce the answer's header says which.
+func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoint string) (jkt string, err error) {
+	lines := r.Header["Dpop"]
+	switch len(lines) {
+	case 0:
+		return "", nil
+	case 1:
+	default:
+		return "", Refuse("dpop_multiple", nil)
+	}
+	proof, err := verify.ParseProof([]byte(lines[0]))
+	switch {
+	case err != nil:
+		return "", Refuse("dpop_malformed", err)
+	case proof.Method != r.Method:
+		return "", Refuse("dpop_method", nil)
+	case !sameAddress(proof.URL, t.Endpoint(endpoint)):
+		return "", Refuse("dpop_address", nil)
+	}
+	now := p.cfg.Now()
+	at, fresh := p.made(proof.Nonce, now)
+	if !fresh || now.Sub(at) > nonceRenew {
+		w.Header()["Dpop-Nonce"] = []string{p.nonce(now)}
+	}
+	age := now.Sub(time.Unix(proof.IssuedAt, 0))
+	switch {
+	case proof.Nonce == "":
+		return "", Refuse("dpop_nonce_missing", nil)
+	case !fresh:
+		return "", Refuse("dpop_nonce_stale", nil)
+	case age > proofSkew || age < -proofSkew:
+		return "", Refuse("dpop_time", nil)
+	}
+	key, err := proof.Key()
+	if err != nil || !proof.Verify(key) {
+		return "", Refuse("dpop_signature", err)
+	}
+	mark := keys.Hash(proof.Thumbprint + "\x00" + proof.ID)
+	first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, at.Add(nonceLife))
+	if err != nil {
+		return "", Refuse("temporarily_unavailable", err)
+	}
+	if !first {
+		return "", Refuse("dpop_used", nil)
+	}
+	return proof.Thumbprint, nil
+}
+
+// sameAddress reports whether a proof's htu is our address: without its query and
+// fragment, and with scheme and host in whatever case (RFC 9449 section 4.3).
+func sameAddress(htu, ours string) bool {
+	a, errA := url.Parse(htu)
+	b, errB := url.Parse(ours)
+	return errA == nil && errB == nil && a.User == nil && strings.EqualFold(a.Scheme, b.Scheme) && host(a) == host(b) && a.EscapedPath() == b.EscapedPath()
+}
+
+// host returns the authority without a port that the scheme implies.
+func host(u *url.URL) string {
+	h, scheme := strings.ToLower(u.Host), strings.ToLower(u.Scheme)
+	switch scheme {
+	case "https":
+		return strings.TrimSuffix(h, ":443")
+	case "http":
+		return strings.TrimSuffix(h, ":80")
+	}
+	return h
+}
