@@ -150,3 +150,22 @@ func TestRotationMode(t *testing.T) {
 		})
 	}
 }
+
+// Every algorithm that a server can be set to signs tokens that introspection
+// takes, and ID tokens with the hash that belongs to it.
+func TestEveryAlgorithm(t *testing.T) {
+	s := newSignIn(t, nil)
+	for alg, hash := range map[string]int{access.RS256: 22, access.ES256: 22, access.PS256: 22, access.EdDSA: 43} {
+		s.setAlgorithm(alg)
+		got := s.redeem(s.code(s.authorization())).ok(t)
+		if h := claims(t, got.text("access_token"), 0); h["alg"] != alg {
+			t.Errorf("%s: %v", alg, h)
+		}
+		if !s.active(s.app, got.text("access_token")) {
+			t.Errorf("%s: the token is not active", alg)
+		}
+		if h, _ := claims(t, got.text("id_token"), 1)["at_hash"].(string); len(h) != hash {
+			t.Errorf("%s: at_hash %q", alg, h)
+		}
+	}
+}

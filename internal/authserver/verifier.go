@@ -59,7 +59,7 @@ func (s *Server) verifierOf(ctx context.Context, t *grant.Target) (*verify.Verif
 		return v.verifier, nil
 	}
 	v, err := s.base.With([]verify.Issuer{{
-		URL: name.issuer, Keys: source, Algorithms: []verify.Algorithm{verify.RS256, verify.ES256},
+		URL: name.issuer, Keys: source, Algorithms: []verify.Algorithm{verify.RS256, verify.ES256, verify.PS256, verify.EdDSA},
 		TokenEndpoint: t.Endpoint("token"),
 	}})
 	if err != nil {
