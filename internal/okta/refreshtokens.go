@@ -53,8 +53,8 @@ func about(of tokensOf, do func(a *api, c *call, of tokensOf) (answer, error)) f
 	return func(a *api, c *call) (answer, error) { return do(a, c, of) }
 }
 
-// listGrants answers with a page of refresh tokens.
-func (a *api) listGrants(c *call, of tokensOf) (answer, error) {
+// listRefreshTokens answers with a page of refresh tokens.
+func (a *api) listRefreshTokens(c *call, of tokensOf) (answer, error) {
 	sel, at, err := of(a, c)
 	if err != nil {
 		return answer{}, err
@@ -74,8 +74,8 @@ func (a *api) listGrants(c *call, of tokensOf) (answer, error) {
 	return answer{status: http.StatusOK, body: out, list: true, next: next}, nil
 }
 
-// getGrant answers with one refresh token.
-func (a *api) getGrant(c *call, of tokensOf) (answer, error) {
+// getRefreshToken answers with one refresh token.
+func (a *api) getRefreshToken(c *call, of tokensOf) (answer, error) {
 	g, at, err := a.findGrant(c, of)
 	if err != nil {
 		return answer{}, err
@@ -83,8 +83,8 @@ func (a *api) getGrant(c *call, of tokensOf) (answer, error) {
 	return ok(a.refreshToken(at, g))
 }
 
-// revokeGrant ends one refresh token and its access tokens.
-func (a *api) revokeGrant(c *call, of tokensOf) (answer, error) {
+// revokeRefreshToken ends one refresh token and its access tokens.
+func (a *api) revokeRefreshToken(c *call, of tokensOf) (answer, error) {
 	g, _, err := a.findGrant(c, of)
 	if err != nil {
 		return answer{}, err
@@ -92,8 +92,8 @@ func (a *api) revokeGrant(c *call, of tokensOf) (answer, error) {
 	return a.revokeSelected(c, issued.Selection{Grant: g.ID})
 }
 
-// revokeGrants ends all refresh tokens that the path is about.
-func (a *api) revokeGrants(c *call, of tokensOf) (answer, error) {
+// revokeRefreshTokens ends all refresh tokens that the path is about.
+func (a *api) revokeRefreshTokens(c *call, of tokensOf) (answer, error) {
 	sel, _, err := of(a, c)
 	if err != nil {
 		return answer{}, err

@@ -58,11 +58,11 @@ func TestRefreshTokens(t *testing.T) {
 	request := func(query, token string) *call {
 		return &call{Request: httptest.NewRequest(http.MethodGet, "/x"+query, http.NoBody), args: map[string]string{"tokenId": token}}
 	}
-	page, err := a.listGrants(request("?limit=2", ""), of)
+	page, err := a.listRefreshTokens(request("?limit=2", ""), of)
 	if list, ok := page.body.([]object); !ok || len(list) != 2 || page.next != "oar2" || err != nil {
 		t.Fatalf("%+v %v", page, err)
 	}
-	one, err := a.getGrant(request("", "oar2"), of)
+	one, err := a.getRefreshToken(request("", "oar2"), of)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,19 +78,19 @@ func TestRefreshTokens(t *testing.T) {
 	if d := cmp.Diff(want, string(raw)); d != "" {
 		t.Error(d)
 	}
-	if _, err := a.getGrant(request("", "oar9"), of); !fault.Is(err, fault.NotFound) {
+	if _, err := a.getRefreshToken(request("", "oar9"), of); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an unknown token: %v", err)
 	}
 	if grants.asked.User != "00u1" || grants.asked.Client != "0oa1" {
 		t.Errorf("asked for %+v", grants.asked)
 	}
-	if _, err := a.revokeGrant(request("", "oar3"), of); err != nil || grants.ended != (issued.Selection{Grant: "oar3"}) {
+	if _, err := a.revokeRefreshToken(request("", "oar3"), of); err != nil || grants.ended != (issued.Selection{Grant: "oar3"}) {
 		t.Errorf("%+v %v", grants.ended, err)
 	}
-	if _, err := a.revokeGrants(request("", ""), of); err != nil || grants.ended != (issued.Selection{User: "00u1", Client: "0oa1"}) {
+	if _, err := a.revokeRefreshTokens(request("", ""), of); err != nil || grants.ended != (issued.Selection{User: "00u1", Client: "0oa1"}) {
 		t.Errorf("%+v %v", grants.ended, err)
 	}
-	if _, err := a.revokeGrant(request("", "oar9"), of); !fault.Is(err, fault.NotFound) {
+	if _, err := a.revokeRefreshToken(request("", "oar9"), of); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an unknown token: %v", err)
 	}
 }
