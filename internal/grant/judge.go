@@ -38,7 +38,7 @@ func (j *Judge) person(ctx context.Context, t *Target, a *Authorization, grantTy
 			return nil, access.Decision{}, Refuse("no_matching_scope", nil)
 		}
 	}
-	p, err := j.cfg.Persons.Person(tenant.With(ctx, t.Tenant), a.User, app.Object)
+	p, err := j.cfg.Persons.Person(tenant.With(ctx, t.Tenant), a.User, a.Client)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return nil, access.Decision{}, Refuse("user_inactive", err)
