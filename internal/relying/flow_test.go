@@ -80,6 +80,14 @@ func TestFlowsAreBoundToTheBrowserAndSingleUse(t *testing.T) {
 	if res := other.get(mixed.String()); res.StatusCode != http.StatusBadRequest {
 		t.Errorf("a code that was injected: %d", res.StatusCode)
 	}
+	// A state that names the same cookie and is not the same.
+	last := strings.Replace(back, theirs.Query().Get("state"), theirs.Query().Get("state")[:42]+"_", 1)
+	if last == back {
+		last = strings.Replace(back, theirs.Query().Get("state"), theirs.Query().Get("state")[:42]+"-", 1)
+	}
+	if res := mine.get(last); res.StatusCode != http.StatusBadRequest || mine.session() != nil {
+		t.Errorf("a state that begins alike: %d", res.StatusCode)
+	}
 	u, _ := url.Parse(e.site.URL)
 	kept := mine.c.Jar.Cookies(u)
 	if res := mine.get(back); res.StatusCode != http.StatusSeeOther {
