@@ -16,13 +16,13 @@ func TestUsersAreImported(t *testing.T) {
 	p := start(t, "")
 	users := make([]client.NewUser, 250)
 	for i := range users {
-		users[i] = client.NewUser{Login: fmt.Sprintf("new%d@acme.test", i), FirstName: "N", Attributes: map[string]any{"floor": 3}}
+		users[i] = client.NewUser{Login: fmt.Sprintf("new%d@acme.test", i), FirstName: "N", Attributes: map[string]any{"department": "hr"}}
 	}
 	if err := p.admin().ImportUsers(t.Context(), users); err != nil {
 		t.Fatal(err)
 	}
 	a := p.okta(http.MethodGet, "/api/v1/users/new249@acme.test", "")
-	if a.Status != http.StatusOK || !strings.Contains(a.Body, `"PROVISIONED"`) || !strings.Contains(a.Body, `"floor":3`) || !strings.Contains(a.Body, `"email":"new249@acme.test"`) {
+	if a.Status != http.StatusOK || !strings.Contains(a.Body, `"PROVISIONED"`) || !strings.Contains(a.Body, `"department":"hr"`) || !strings.Contains(a.Body, `"email":"new249@acme.test"`) {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}
 	err := p.admin().ImportUsers(t.Context(), []client.NewUser{{Login: "late@acme.test"}, {Login: "NEW0@acme.test"}})
