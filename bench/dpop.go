@@ -21,7 +21,7 @@ const (
 // proofs returns two contestants that the same generator drives: a cached token,
 // and a token bound to a key with a new proof in every request (RFC 9449).
 func (b *bench) proofs(count int) ([]contestant, error) {
-	token, err := b.issuer.mint("ES256", 2_000_000, map[string]any{"cnf": map[string]string{"jkt": b.issuer.thumbprint}})
+	token, err := b.issuer.mint("ES256", "at+jwt", 2_000_000, map[string]any{"cnf": map[string]string{"jkt": b.issuer.thumbprint}})
 	if err != nil {
 		return nil, err
 	}

@@ -48,6 +48,14 @@ func (b *bench) edgeConfiguration() string {
     limit: 1000000000/min per client
     routes:
       GET /*: %[2]s
+  session:
+    base_path: /session
+    upstream: http://%[1]s
+    auth: session
+    sign_in: people
+    limit: 1000000000/min per client
+    routes:
+      GET /*: %[2]s
 policies:
 `, b.originAddress, scope)
 	for i := range policyCount {
@@ -56,9 +64,11 @@ policies:
     when { principal.groups.contains("contractors-%[1]d") && (context.hour < 7 || context.hour > 19) };
 `, i)
 	}
-	opaque := fmt.Sprintf("issuers:\n  opaque: { url: %s, audience: %s, tokens: opaque, client_id: %s, client_secret: \"${env:INTROSPECTOR_SECRET}\" }\n",
-		b.issuer.url, audience, introspector)
-	return strings.Replace(configuration(b.issuer, b.originAddress, 0, c.String()), "issuers:\n", opaque, 1)
+	issuers := "issuers:\n"
+	for _, more := range []string{"opaque: { tokens: opaque,", "people: {"} {
+		issuers += fmt.Sprintf("  %s url: %s, audience: %s, client_id: %s, client_secret: \"${env:INTROSPECTOR_SECRET}\" }\n", more, b.issuer.url, audience, introspector)
+	}
+	return strings.Replace(configuration(b.issuer, b.originAddress, 0, c.String()), "issuers:\n", issuers, 1)
 }
 
 // edge measures what each way to identify a caller costs above a public route,
@@ -80,6 +90,10 @@ func (b *bench) edge(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	cookies, err := s.signIn(ctx, "/session/1k")
+	if err != nil {
+		return err
+	}
 	var cs []contestant
 	for _, c := range []struct{ name, request string }{
 		{oursPlain, "/plain/1k"},
@@ -87,6 +101,7 @@ func (b *bench) edge(ctx context.Context) error {
 		{oursKey, "/keyed/1k\tX-API-Key: " + key},
 		{oursPolicy, "/policed/1k\tAuthorization: Bearer " + b.token},
 		{oursOpaque, "/opaque/1k\tAuthorization: Bearer " + opaqueToken},
+		{oursSession, "/session/1k\tCookie: " + cookies},
 	} {
 		file, err := b.lines(fmt.Sprintf("edge-%d", len(cs)), c.request)
 		if err != nil {

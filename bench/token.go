@@ -105,6 +105,8 @@ func newIssuer(ctx context.Context) (*issuer, error) {
 	mux.Handle("GET /.well-known/oauth-authorization-server", document(metadata))
 	mux.Handle("GET /keys", document(keys))
 	mux.HandleFunc("POST /introspect", i.introspect)
+	mux.HandleFunc("GET /authorize", i.authorize)
+	mux.HandleFunc("POST /token", i.exchange)
 	i.server = &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
 	go func() { _ = i.server.Serve(ln) }()
 	return &i, nil
@@ -161,10 +163,10 @@ func (i *issuer) publicPEM(path string) error {
 }
 
 // token mints the n-th token of the algorithm, for a client of its own.
-func (i *issuer) token(alg string, n int) (string, error) { return i.mint(alg, n, nil) }
+func (i *issuer) token(alg string, n int) (string, error) { return i.mint(alg, "at+jwt", n, nil) }
 
-// mint is token with further claims.
-func (i *issuer) mint(alg string, n int, more map[string]any) (string, error) {
+// mint is token with further claims, of a type.
+func (i *issuer) mint(alg, typ string, n int, more map[string]any) (string, error) {
 	client := fmt.Sprintf("client-%06d", n)
 	all := map[string]any{
 		"iss": i.url, "aud": audience, "sub": client, "client_id": client, "scope": scope,
@@ -175,7 +177,7 @@ func (i *issuer) mint(alg string, n int, more map[string]any) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	input := encode([]byte(`{"alg":"`+alg+`","kid":"`+alg+`","typ":"at+jwt"}`)) + "." + encode(claims)
+	input := encode([]byte(`{"alg":"`+alg+`","kid":"`+alg+`","typ":"`+typ+`"}`)) + "." + encode(claims)
 	digest := sha256.Sum256([]byte(input))
 	var signature []byte
 	switch alg {

@@ -23,7 +23,7 @@ var works = [...]work{
 	{"full", (*bench).full},           // token, scope, limit, headers, metrics, log
 	{"body-10k", (*bench).body10k},    // an answer that is larger than a buffer
 	{"body-1m", (*bench).body1m},      // an answer that is moved, not looked at
-	{"edge", (*bench).edge},           // API key, policies, introspected token, each above its plain route
+	{"edge", (*bench).edge},           // API key, policies, introspected token, session, each beside its plain route
 	{"compare", (*bench).compare},     // what was built in since the foundation and is not used
 	{"tokens", (*bench).manyTokens},   // 1 against 10,000 callers
 	{"routes", (*bench).manyRoutes},   // 10 against 10,000 routes
