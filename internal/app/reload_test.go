@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -23,53 +25,67 @@ apis:
       GET /*: public
 %s`
 
-// load sends requests without pause on connections that are kept, until stop is
-// called, and returns how many succeeded and what failed.
+// load sends requests without pause, each client on one connection, until stop is
+// called, and knows how many succeeded and what failed. It speaks HTTP itself: a
+// busy http.Transport gives up connections of its own accord (when the goroutine that
+// writes gets no turn for 50 ms), which would look as if the server had dropped them.
 type load struct {
 	stop   context.CancelFunc
 	wg     sync.WaitGroup
 	ok     atomic.Int64
-	conns  atomic.Int64
 	mu     sync.Mutex
 	failed []string
 }
 
-func startLoad(t *testing.T, clients int, url string) *load {
+func startLoad(t *testing.T, clients int, address, path string) *load {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	l := &load{stop: cancel}
 	for range clients {
-		tr := &http.Transport{MaxIdleConnsPerHost: 1}
-		tr.DialContext = func(ctx context.Context, network, addr string) (c netConn, err error) {
-			l.conns.Add(1)
-			return dialer.DialContext(ctx, network, addr)
+		c, err := dialer.DialContext(t.Context(), "tcp", address)
+		if err != nil {
+			t.Fatal(err)
 		}
-		c := &http.Client{Transport: tr, Timeout: 10 * time.Second}
 		l.wg.Go(func() {
-			defer tr.CloseIdleConnections()
+			defer c.Close()
+			r := bufio.NewReader(c)
+			// The last request does not end with the load: it is finished.
 			for ctx.Err() == nil {
-				// The request does not end with the load: the last one is finished.
-				req, err := http.NewRequestWithContext(context.WithoutCancel(ctx), http.MethodGet, url, nil)
-				if err != nil {
+				if err := l.send(c, r, address, path); err != nil {
 					l.fail(err.Error())
 					return
 				}
-				res, err := c.Do(req)
-				if err != nil {
-					l.fail(err.Error())
-					continue
-				}
-				_, err = io.Copy(io.Discard, res.Body)
-				_ = res.Body.Close()
-				if err != nil || res.StatusCode != http.StatusOK {
-					l.fail(fmt.Sprintf("%d %v", res.StatusCode, err))
-					continue
-				}
-				l.ok.Add(1)
 			}
 		})
 	}
 	return l
+}
+
+// send sends a request and reads its answer. An error means that the connection
+// cannot be used any more, which the server must never bring about.
+func (l *load) send(c netConn, r *bufio.Reader, address, path string) error {
+	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address); err != nil {
+		return err
+	}
+	res, err := http.ReadResponse(r, nil)
+	if err != nil {
+		return err
+	}
+	defer res.Body.Close()
+	switch _, err = io.Copy(io.Discard, res.Body); {
+	case err != nil:
+		return err
+	case res.Close:
+		return errors.New("the server says that it will close the connection")
+	case res.StatusCode != http.StatusOK:
+		l.fail(res.Status)
+	default:
+		l.ok.Add(1)
+	}
+	return nil
 }
 
 func (l *load) fail(what string) {
@@ -78,16 +94,13 @@ func (l *load) fail(what string) {
 	l.failed = append(l.failed, what)
 }
 
-// end stops the load and fails the test when anything failed.
-func (l *load) end(t *testing.T, clients int) {
+// end stops the load and fails the test when a request failed or a connection was dropped.
+func (l *load) end(t *testing.T) {
 	t.Helper()
 	l.stop()
 	l.wg.Wait()
 	if len(l.failed) > 0 {
 		t.Errorf("%d of %d requests failed, first: %s", len(l.failed), int64(len(l.failed))+l.ok.Load(), l.failed[0])
-	}
-	if n := l.conns.Load(); n > int64(clients) {
-		t.Errorf("%d connections for %d clients: some were dropped", n, clients)
 	}
 	if l.ok.Load() == 0 {
 		t.Error("no request succeeded")
@@ -105,8 +118,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	extra := func(i int) string { return fmt.Sprintf("      POST /n%d: public\n", i) }
 	file := write(t, fmt.Sprintf(publicAPI, up.URL, extra(0)))
 	p := start(t, file)
-	const clients = 4
-	l := startLoad(t, clients, p.Ready().Gateway+"/a/x")
+	l := startLoad(t, 4, strings.TrimPrefix(p.Ready().Gateway, "http://"), "/a/x")
 	began := time.Now()
 	for i := 1; i <= reloads; i++ {
 		before := p.Revision()
@@ -114,10 +126,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 		eventually(t, fmt.Sprintf("reload %d", i), func() bool { return p.Revision() > before })
 	}
 	took := time.Since(began)
-	l.end(t, clients)
-	if took > time.Minute {
-		t.Errorf("%d reloads took %s, more than a minute", reloads, took)
-	}
+	l.end(t)
 	t.Logf("%d reloads in %s, %d requests", reloads, took.Round(time.Millisecond), l.ok.Load())
 }
 
