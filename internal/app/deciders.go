@@ -73,10 +73,17 @@ func (a *App) serveDeciders(l listeners) error {
 	return nil
 }
 
+// handleAuthZEN serves AuthZEN's addresses.
+func handleAuthZEN(mux *http.ServeMux, h http.Handler) {
+	mux.Handle("/access/v1/", h)
+	mux.Handle("/.well-known/authzen-configuration", h)
+}
+
 // decideHandler serves the listener of decisions, and nothing else.
 func (a *App) decideHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /authz/forward", decide.NewForward(a.decideConfig()))
 	mux.Handle("POST /gatehouse/v1/authz", decide.NewNative(a.decideConfig()))
+	handleAuthZEN(mux, decide.NewAuthZEN(a.decideConfig(), a.node.gateway))
 	return mux
 }

@@ -58,6 +58,7 @@ func (a *App) consoleHandler() http.Handler {
 	// Not on the identity listener: whoever may ask here chooses what is decided
 	// about, and strangers reach that listener through the operator's own proxies.
 	mux.Handle("GET /authz/forward", decide.NewForward(a.consoleDecideConfig()))
+	handleAuthZEN(mux, decide.NewAuthZEN(a.consoleDecideConfig(), a.node.gateway))
 	mux.Handle("GET /livez", a.health.Live())
 	mux.Handle("GET /readyz", a.health.ReadyHandler())
 	if a.settings.Telemetry.Metrics {

@@ -118,6 +118,9 @@ func (d *Declared) desired(tx *ledger.Tx) (out []ledger.Desired, err error) {
 	for _, p := range d.Snapshot.Policies {
 		add(KindPolicy, p.Name, spec.PathPolicy(p.Name), p)
 	}
+	for _, m := range d.Snapshot.Models {
+		add(KindModel, m.Name, spec.PathModel(m.Name), m)
+	}
 	slices.Sort(m.Objects)
 	return append(out, ledger.Desired{Kind: KindManifest, Key: fileKey(d.File), Value: m}), nil
 }

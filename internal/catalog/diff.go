@@ -163,6 +163,8 @@ func pathOf(kind, name string) string {
 		return spec.PathZone(name)
 	case KindPolicy:
 		return spec.PathPolicy(name)
+	case KindModel:
+		return spec.PathModel(name)
 	}
 	return kind + "." + name
 }

@@ -25,6 +25,7 @@ const (
 	KindAPI      = "api"
 	KindZone     = "zone"
 	KindPolicy   = "policy"
+	KindModel    = "model"
 	KindManifest = "manifest"
 )
 
@@ -77,6 +78,12 @@ var (
 		Keys:  func(p spec.Policy) []ledger.Key { return []ledger.Key{nameKey(p.Name)} },
 		Check: func(p spec.Policy) error { return spec.Err(p.Check()) },
 	})
+	// Models are unique by name.
+	Models = ledger.NewKind(ledger.Spec[spec.Model]{
+		Name: KindModel, IDPrefix: "mdl",
+		Keys:  func(m spec.Model) []ledger.Key { return []ledger.Key{nameKey(m.Name)} },
+		Check: func(m spec.Model) error { return spec.Err(m.Check()) },
+	})
 	// Manifests are unique by file.
 	Manifests = ledger.NewKind(ledger.Spec[Manifest]{
 		Name: KindManifest, IDPrefix: "mnf",
@@ -86,7 +93,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Issuers, APIs, Zones, Policies, Manifests}
+	return []ledger.AnyKind{Issuers, APIs, Zones, Policies, Models, Manifests}
 }
 
 func nameKey(name string) ledger.Key { return ledger.By("name", name) }

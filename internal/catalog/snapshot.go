@@ -37,6 +37,7 @@ func SnapshotAt(tx *ledger.Tx, at ledger.Revision) (s spec.Snapshot, err error) 
 	slices.SortFunc(s.APIs, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Zones, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Policies, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.Models, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
 }
 
@@ -74,6 +75,7 @@ func (c *collector) now(tx *ledger.Tx) error {
 		func() error { return each(tx, APIs, c.api) },
 		func() error { return each(tx, Zones, c.zone) },
 		func() error { return each(tx, Policies, c.policy) },
+		func() error { return each(tx, Models, c.model) },
 		func() error { return each(tx, Manifests, c.manifest) },
 	}
 	for _, step := range steps {
@@ -95,6 +97,8 @@ func (c *collector) record(r ledger.Record) error {
 		return decode(Zones, r, c.zone)
 	case KindPolicy:
 		return decode(Policies, r, c.policy)
+	case KindModel:
+		return decode(Models, r, c.model)
 	case KindManifest:
 		return decode(Manifests, r, c.manifest)
 	}
@@ -113,6 +117,7 @@ func (c *collector) issuer(i spec.Issuer) { c.Issuers = append(c.Issuers, i) }
 func (c *collector) api(a API)            { c.APIs = append(c.APIs, a.API) }
 func (c *collector) zone(z spec.Zone)     { c.Zones = append(c.Zones, z) }
 func (c *collector) policy(p spec.Policy) { c.Policies = append(c.Policies, p) }
+func (c *collector) model(m spec.Model)   { c.Models = append(c.Models, m) }
 func (c *collector) manifest(m Manifest) {
 	if c.Sources == nil {
 		c.Sources, c.secrets = map[string]string{}, map[string]string{}
@@ -143,7 +148,7 @@ func Guard(rules spec.Rules) ledger.Guard {
 
 func isOurs(kind string) bool {
 	switch kind {
-	case KindIssuer, KindAPI, KindZone, KindPolicy, KindManifest:
+	case KindIssuer, KindAPI, KindZone, KindPolicy, KindModel, KindManifest:
 		return true
 	}
 	return false

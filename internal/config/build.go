@@ -2,9 +2,11 @@ package config
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -77,6 +79,18 @@ func eachNamed(n *node, f func(name string, value *node)) {
 	}
 }
 
+// eachKey is eachNamed for keys that mean what is written, spaces included.
+func eachKey(n *node, f func(key string, value *node)) {
+	if n == nil || n.kind != mapping {
+		return
+	}
+	for _, e := range n.entries {
+		if !e.value.bad {
+			f(e.key.text, e.value)
+		}
+	}
+}
+
 func (b builder) issuers(n *node) []spec.Issuer {
 	var out []spec.Issuer
 	eachNamed(n, func(name string, v *node) {
@@ -135,6 +149,47 @@ func (b builder) policies(n *node) []spec.Policy {
 	eachNamed(n, func(name string, v *node) { out = append(out, spec.Policy{Name: name, Text: v.str()}) })
 	slices.SortFunc(out, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
 	return out
+}
+
+func (b builder) models(n *node) []spec.Model {
+	var out []spec.Model
+	eachNamed(n, func(name string, v *node) {
+		m := spec.Model{Name: name, Resources: v.get("resources").strs(), Policies: v.get("policies").str()}
+		eachNamed(v.get("entities"), func(kind string, ids *node) {
+			eachKey(ids, func(id string, attributes *node) {
+				e := spec.Entity{Type: kind, ID: id}
+				eachKey(attributes, func(name string, value *node) {
+					if e.Attributes == nil {
+						e.Attributes = map[string]spec.Attribute{}
+					}
+					e.Attributes[name] = b.attribute(value, spec.PathModel(m.Name, "entities"))
+				})
+				m.Entities = append(m.Entities, e)
+			})
+		})
+		spec.SortEntities(m.Entities)
+		out = append(out, m)
+	})
+	slices.SortFunc(out, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
+// attribute reads what is known of an entity.
+func (b builder) attribute(n *node, path string) spec.Attribute {
+	switch n.kind {
+	case list:
+		return spec.Attribute{Value: append([]string{}, n.strs()...)}
+	case boolean:
+		return spec.Attribute{Value: n.isTrue()}
+	case number:
+		v, err := strconv.ParseInt(n.text, 10, 64)
+		if err != nil {
+			b.w.problem(n, path, errors.New("a number is a whole one; write others in quotes"))
+		}
+		return spec.Attribute{Value: v}
+	default:
+		return spec.Attribute{Value: n.str()}
+	}
 }
 
 func (b builder) apis(n *node) []spec.API {

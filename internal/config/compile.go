@@ -39,6 +39,7 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 		APIs:     b.apis(tree.get("apis")),
 		Zones:    b.zones(tree.get("zones")),
 		Policies: b.policies(tree.get("policies")),
+		Models:   b.models(tree.get("authzen")),
 		Sources:  map[string]string{},
 	}
 	for path, at := range w.sources {

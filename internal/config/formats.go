@@ -160,6 +160,20 @@ func CheckDecisionPoint(s string) error {
 	return nil
 }
 
+func checkEntityID(s string) error {
+	if err := spec.CheckText(s, 1024); err != nil {
+		return fmt.Errorf("the id of an entity %w", err)
+	}
+	return nil
+}
+
+func checkAttributeName(s string) error {
+	if err := spec.CheckText(s, 255); err != nil {
+		return fmt.Errorf("the name of an attribute %w", err)
+	}
+	return nil
+}
+
 // CheckStore reports what is wrong with the name of a store.
 func CheckStore(s string) error {
 	if path, ok := strings.CutPrefix(s, "sqlite:"); ok {

@@ -64,12 +64,26 @@ var root = group("a Gatehouse configuration", []key{
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
 	{name: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
+	{name: "authzen", doc: "Policy sets that AuthZEN clients may ask about, by name. They have nothing to do with the APIs.", shape: named("a group of models by name", namePattern, spec.CheckName, group("a group with resources, entities and policies", modelKeys))},
 	{name: "tests", doc: "Requests and what must come of them. Run by validate, and before every apply.", shape: &shape{what: "a list of tests", list: testLine}},
 })
 
 var testLine = &shape{
 	what:   "a test such as GET /orders/1 with orders:read -> allow",
 	scalar: &scalar{kinds: []kind{text}, pattern: `^[A-Z]+ +[^ ]+.*-> *(allow|deny +[a-z_]+)$`, example: "GET /orders/1 with orders:read -> allow"},
+}
+
+var modelKeys = []key{
+	{name: "resources", required: true, doc: "Types of resources that the model decides about.", shape: oneOrMore(&shape{what: "a type such as todo", scalar: &scalar{kinds: []kind{text}, check: spec.CheckName, example: "todo"}}, "types such as [todo, user]")},
+	{name: "entities", doc: "What is known of subjects and resources: by type, by id, attributes. A question can add to it, and not change it.", shape: named("a group of types", namePattern, spec.CheckName,
+		named("a group of ids", `^.+$`, checkEntityID, named("a group of attributes", `^.+$`, checkAttributeName, attributeValue)))},
+	{name: "policies", required: true, doc: "Cedar policies, permit and forbid. What none permits is denied.", shape: anyText},
+}
+
+// attributeValue is what is known of an entity.
+var attributeValue = &shape{
+	what: "a text, a whole number, true, false or a list of texts", empty: true,
+	scalar: &scalar{kinds: []kind{text, number, boolean}}, list: &shape{what: "a text", scalar: &scalar{kinds: []kind{text}}},
 }
 
 var serverKeys = []key{

@@ -40,7 +40,51 @@ func Render(s spec.Snapshot, secrets map[string]string) []byte {
 			r.text(1, spec.PathPolicy(p.Name), p.Name, p.Text)
 		}
 	}
+	if len(s.Models) > 0 {
+		r.section("authzen")
+		for i := range s.Models {
+			r.model(&s.Models[i])
+		}
+	}
 	return []byte(r.b.String())
+}
+
+func (r *renderer) model(m *spec.Model) {
+	r.line(1, m.Name+":")
+	r.list(2, spec.PathModel(m.Name, "resources"), "resources", m.Resources)
+	kind := ""
+	for i := range m.Entities {
+		e := &m.Entities[i]
+		if i == 0 {
+			r.line(2, "entities:")
+		}
+		if e.Type != kind {
+			kind = e.Type
+			r.line(3, quote(kind)+":")
+		}
+		path := spec.PathModel(m.Name, "entities", e.Type, e.ID)
+		var parts []string
+		for _, name := range sortedNames(e.Attributes) {
+			parts = append(parts, quote(name)+": "+r.attribute(path+"."+name, e.Attributes[name]))
+		}
+		r.line(4, quote(e.ID)+": {"+strings.Join(parts, ", ")+"}")
+	}
+	r.text(2, spec.PathModel(m.Name, "policies"), "policies", m.Policies)
+}
+
+func (r *renderer) attribute(path string, a spec.Attribute) string {
+	switch v := a.Value.(type) {
+	case []string:
+		quoted := make([]string, len(v))
+		for i, s := range v {
+			quoted[i] = r.element(fmt.Sprintf("%s[%d]", path, i), s)
+		}
+		return "[" + strings.Join(quoted, ", ") + "]"
+	case string:
+		return r.element(path, v)
+	default:
+		return fmt.Sprint(v)
+	}
 }
 
 // renderer writes lines, two spaces a level.

@@ -27,6 +27,8 @@ func (c *compilation) rules(w *walker, s *spec.Snapshot) {
 		reported[p.Path] = true
 	}
 	_, problems := policy.Compile(s)
+	_, models := policy.CompileModels(s)
+	problems = append(problems, models...)
 	for _, p := range problems {
 		n := w.values[p.Path]
 		if n == nil {

@@ -104,8 +104,14 @@ func (c *scalar) schema() []schema {
 	case c.secret:
 		return []schema{{"type": "string", "pattern": referencePattern, "examples": []string{c.example}}}
 	}
-	if slices.Contains(c.kinds, number) {
+	switch {
+	case slices.Contains(c.kinds, number) && c.check != nil:
 		out = append(out, schema{"type": "integer", "minimum": 1})
+	case slices.Contains(c.kinds, number):
+		out = append(out, schema{"type": "integer"})
+	}
+	if slices.Contains(c.kinds, boolean) {
+		out = append(out, schema{"type": "boolean"})
 	}
 	if c.words != nil {
 		out = append(out, schema{"type": "string", "enum": c.words})

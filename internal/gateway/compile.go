@@ -124,6 +124,7 @@ type compiled struct {
 	metadata map[string]*metadata // by path below metadataPath
 	signIns  []signInAt           // one for each API with sessions
 	sessions bool                 // some API has them: there are cookies of ours
+	models   *policy.Models       // that AuthZEN clients ask, nil for none
 }
 
 // api is a compiled API.
@@ -200,6 +201,10 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 		return nil, err
 	}
 	c.out.sessions = slices.ContainsFunc(s.APIs, func(a spec.API) bool { return a.Sessions() })
+	c.out.models, problems = policy.CompileModels(&c.out.spec)
+	if err := policy.Err(problems); err != nil {
+		return nil, err
+	}
 	for i := range c.out.spec.APIs {
 		if err := c.api(&c.out.spec.APIs[i], previous); err != nil {
 			return nil, errors.Join(append([]error{err}, c.out.release(previous)...)...)

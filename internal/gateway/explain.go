@@ -221,6 +221,9 @@ func (g *Gateway) Decision(requestID string) (Trace, bool) {
 // trace rebuilds the steps from what was kept: each step that the route has
 // says what it asks for and what there was.
 func (s *slot) trace() Trace {
+	if s.refused != nil && s.refused.Step == stepPolicy.String() {
+		return s.modelTrace()
+	}
 	t := Trace{Decision: s.decision(), Allowed: s.reason == nil}
 	bound := map[stepID]step{stepCanonicalize: canonicalize{}, stepMatch: match{}}
 	if s.route != nil {

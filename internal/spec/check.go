@@ -74,6 +74,7 @@ func (s *Snapshot) Check(r Rules) []Finding {
 	for _, p := range s.Policies {
 		f.list = append(f.list, p.Check()...)
 	}
+	checkModels(&f, s.Models)
 	checkCollisions(&f, s.APIs)
 	return f.list
 }
@@ -98,6 +99,9 @@ func (s *Snapshot) checkNames(f *findings) {
 	}
 	for _, p := range s.Policies {
 		once(PathPolicy(p.Name))
+	}
+	for _, m := range s.Models {
+		once(PathModel(m.Name))
 	}
 }
 

@@ -15,6 +15,7 @@ type Snapshot struct {
 	APIs     []API    `json:"apis,omitempty"`    // by name
 	Zones    []Zone   `json:"zones,omitempty"`   // by name
 	Policies []Policy `json:"policies,omitempty"`
+	Models   []Model  `json:"models,omitempty"` // by name
 	// Sources says where a setting was written: dotted path (see Path*) to "file:line:column".
 	Sources map[string]string `json:"sources,omitempty"`
 }
