@@ -50,6 +50,7 @@ var rules = []rule{
 	{room: "internal/gateway", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
 	{room: "internal/decide", only: []string{"client", "internal/fault", "internal/gateway", "internal/policy"}, reason: "it translates between who asks and the gateway; the decision is the gateway's"},
 	{room: "internal/extauthz", only: []string{"internal/decide", "internal/gateway"}, reason: "it translates between Envoy and the gateway; the decision is the gateway's"},
+	{room: "internal/replay", only: []string{"internal/fault", "internal/gateway"}, reason: "it keeps facts and compares; the decision is the gateway's"},
 	{room: "internal/upstream", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},
 	{room: "internal/config", never: dataPlaneNever, reason: "a file is checked without a store, a network or a running process"},
 	{room: "internal/authserver", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},

@@ -50,6 +50,11 @@ type Decisions interface {
 	Tail(ctx context.Context, api string, denied bool) (<-chan client.Decision, error)
 }
 
+// Replays decides recorded requests by a configuration that is not served.
+type Replays interface {
+	Replay(ctx context.Context, r client.ReplayRequest) (client.Replay, error)
+}
+
 // Identity manages the built-in authorization servers.
 type Identity interface {
 	Servers(ctx context.Context) ([]client.Server, error)
@@ -71,6 +76,7 @@ type Config struct {
 	Authenticator  Authenticator
 	Configurations Configurations
 	Decisions      Decisions
+	Replays        Replays
 	Identity       Identity
 	Tokens         Tokens
 	APIKeys        APIKeys

@@ -50,6 +50,7 @@ func routes() []route {
 		{"GET", "/changes", "history, oldest first", []string{"since", "limit", "kind"}, nil, changesAnswer{}, (*API).changes},
 		{"POST", "/explain", "decide a hypothetical request", nil, client.Hypothetical{}, client.Decision{}, (*API).explain},
 		{"POST", "/authz", "decide about a request that the caller passes on: counted and recorded as if it had come to the gateway", nil, client.AuthzQuestion{}, client.AuthzAnswer{}, (*API).authz},
+		{"POST", "/replay", "decide recorded requests by a configuration that is not served: who gains and who loses access", nil, client.ReplayRequest{}, client.Replay{}, (*API).replay},
 		{"GET", "/decisions/{id}", "the trace of a request", nil, nil, client.Decision{}, (*API).decision},
 		{"GET", "/tail", "decisions as server-sent events", []string{"api", "denied"}, nil, client.Decision{}, (*API).tail},
 		{"GET", "/servers", "the built-in authorization servers", nil, nil, serversAnswer{}, (*API).servers},
@@ -159,6 +160,14 @@ func (a *API) authz(c *call) (any, error) {
 		return nil, err
 	}
 	return a.Decisions.Authz(c.Context(), q)
+}
+
+func (a *API) replay(c *call) (any, error) {
+	var r client.ReplayRequest
+	if err := c.read(&r); err != nil {
+		return nil, err
+	}
+	return a.Replays.Replay(c.Context(), r)
 }
 
 func (a *API) decision(c *call) (any, error) {

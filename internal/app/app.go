@@ -25,6 +25,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/replay"
 	"gatehouse/internal/settings"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -58,6 +59,7 @@ type App struct {
 	bus      *cluster.Local
 	sealer   *keys.Sealer
 	node     *node
+	spool    *replay.Spool // nil: decisions are not kept for replay
 	started  time.Time
 
 	addresses     Ready
@@ -115,9 +117,12 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if a.spool, err = a.openSpool(); err != nil {
+		return nil, err
+	}
 	if a.node, err = newNode(nodeConfig{
-		Places: places,
-		Data:   a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
+		Places: places, Spool: a.spool,
+		Data: a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
 		UnknownTokens: a.settings.Limits.UnknownTokens, TokenBytes: a.settings.Limits.TokenBytes,
 		RingStore: a.ringStore, Sealer: a.sealer, Metrics: a.metrics, Health: a.health,
 		AccessLog: a.access, Tracer: a.tracer, Log: a.log, Now: time.Now,

@@ -91,7 +91,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.identityPages.set(id.handler)
 	a.okta.set(okta.New(a.oktaAPI(id)))
 	a.admin.set(admin.New(admin.Config{
-		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway},
+		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
 		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people},
 		Status: a.status, Tenant: tenant.Default, Log: a.log,

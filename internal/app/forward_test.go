@@ -123,64 +123,16 @@ func startNginx(t *testing.T, upstream, console string) string {
 	return "http://" + addr
 }
 
-// The real nginx asks before it passes requests on. Attack gateway 48, 54 and 57: a
-// client's identity headers do not reach the upstream, and what it says about where
-// it comes from or what it asks for is not what is decided.
+// The real nginx asks before it passes requests on. It knows 401 and 403 alone.
 func TestNginxAsks(t *testing.T) {
 	up := echoUpstream(t, nil)
 	p := start(t, write(t, fmt.Sprintf(forwardAPI, up.URL)))
-	front := startNginx(t, up.URL, p.Ready().Console)
-	token := p.token("vacations:read")
-
-	spoofed := []string{
-		"X-User-ID", "root", "X-Client-ID", "root", "X-Granted-Scopes", "everything", "X-Gatehouse-Context", "forged",
-		"X-Forwarded-Uri", "/hr/health", "X-Forwarded-Method", "GET", "X-Original-URI", "/hr/health", "X-Original-Method", "GET", "X-Forwarded-For", "10.0.0.1",
-	}
-	got := p.request("GET", front+"/hr/vacations/ana?year=2026", token, "", spoofed...)
-	if got.Status != http.StatusOK {
-		t.Fatalf("allowed: %d %s", got.Status, got.Body)
-	}
-	headers, _ := got.json(t)["headers"].(map[string]any)
-	value := func(name string) string {
-		list, _ := headers[name].([]any)
-		if len(list) != 1 {
-			return fmt.Sprint(list)
+	attackFront(t, p, startNginx(t, up.URL, p.Ready().Console), func(status int) int {
+		if status == http.StatusUnauthorized {
+			return status
 		}
-		return fmt.Sprint(list[0])
-	}
-	id := p.Ready().Demo.ClientID
-	if value("X-Client-Id") != id || value("X-User-Id") != id || value("X-Granted-Scopes") != "vacations:read" || !strings.HasPrefix(value("X-Gatehouse-Context"), "ey") {
-		t.Errorf("the upstream sees %v", headers)
-	}
-	if headers["Authorization"] != nil {
-		t.Error("the token reached the upstream")
-	}
-
-	// Nobody is known on a public operation, whatever the client says.
-	got = p.request("GET", front+"/hr/health", "", "", spoofed...)
-	headers, _ = got.json(t)["headers"].(map[string]any)
-	for _, name := range []string{"X-User-Id", "X-Client-Id", "X-Granted-Scopes", "X-Gatehouse-Context"} {
-		if got.Status != http.StatusOK || headers[name] != nil {
-			t.Errorf("public: %d, %s: %v", got.Status, name, headers[name])
-		}
-	}
-
-	for _, c := range []struct {
-		method, path, token string
-		want                int
-	}{
-		{"GET", "/hr/vacations/ana", "", http.StatusUnauthorized},
-		{"GET", "/hr/vacations/ana", "nonsense", http.StatusUnauthorized},
-		{"PUT", "/hr/vacations/ana", token, http.StatusForbidden},
-		{"GET", "/hr/payslips", token, http.StatusForbidden},
-		{"GET", "/hr/health/..%2fvacations", token, http.StatusForbidden},
-		{"GET", "/hr/./vacations/ana", token, http.StatusForbidden},
-	} {
-		got := p.request(c.method, front+c.path, c.token, "", spoofed...)
-		if got.Status != c.want || c.want == http.StatusUnauthorized && !strings.HasPrefix(got.Header.Get("WWW-Authenticate"), "Bearer ") {
-			t.Errorf("%s %s: %d %v, want %d", c.method, c.path, got.Status, got.Header, c.want)
-		}
-	}
+		return http.StatusForbidden
+	})
 }
 
 // The endpoint is on the console listener alone, for proxies that name this machine.

@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/replay"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/safehttp"
 	"gatehouse/internal/spec"
@@ -50,6 +51,7 @@ type nodeConfig struct {
 	TrustedProxies []netip.Prefix
 	UnknownTokens  int
 	TokenBytes     int
+	Spool          *replay.Spool         // nil: decisions are not kept for replay
 	Places         gateway.Places        // nil: where addresses are is not known
 	RingStore      func() keys.RingStore // nil result while the store is down
 	Sealer         *keys.Sealer
@@ -99,6 +101,9 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		Context: n.context, Metrics: c.Metrics, Tracer: c.Tracer, Logger: c.Log, Now: c.Now,
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
 		Forgeries: ratelimit.Rate{Count: int64(c.UnknownTokens), Period: time.Second},
+	}
+	if c.Spool != nil {
+		conf.Recorder = c.Spool
 	}
 	if c.AccessLog != nil {
 		conf.AccessLog = c.AccessLog

@@ -107,11 +107,22 @@ func routeCount(f *config.File) (n int) {
 }
 
 func newTest(s *session) *cobra.Command {
-	return &cobra.Command{
+	var since string
+	c := &cobra.Command{
 		Use:   "test [FILE]",
 		Short: "Run the tests of a configuration and show each",
-		Args:  cobra.MaximumNArgs(1),
+		Long: `Run the tests of a configuration and show each.
+
+With --replay, a server decides the requests of that time again by the
+configuration, and lists who would gain and who would lose access (exit code 3
+when anybody does). The server has to keep decisions: server.replay.keep.`,
+		Example: `  gatehouse test
+  gatehouse test --replay 24h draft.yaml`,
+		Args: cobra.MaximumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if since != "" {
+				return s.replay(cmd, fileArg(args), since)
+			}
 			_, results, err := s.checked(cmd, args)
 			if err != nil {
 				return err
@@ -140,6 +151,8 @@ func newTest(s *session) *cobra.Command {
 			return nil
 		},
 	}
+	c.Flags().StringVar(&since, "replay", "", "decide the requests of this long again, such as 24h")
+	return c
 }
 
 // failures prints the tests that fail and returns how many there are.

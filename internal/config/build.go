@@ -38,11 +38,6 @@ func (b builder) server(n *node) Server {
 		}
 	}
 	s.Decide = b.decide(n.get("decide"))
-	eachNamed(n.get("decision_points"), func(name string, v *node) {
-		s.DecisionPoints = append(s.DecisionPoints, DecisionPoint{
-			Name: name, URL: v.get("url").str(), Token: v.get("token").str(), Timeout: b.duration(v.get("timeout")),
-		})
-	})
 	return s
 }
 

@@ -78,10 +78,9 @@ type Server struct {
 	Identity        Identity
 	Console         Console
 	Log             Log
-	Decide          Decide          `json:",omitzero"`
-	DecisionPoints  []DecisionPoint `json:",omitempty"`
-	Geo             Geo             `json:",omitzero"`
-	Replay          Replay          `json:",omitzero"`
+	Decide          Decide `json:",omitzero"`
+	Geo             Geo    `json:",omitzero"`
+	Replay          Replay `json:",omitzero"`
 	ShutdownTimeout time.Duration
 }
 
@@ -107,13 +106,6 @@ type Decide struct {
 	Allow         []netip.Prefix
 	Token         string `json:"-"` // resolved; "" for none
 	TLS           TLS
-}
-
-// DecisionPoint is an entry of "server.decision_points".
-type DecisionPoint struct {
-	Name, URL string
-	Token     string `json:"-"` // resolved; "" for none
-	Timeout   time.Duration
 }
 
 // Geo is the section "server.geo": files in the format of MaxMind.

@@ -145,21 +145,6 @@ func CheckDecideToken(s string) error {
 	return nil
 }
 
-// CheckDecisionPoint reports what is wrong with the URL of a decision point: it is
-// told who calls, and what it says is believed.
-func CheckDecisionPoint(s string) error {
-	u, err := spec.ParseURL(s)
-	switch {
-	case err != nil:
-		return err
-	case strings.HasSuffix(s, "/"):
-		return errors.New("the URL does not end with /: /access/v1/evaluation is put behind it")
-	case u.Scheme != "https" && !spec.Loopback(u):
-		return errors.New("a decision point is reached over https, or on loopback: whoever can change its answers decides")
-	}
-	return nil
-}
-
 func checkEntityID(s string) error {
 	if err := spec.CheckText(s, 1024); err != nil {
 		return fmt.Errorf("the id of an entity %w", err)

@@ -59,7 +59,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
-	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, decide, geo, log, shutdown_timeout", serverKeys)},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, decide, geo, replay, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
@@ -113,6 +113,10 @@ var serverKeys = []key{
 	{name: "geo", doc: "Files (mmdb) that say where addresses are, for zones and policies. They are read again when they are replaced.", shape: group("a group with country and asn", []key{
 		{name: "country", doc: "File with the country of addresses, such as a GeoLite2-Country.mmdb.", shape: filePath},
 		{name: "asn", doc: "File with the network operator of addresses, such as a GeoLite2-ASN.mmdb.", shape: filePath},
+	})},
+	{name: "replay", doc: "Keep the facts of decisions on disk for gatehouse test --replay. Default: nothing is kept.", shape: group("a group with keep and max_size", []key{
+		{name: "keep", required: true, doc: "How long decisions are kept, such as 24h.", shape: duration},
+		{name: "max_size", doc: "How much disk they may take; the oldest go first. Default 256MiB.", shape: size},
 	})},
 	{name: "shutdown_timeout", doc: "How long running requests may take to finish after SIGTERM. Default 30s.", shape: duration},
 }

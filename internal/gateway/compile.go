@@ -125,6 +125,7 @@ type compiled struct {
 	signIns  []signInAt           // one for each API with sessions
 	sessions bool                 // some API has them: there are cookies of ours
 	models   *policy.Models       // that AuthZEN clients ask, nil for none
+	rules    *policy.Compiled
 }
 
 // api is a compiled API.
@@ -196,7 +197,7 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 	if err := policy.Err(problems); err != nil {
 		return nil, err
 	}
-	c.rules = rules
+	c.rules, c.out.rules = rules, rules
 	if err := c.places(rules); err != nil {
 		return nil, err
 	}

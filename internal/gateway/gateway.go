@@ -59,6 +59,7 @@ type Config struct {
 	Context     ContextSigner      // nil: X-Gatehouse-Context is not set
 	Metrics     *telemetry.Metrics // nil: none
 	AccessLog   AccessLog          // nil: none
+	Recorder    Recorder           // nil: facts of decisions are not kept
 	Tracer      *telemetry.Tracer  // nil: trace context is passed on, spans are not recorded
 	Logger      *slog.Logger       // nil: discarded
 	Now         func() time.Time   // nil: time.Now

@@ -33,6 +33,9 @@ func (ex *Exchange) record() {
 	if g.watchers.any() {
 		g.watchers.tell(ex.decision(took))
 	}
+	if g.config.Recorder != nil {
+		ex.keepFacts()
+	}
 	ex.endSpan(took)
 }
 

@@ -107,6 +107,7 @@ type Compiled struct {
 	policies   []*Rule
 	conditions map[string]*Rule // by spec.PathRoute
 	claims     []string         // that any rule names, sorted
+	headers    []string         // that any rule names, sorted
 	attributes map[string]bool  // of callers, that any rule names
 	context    uint16           // that any rule reads
 	parents    bool             // some rule asks whether the caller is in something
@@ -165,6 +166,7 @@ func (c *Compiled) finish() {
 	c.attributes = map[string]bool{}
 	collect := func(r *Rule) {
 		c.claims = append(c.claims, r.uses.claims...)
+		c.headers = append(c.headers, r.uses.headers...)
 		c.parents = c.parents || r.uses.parents
 		c.context |= r.uses.context
 		for _, name := range r.uses.principal {
@@ -179,6 +181,8 @@ func (c *Compiled) finish() {
 	}
 	slices.Sort(c.claims)
 	c.claims = slices.Compact(c.claims)
+	slices.Sort(c.headers)
+	c.headers = slices.Compact(c.headers)
 	c.nobody = c.Principal(Caller{})
 	if !slices.ContainsFunc(c.policies, func(r *Rule) bool { return r.uses.scoped }) {
 		c.plain, c.shadow = c.pick(false, always), c.pick(true, always)
@@ -202,6 +206,22 @@ func always(*Rule) bool { return true }
 // client is.
 func (c *Compiled) Places() (country, asn bool) {
 	return c != nil && c.context&readsCountry != 0, c != nil && c.context&readsASN != 0
+}
+
+// Claims returns the names of the claims that any rule reads, sorted.
+func (c *Compiled) Claims() []string {
+	if c == nil {
+		return nil
+	}
+	return c.claims
+}
+
+// Headers returns the names of the request headers that any rule reads, sorted.
+func (c *Compiled) Headers() []string {
+	if c == nil {
+		return nil
+	}
+	return c.headers
 }
 
 // Nobody returns the caller of a public operation.

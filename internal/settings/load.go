@@ -83,7 +83,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.ShutdownTimeout = l.timeout(d.shutdown)
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
 	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
-	s.Decide, s.DecisionPoints, s.Geo, s.Replay = l.decide(), file.DecisionPoints, file.Geo, file.Replay
+	s.Decide, s.Geo, s.Replay = l.decide(), file.Geo, file.Replay
 	l.together(s)
 	if len(l.problems) > 0 {
 		return nil, l.problems

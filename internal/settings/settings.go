@@ -38,10 +38,8 @@ type Settings struct {
 	Limits     Limits
 	// Decide says who may ask for decisions. Allow is never empty.
 	Decide config.Decide
-	// DecisionPoints are the AuthZEN decision points elsewhere.
-	DecisionPoints []config.DecisionPoint
-	Geo            config.Geo
-	Replay         config.Replay
+	Geo    config.Geo
+	Replay config.Replay
 }
 
 // Gateway is the listener of the APIs.
