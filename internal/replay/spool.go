@@ -66,7 +66,7 @@ type Spool struct {
 func Open(c Config) (_ *Spool, err error) {
 	defer fault.Wrap(&err, "keep decisions in %s", c.Dir)
 	if c.Now == nil {
-		c.Now = time.Now //nolint:forbidigo // the default clock
+		c.Now = time.Now
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
