@@ -25,6 +25,7 @@ const (
 type UserConsent struct {
 	User   string `json:"user"`   // id
 	App    string `json:"app"`    // id
+	Client string `json:"client"` // client_id of the app
 	Server string `json:"server"` // id of the authorization server
 	Scope  string `json:"scope"`  // id
 	Name   string `json:"name"`   // of the scope
@@ -78,7 +79,7 @@ func (s *Service) Withheld(ctx context.Context, q ConsentQuestion) (missing []st
 		for _, name := range asked {
 			scope, err := Scopes.Find(tx, ledger.By("name", q.Server.ID, name))
 			if err == nil {
-				_, err = Consents.Find(tx, ledger.By("triple", q.User, q.App.ID, scope.ID))
+				_, err = Consents.Find(tx, ledger.By("triple", q.User, q.App.Object, scope.ID))
 			}
 			switch {
 			case fault.Is(err, fault.NotFound):
@@ -102,7 +103,7 @@ func (s *Service) Consent(ctx context.Context, actor ledger.Actor, q ConsentQues
 			if err != nil {
 				return err
 			}
-			_, err = Consents.Find(tx, ledger.By("triple", q.User, q.App.ID, scope.ID))
+			_, err = Consents.Find(tx, ledger.By("triple", q.User, q.App.Object, scope.ID))
 			if err == nil {
 				continue
 			}
@@ -110,7 +111,7 @@ func (s *Service) Consent(ctx context.Context, actor ledger.Actor, q ConsentQues
 				return err
 			}
 			if _, err := Consents.Create(tx, UserConsent{
-				User: q.User, App: q.App.ID, Server: q.Server.ID, Scope: scope.ID, Name: name, Source: source,
+				User: q.User, App: q.App.Object, Client: q.App.ID, Server: q.Server.ID, Scope: scope.ID, Name: name, Source: source,
 			}); err != nil {
 				return err
 			}
@@ -118,7 +119,7 @@ func (s *Service) Consent(ctx context.Context, actor ledger.Actor, q ConsentQues
 		return nil
 	})
 	if err == nil {
-		s.record(ctx, actor, consentGiven, "Grant user consent", appEntity(q.App.ID, q.App.Label))
+		s.record(ctx, actor, consentGiven, "Grant user consent", appEntity(q.App.Object, q.App.Label))
 	}
 	return err
 }
@@ -158,7 +159,8 @@ func (s *Service) FindConsent(ctx context.Context, user, id string) (o ledger.Ob
 // for an app, or all.
 type Withdrawal struct {
 	User    string
-	App     string
+	App     string // id
+	Client  string // client_id of the app
 	Consent string
 }
 
@@ -176,7 +178,7 @@ func (s *Service) Withdraw(ctx context.Context, actor ledger.Actor, w Withdrawal
 			if err != nil {
 				return err
 			}
-			if w.Consent == "" || o.ID == w.Consent {
+			if (w.Consent == "" || o.ID == w.Consent) && (w.Client == "" || o.Value.Client == w.Client) {
 				gone = append(gone, o)
 			}
 		}

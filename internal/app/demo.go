@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	demoApp   = "Demo client"
-	demoGroup = "employees"
-	demoToken = "Demo administrator's token"
+	demoApp        = "Demo client"
+	demoBrowserApp = "My HR"
+	demoGroup      = "employees"
+	demoToken      = "Demo administrator's token"
 )
 
 // demoPeople are the users of the demo tenant; the first administers it.
@@ -39,6 +40,9 @@ func (a *App) seed(ctx context.Context, id *identity, file *config.File) (err er
 	if d.ClientID, d.ClientSecret, err = seedApp(ctx, id, actor); err != nil {
 		return err
 	}
+	if d.BrowserClientID, err = seedBrowserApp(ctx, id, actor); err != nil {
+		return err
+	}
 	admin, err := a.seedPeople(ctx, id, actor, d)
 	if err != nil {
 		return err
@@ -54,8 +58,49 @@ func (a *App) seed(ctx context.Context, id *identity, file *config.File) (err er
 	if len(file.Declared.APIs) > 0 {
 		d.API = a.addresses.Gateway + file.Declared.APIs[0].BasePath
 	}
+	if a.config.File == "" {
+		if err := seedScopes(ctx, id, actor); err != nil {
+			return err
+		}
+	}
 	_, err = id.access.EnsureScopes(ctx, actor, access.DefaultServer, fileScopes(file), "named by "+file.Name)
 	return err
+}
+
+// demoScopes are the scopes of the demo API in the words that a person is asked
+// with. Apps of their own get them without a person, so they are flexible.
+func demoScopes() map[string]string {
+	return map[string]string{"vacations:read": "See when you are on vacation.", "payroll:write": "Change the bank account that your salary goes to."}
+}
+
+func seedScopes(ctx context.Context, id *identity, actor ledger.Actor) error {
+	for name, says := range demoScopes() {
+		_, err := id.access.AddScope(ctx, actor, access.DefaultServer, access.Scope{
+			Name: name, DisplayName: name, Description: says, Consent: access.ConsentFlexible,
+		})
+		if err != nil && !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	return nil
+}
+
+// seedBrowserApp makes the app that people sign in to: one without a secret, on
+// this machine, at any port. Everybody may use it, and is asked.
+func seedBrowserApp(ctx context.Context, id *identity, actor ledger.Actor) (clientID string, err error) {
+	found, err := id.access.FindApp(ctx, demoBrowserApp)
+	if !fault.Is(err, fault.NotFound) {
+		return found.ID, err
+	}
+	made, _, err := id.access.AddApp(ctx, actor, access.App{
+		Label: demoBrowserApp, Owner: "the people department", AuthMethod: access.AuthNone,
+		GrantTypes: []string{access.GrantAuthorizationCode, access.GrantRefreshToken},
+		OIDC: access.OIDC{
+			ApplicationType: access.AppNative, RedirectURIs: []string{"http://127.0.0.1/callback"}, PostLogoutURIs: []string{"http://127.0.0.1/"},
+			ResponseTypes: []string{"code"}, PKCERequired: true, ConsentMethod: access.ConsentAsk, ImplicitAssignment: true,
+		},
+	}, "", nil)
+	return made.ID, err
 }
 
 // fileScopes returns every scope that a route names, whatever issuer it is for.

@@ -111,16 +111,17 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
+	pages := id.openPeople(c)
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
-		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token,
+		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Login: pages.login, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
 		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: devicePage,
 	})
 	if err != nil {
 		return nil, err
 	}
-	id.handler = id.openPages(c, protocol)
+	id.handler = pages.handler(protocol)
 	id.orgToken = func(ctx context.Context, token string) (*verify.Token, error) {
 		return protocol.OrgToken(ctx, site, token)
 	}

@@ -24,11 +24,13 @@ type Ready struct {
 
 // Demo is what a newcomer needs to call the demo API.
 type Demo struct {
-	API          string     `json:"api"`
-	Issuer       string     `json:"issuer"`
-	ClientID     string     `json:"client_id"`
-	ClientSecret string     `json:"client_secret"`
-	Users        []DemoUser `json:"users"`
+	API          string `json:"api"`
+	Issuer       string `json:"issuer"`
+	ClientID     string `json:"client_id"`
+	ClientSecret string `json:"client_secret"`
+	// BrowserClientID is the app that people sign in to, at http://127.0.0.1:PORT/callback.
+	BrowserClientID string     `json:"browser_client_id"`
+	Users           []DemoUser `json:"users"`
 }
 
 // DemoUser is a person of the demo tenant.

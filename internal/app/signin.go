@@ -12,25 +12,35 @@ import (
 	"gatehouse/internal/web"
 )
 
-// openPages composes what people meet in a browser over an open identity half, and
-// returns the handler of the whole identity listener: pages, and protocol for all
-// other addresses.
-func (id *identity) openPages(c identityConfig, protocol http.Handler) http.Handler {
+// people is what they meet in a browser.
+type people struct {
+	kit     *web.Kit
+	waiting *session.Room
+	login   *login.Server
+}
+
+// openPeople composes it over an open identity half.
+func (id *identity) openPeople(c identityConfig) people {
 	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now})
 	id.sessions = session.NewService(session.Config{Store: c.DB, Now: c.Now})
-	pages := login.New(login.Config{
+	waiting := session.NewRoom(c.DB, c.Now)
+	return people{kit: kit, waiting: waiting, login: login.New(login.Config{
 		Site: func(*http.Request) (login.Site, bool) {
 			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
 		},
-		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: session.NewRoom(c.DB, c.Now),
+		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes,
 		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access},
 		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
-	})
+	})}
+}
+
+// handler serves the pages, and all other addresses by the protocol's handler.
+func (p people) handler(protocol http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", protocol)
-	mux.HandleFunc("GET "+web.AssetPath, kit.ServeAsset)
-	for _, p := range login.Patterns() {
-		mux.Handle(p, pages)
+	mux.HandleFunc("GET "+web.AssetPath, p.kit.ServeAsset)
+	for _, pattern := range login.Patterns() {
+		mux.Handle(pattern, p.login)
 	}
 	return mux
 }

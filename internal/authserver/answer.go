@@ -52,10 +52,8 @@ func notFound(w http.ResponseWriter, what, kind string) {
 	writeOktaError(w, http.StatusNotFound, "E0000007", "Not found: Resource not found: "+what+" ("+kind+")")
 }
 
-func methodNotAllowed(w http.ResponseWriter, allowed string) {
-	if allowed == http.MethodGet {
-		allowed = "GET, HEAD"
-	}
+func methodNotAllowed(w http.ResponseWriter, methods []string) {
+	allowed := strings.Replace(strings.Join(methods, ", "), http.MethodGet, "GET, HEAD", 1)
 	w.Header()["Allow"] = []string{allowed}
 	writeOktaError(w, http.StatusMethodNotAllowed, "E0000022", "The endpoint does not support the provided HTTP method")
 }

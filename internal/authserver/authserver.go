@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/revocation"
+	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
 	"gatehouse/verify"
 )
@@ -35,6 +36,8 @@ type Config struct {
 	Rings       *grant.Rings
 	Clients     *grant.Clients
 	Tokens      *grant.Endpoint
+	Login       Interaction
+	Waiting     *session.Room // for pushed requests
 	Revocations RevocationStore
 	Bus         cluster.Publisher
 	Revoked     *revocation.Set // of the whole process: the gateway asks it too
@@ -82,6 +85,9 @@ type route struct {
 
 // routes are all addresses that exist.
 var routes = []route{
+	{http.MethodGet, "/oauth2/{server}/v1/authorize", (*Server).authorize},
+	{http.MethodPost, "/oauth2/{server}/v1/authorize", (*Server).authorize},
+	{http.MethodPost, "/oauth2/{server}/v1/par", (*Server).push},
 	{http.MethodPost, "/oauth2/{server}/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/{server}/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/{server}/v1/revoke", (*Server).revoke},
@@ -91,6 +97,9 @@ var routes = []route{
 	{http.MethodGet, "/oauth2/{server}/.well-known/oauth-authorization-server", (*Server).oauthMetadata},
 	{http.MethodGet, "/.well-known/oauth-authorization-server/oauth2/{server}", (*Server).oauthMetadata}, // RFC 8414 section 3
 	{http.MethodGet, "/.well-known/openid-configuration/oauth2/{server}", (*Server).openidMetadata},      // RFC 8414 section 5
+	{http.MethodGet, "/oauth2/v1/authorize", (*Server).authorize},
+	{http.MethodPost, "/oauth2/v1/authorize", (*Server).authorize},
+	{http.MethodPost, "/oauth2/v1/par", (*Server).push},
 	{http.MethodPost, "/oauth2/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/v1/revoke", (*Server).revoke},
@@ -108,13 +117,13 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secure(w.Header(), site.URL)
-	rt, name := find(r.URL.EscapedPath())
-	if rt == nil {
+	rt, name, methods := find(r.URL.EscapedPath(), r.Method)
+	if len(methods) == 0 {
 		notFound(w, r.URL.Path, "Path")
 		return
 	}
-	if r.Method != rt.method && (r.Method != http.MethodHead || rt.method != http.MethodGet) {
-		methodNotAllowed(w, rt.method)
+	if rt == nil {
+		methodNotAllowed(w, methods)
 		return
 	}
 	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
@@ -142,15 +151,24 @@ func (s *Server) device(w http.ResponseWriter, r *http.Request, t *grant.Target)
 	s.cfg.Tokens.ServeDevice(w, r, t, s.cfg.Devices, t.URL+s.cfg.DevicePage)
 }
 
-// find returns the route of a path, byte for byte as it was sent, and the server
-// that the path names. Nothing is cleaned: what is not exactly a route is none.
-func find(path string) (*route, string) {
+// find returns the route of a path and a method, the server that the path names,
+// and the methods that the path has. The path is compared byte for byte as it was
+// sent; nothing is cleaned: what is not exactly a route is none.
+func find(path, method string) (found *route, server string, methods []string) {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
 	for i := range routes {
-		if name, ok := match(routes[i].pattern, path); ok {
-			return &routes[i], name
+		name, ok := match(routes[i].pattern, path)
+		if !ok {
+			continue
+		}
+		methods = append(methods, routes[i].method)
+		if server = name; routes[i].method == method {
+			return &routes[i], server, methods
 		}
 	}
-	return nil, ""
+	return nil, server, methods
 }
 
 const serverWord = "{server}"

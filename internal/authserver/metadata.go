@@ -9,6 +9,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/login"
 	"gatehouse/verify"
 )
 
@@ -16,10 +17,21 @@ import (
 // 1.0). It holds nothing that does not exist.
 type metadata struct {
 	Issuer                string   `json:"issuer"`
+	Authorization         string   `json:"authorization_endpoint"`
+	Pushed                string   `json:"pushed_authorization_request_endpoint"` // RFC 9126
 	TokenEndpoint         string   `json:"token_endpoint"`
 	JWKS                  string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
-	ResponseTypes         []string `json:"response_types_supported"` // required, and empty: there is no authorization endpoint
+	ResponseTypes         []string `json:"response_types_supported"`
+	ResponseModes         []string `json:"response_modes_supported"`
+	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
+	Prompts               []string `json:"prompt_values_supported"`
+	Levels                []string `json:"acr_values_supported"`
+	NamesIssuer           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
+	RequestObjects        bool     `json:"request_parameter_supported"`                    // RFC 9101
+	RequestURIs           bool     `json:"request_uri_parameter_supported"`                // of clients' own: none
+	RequestAlgorithms     []string `json:"request_object_signing_alg_values_supported"`
+	Claims                bool     `json:"claims_parameter_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
 	Device                string   `json:"device_authorization_endpoint,omitempty"`
@@ -36,7 +48,7 @@ type metadata struct {
 }
 
 func (s *Server) metadata(t *grant.Target) metadata {
-	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthPrivateKey}
+	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthPrivateKey, access.AuthNone}
 	algs := assertionAlgorithms()
 	device := ""
 	if s.cfg.DevicePage != "" {
@@ -45,9 +57,11 @@ func (s *Server) metadata(t *grant.Target) metadata {
 	return metadata{
 		Device: device, DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
+		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), ResponseModes: login.ResponseModes(),
+		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
-		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{}, GrantTypes: s.cfg.Tokens.GrantTypes(),
+		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code"}, GrantTypes: s.cfg.Tokens.GrantTypes(),
 		SubjectTypes: []string{"public"},
 		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: algs, IntrospectionAuthAlgs: algs, RevocationAuthAlgs: algs,

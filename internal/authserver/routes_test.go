@@ -105,7 +105,7 @@ func TestMetadataIsTrue(t *testing.T) {
 func TestNoRoute(t *testing.T) {
 	h := newHouse(t)
 	for _, path := range []string{
-		"/", "/oauth2", "/oauth2/", "/oauth2/default", "/oauth2/default/v1/", "/oauth2/default/v1/authorize", "/oauth2/default/v1/token/",
+		"/", "/oauth2", "/oauth2/", "/oauth2/default", "/oauth2/default/v1/", "/oauth2/default/v1/authorize/", "/oauth2/default/v1/token/",
 		"/oauth2/nobody/v1/keys", "/oauth2/org/v1/keys", "/oauth2//v1/keys", "/oauth2/default/v1/keys/x", "/oauth2/default/x/v1/keys",
 		"/oauth2/%64efault/v1/keys", "/oauth2/default%2fv1/keys", "/oauth2/default;x/v1/keys", "/OAUTH2/default/v1/keys", "/oauth2/DEFAULT/v1/keys",
 		"/.well-known/", "/.well-known/oauth-authorization-server/oauth2/", "/.well-known/oauth-authorization-server/oauth2/nobody", "/docs/reasons/x",

@@ -140,7 +140,7 @@ func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) 
 func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out []accountApp, err error) {
 	list, err := s.cfg.Consents.ListConsents(r.Context(), m.user.ID, "")
 	for _, c := range list {
-		app, ok := view.App(c.Value.App)
+		app, ok := view.App(c.Value.Client)
 		if !ok {
 			continue
 		}
@@ -223,7 +223,7 @@ func (s *Server) withdraw(r *http.Request, m *member, app string) error {
 	if app == "" {
 		return nil
 	}
-	_, err := s.cfg.Consents.Withdraw(r.Context(), self(m.user), access.Withdrawal{User: m.user.ID, App: app})
+	_, err := s.cfg.Consents.Withdraw(r.Context(), self(m.user), access.Withdrawal{User: m.user.ID, Client: app})
 	if err != nil {
 		return err
 	}

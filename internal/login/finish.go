@@ -11,22 +11,13 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
-	"gatehouse/internal/session"
 	"gatehouse/internal/web"
 )
 
-// Authorization is what a person has granted to an app.
-type Authorization struct {
-	Request *Request
-	User    string // id
-	Session session.Session
-	Address string // of the browser
-}
-
 // Codes makes what an authorization gives.
 type Codes interface {
-	// Issue returns a code that stands for a. A *Refusal is what the app is told.
-	Issue(ctx context.Context, t *grant.Target, a Authorization) (code string, err error)
+	// Issue returns a code that stands for a; its faults have the reasons of the protocol.
+	Issue(ctx context.Context, t *grant.Target, a grant.Authorization) (code string, err error)
 }
 
 // finish answers the request: everything that was to be asked has been. Of a
@@ -57,11 +48,13 @@ func (s *Server) finish(v *visit) {
 
 // grant makes what the app has asked for.
 func (s *Server) grant(v *visit) (answer, error) {
-	code, err := s.cfg.Codes.Issue(v.ctx(), v.target, Authorization{
-		Request: &v.req, User: v.user.ID, Session: *v.session, Address: address(v.r).String(),
+	code, err := s.cfg.Codes.Issue(v.ctx(), v.target, grant.Authorization{
+		Client: v.app.ID, Server: v.target.Server.ID, User: v.user.ID, Session: v.session.ID, Scopes: v.req.Scopes,
+		RedirectURI: v.req.RedirectURI, CodeChallenge: v.req.Challenge, Nonce: v.req.Nonce, Resources: v.req.Resources,
+		AuthTime: v.session.AuthTime, AMR: v.session.AMR, ACR: v.session.ACR, JKT: v.req.JKT, Address: address(v.r).String(),
 	})
 	if err != nil {
-		return nil, err
+		return nil, protocolError(err)
 	}
 	// The sign-out of the session is told to the app from now on.
 	if err := s.cfg.Sessions.Join(v.ctx(), v.session.ID, v.app.ID); err != nil {
@@ -70,10 +63,23 @@ func (s *Server) grant(v *visit) (answer, error) {
 	return answer{{"code", code}}, nil
 }
 
+// protocolError turns what an access rule or the directory says into what the app
+// is told.
+func protocolError(err error) error {
+	code, text := grant.ProtocolError(err)
+	switch code {
+	case "server_error", "temporarily_unavailable":
+		return err
+	case "invalid_grant", "invalid_client":
+		code = "access_denied"
+	}
+	return &Refusal{Code: code, Text: text}
+}
+
 // Fail answers an authorization request whose app and address are right, and that
 // is wrong otherwise.
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, t *grant.Target, q Request, err error) {
-	s.end(&visit{w: w, r: r, req: q, target: t}, err)
+	s.end(&visit{w: w, r: r, req: q, target: t}, err) //nolint:contextcheck // a visit carries its request
 }
 
 // end answers a request with an error: to the app if it is for one, else on a page.

@@ -21,11 +21,24 @@ func Levels() []string { return []string{LevelAny, LevelPassword, LevelTwoFactor
 func levelsReached(acr string) []string {
 	switch acr {
 	case LevelTwoFactors:
-		return []string{LevelTwoFactors, LevelPassword, LevelAny}
+		return []string{LevelTwoFactors, levelTwoIfPossible, LevelPassword, LevelAny}
 	case LevelPassword:
-		return []string{LevelPassword, LevelAny}
+		return []string{LevelPassword, LevelAny, levelTwoIfPossible}
 	}
 	return []string{acr}
+}
+
+// Okta's other levels: they can be asked for, and the last two are refused as long
+// as nobody can reach them.
+const (
+	levelTwoIfPossible = "urn:okta:loa:2fa:any:ifpossible"
+	levelPhishing      = "phr"
+	levelHardware      = "phrh"
+)
+
+// KnownLevels returns the acr values that may be asked for.
+func KnownLevels() []string {
+	return append(Levels(), levelTwoIfPossible, levelPhishing, levelHardware)
 }
 
 // reaches reports whether the sign-in satisfies one of the levels that the request

@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
 )
 
 // visit is one request of a browser on the way of a Request.
@@ -73,7 +74,11 @@ const requestTime = 30 * time.Minute
 // in itself, and its app and server are the target's.
 func (s *Server) Begin(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, q Request) {
 	q.Created = s.cfg.Now()
-	v := &visit{w: w, r: r, req: q, target: t, app: app}
+	r = r.WithContext(tenant.With(r.Context(), t.Tenant))
+	s.begin(&visit{w: w, r: r, req: q, target: t, app: app}) //nolint:contextcheck // a visit carries its request
+}
+
+func (s *Server) begin(v *visit) {
 	if err := s.recognize(v); err != nil {
 		s.end(v, err)
 		return
@@ -81,11 +86,11 @@ func (s *Server) Begin(w http.ResponseWriter, r *http.Request, t *grant.Target, 
 	// Cookies are not sent with a form of another site: the browser is asked again by
 	// the address that it is led to.
 	next, err := s.next(v)
-	silent := q.prompts("none")
+	silent := v.req.prompts("none")
 	switch {
-	case err != nil && (silent || r.Method == http.MethodGet):
+	case err != nil && (silent || v.r.Method != http.MethodPost):
 		s.end(v, err)
-	case next == nil && (silent || r.Method == http.MethodGet):
+	case next == nil && (silent || v.r.Method != http.MethodPost):
 		s.finish(v)
 	case silent:
 		s.end(v, refuse(next.silent, silentText[next.silent]))

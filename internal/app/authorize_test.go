@@ -1,0 +1,275 @@
+package app_test
+
+import (
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+)
+
+// relyingApp is an app that people sign in to, as a test plays it.
+type relyingApp struct {
+	id       string
+	redirect string
+	verifier string
+}
+
+func (p *program) browserApp() *relyingApp {
+	return &relyingApp{id: p.Ready().Demo.BrowserClientID, redirect: "http://127.0.0.1:49152/callback", verifier: strings.Repeat("verifier", 6)}
+}
+
+// challenge returns what goes with the verifier (RFC 7636 section 4.2).
+func (c *relyingApp) challenge() string {
+	sum := sha256.Sum256([]byte(c.verifier))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
+// request returns the parameters of an authorization request; pairs replace them,
+// an empty value leaves one out.
+func (c *relyingApp) request(pairs ...string) url.Values {
+	q := url.Values{
+		"client_id": {c.id}, "redirect_uri": {c.redirect}, "response_type": {"code"}, "scope": {"openid vacations:read"}, "state": {"a state"},
+		"code_challenge": {c.challenge()}, "code_challenge_method": {"S256"},
+	}
+	for i := 0; i < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+		if pairs[i+1] == "" {
+			q.Del(pairs[i])
+		}
+	}
+	return q
+}
+
+const authorizePath = "/oauth2/default/v1/authorize"
+
+// answer returns the parameters that an app got, by its redirect URI.
+func (c *relyingApp) answer(t *testing.T, s *seen) url.Values {
+	t.Helper()
+	to := s.Header.Get("Location")
+	rest, ok := strings.CutPrefix(to, c.redirect)
+	if !ok || s.StatusCode != http.StatusSeeOther {
+		t.Fatalf("%s: %d, led to %q:\n%s", s.at, s.StatusCode, to, s.body)
+	}
+	q, err := url.ParseQuery(strings.TrimLeft(rest, "?#&"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return q
+}
+
+func TestAuthorizationCode(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	b := p.browser(t)
+
+	// Nobody is signed in: a silent request says so, and names the issuer (attack identity 10, 13).
+	silent := c.answer(t, b.get(authorizePath+"?"+c.request("prompt", "none").Encode()))
+	if silent.Get("error") != "login_required" || silent.Get("iss") != p.Ready().Demo.Issuer || silent.Get("state") != "a state" || silent.Get("code") != "" {
+		t.Errorf("silent: %v", silent)
+	}
+
+	page := b.get(authorizePath + "?" + c.request().Encode())
+	page.has(t, 200, "to continue to <strong>My HR</strong>")
+	if csp := page.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "form-action 'self' http://127.0.0.1:49152;") {
+		t.Errorf("policy %q", csp)
+	}
+	// attack identity 8: what the app asks for is in no cookie.
+	u, _ := url.Parse(b.base)
+	for _, cookie := range b.http.Jar.Cookies(u) {
+		if strings.Contains(cookie.Value, "state") || len(cookie.Value) > 64 {
+			t.Errorf("cookie %s=%s", cookie.Name, cookie.Value)
+		}
+	}
+	page = b.signIn(page, ana.Login, ana.Password)
+	// attack identity 12: exactly what is asked for, in its own words.
+	page.has(t, 200, "Allow My HR to do this?", "See when you are on vacation.", "the people department")
+	if strings.Contains(page.body, "payroll:write") || strings.Contains(page.body, "Signals that") {
+		t.Errorf("the page asks for more:\n%s", page.body)
+	}
+	got := c.answer(t, b.post(page, "step", "consent", "shown", "vacations:read"))
+	if got.Get("code") == "" || got.Get("iss") != p.Ready().Demo.Issuer || got.Get("state") != "a state" || got.Get("error") != "" {
+		t.Fatalf("answer: %v", got)
+	}
+
+	// Now the app is known: nobody is asked, until it wants more.
+	if again := c.answer(t, b.get(authorizePath+"?"+c.request("prompt", "none").Encode())); again.Get("code") == "" || again.Get("code") == got.Get("code") {
+		t.Errorf("silent: %v", again)
+	}
+	more := c.answer(t, b.get(authorizePath+"?"+c.request("prompt", "none", "scope", "openid vacations:read payroll:write").Encode()))
+	if more.Get("error") != "consent_required" {
+		t.Errorf("more, silently: %v", more)
+	}
+	page = b.get(authorizePath + "?" + c.request("scope", "openid vacations:read payroll:write").Encode())
+	page.has(t, 200, "Change the bank account", `<span class="tag">new</span>`)
+	denied := c.answer(t, b.post(page, "step", "cancel"))
+	if denied.Get("error") != "access_denied" || denied.Get("code") != "" || denied.Get("iss") == "" {
+		t.Errorf("denied: %v", denied)
+	}
+	b.get(page.at.String()).has(t, 404)
+	b.get(authorizePath+"?"+c.request("prompt", "consent").Encode()).has(t, 200, "Allow My HR to do this?")
+	b.get(authorizePath+"?"+c.request("prompt", "login").Encode()).has(t, 200, "Confirm it is you")
+	b.get(authorizePath+"?"+c.request("max_age", "0").Encode()).has(t, 200, "Confirm it is you")
+
+	// Withdrawn, it asks again.
+	account := b.get("/account")
+	account.has(t, 200, "My HR", "See when you are on vacation.")
+	app := strings.Split(strings.Split(account.body, `name="id" value="`)[1], `"`)[0]
+	b.post(account, "do", "withdraw", "id", app).has(t, 200, "has no access any more", "No app has asked")
+	b.get(authorizePath+"?"+c.request().Encode()).has(t, 200, "Allow My HR to do this?")
+}
+
+// attack identity 11 and 12: what the page did not show is not agreed to, whatever
+// a form says; and a form without the page's token is nobody's.
+func TestConsentIsToWhatWasShown(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	b := p.browser(t)
+	page := b.signIn(b.get(authorizePath+"?"+c.request().Encode()), ana.Login, ana.Password)
+	b.send(b.form(page.at.String(), url.Values{"step": {"consent"}, "shown": {"vacations:read"}})).has(t, 403)
+	b.post(page, "step", "consent", "shown", "payroll:write").has(t, 200, "has changed")
+	// A step that is not due does nothing.
+	b.post(page, "step", "signin", "identifier", ana.Login, "password", "wrong-password").has(t, 200, "Allow My HR to do this?")
+	if got := c.answer(t, b.post(page, "step", "consent", "shown", "vacations:read", "shown", "payroll:write")); got.Get("code") == "" {
+		t.Errorf("answer %v", got)
+	}
+	if list := b.get("/account"); strings.Contains(list.body, "bank account") {
+		t.Error("consent to what was not asked for")
+	}
+}
+
+// attack identity 1 to 6, 9, 15, 16, 17: nobody is led to an address that is not
+// registered, whatever else is wrong; and what is shown is text.
+func TestNobodyIsLedAstray(t *testing.T) {
+	p := start(t, "")
+	c := p.browserApp()
+	b := p.browser(t)
+	for _, to := range []string{
+		"", "http://127.0.0.1:49152/callback/", "http://127.0.0.1:49152/callback?x=1", "http://127.0.0.1:49152/callback#x", "http://127.0.0.1:49152/Callback",
+		"https://127.0.0.1:49152/callback", "http://localhost:49152/callback", "http://127.0.0.1.evil.test/callback", "http://127.0.0.1@evil.test/callback",
+		"http://127.0.0.1:49152@evil.test/callback", "http://evil.test/callback", "//127.0.0.1/callback", `http://127.0.0.1\@evil.test/callback`, "http://127.0.0.1:49152/call%62ack",
+		"http://127.0.0.1:49152/x/../callback", "http://127.0.0.1:/callback", "http://127.0.0.1:999999/callback", "http://127.0.0.1:49152/callback\n", "javascript:alert(1)",
+		"data:text/html,x", "http://127.0.0.1:49152\u3002evil.test/callback", "http://[::1]/callback", "http://127.0.0.1:49152%2f@evil.test/callback",
+	} {
+		for _, more := range [][]string{nil, {"prompt", "none"}, {"scope", "nothing"}, {"response_type", "token"}, {"response_mode", "form_post"}} {
+			got := b.get(authorizePath + "?" + c.request(append([]string{"redirect_uri", to}, more...)...).Encode())
+			if got.Header.Get("Location") != "" || got.StatusCode != http.StatusBadRequest {
+				t.Errorf("%q %v: %d, led to %q", to, more, got.StatusCode, got.Header.Get("Location"))
+			}
+		}
+	}
+	for _, pairs := range [][]string{{"client_id", "0oaNobody"}, {"client_id", ""}, {"client_id", `"><script>alert(1)</script>`}, {"client_id", p.Ready().Demo.ClientID}} {
+		got := b.get(authorizePath + "?" + c.request(pairs...).Encode())
+		if got.Header.Get("Location") != "" || got.StatusCode != http.StatusBadRequest || strings.Contains(got.body, "<script>alert") {
+			t.Errorf("%v: %d, led to %q", pairs, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+	twice := b.get(authorizePath + "?" + c.request().Encode() + "&state=other")
+	twice.has(t, 400, "multiple parameters")
+	if twice.Header.Get("Location") != "" {
+		t.Error("led somewhere with a parameter that occurs twice")
+	}
+}
+
+func TestAuthorizationErrors(t *testing.T) {
+	p := start(t, "")
+	c := p.browserApp()
+	b := p.browser(t)
+	for _, x := range []struct{ name, value, code string }{
+		{"response_type", "token", "unsupported_response_type"}, // attack identity 7
+		{"response_type", "code id_token", "unsupported_response_type"},
+		{"response_type", "", "invalid_request"},
+		{"scope", "vacations:read nothing:such", "invalid_scope"}, // attack identity 6
+		{"scope", `"><script>alert(1)</script>`, "invalid_scope"}, // attack identity 15
+		{"code_challenge", "", "invalid_request"},                 // attack identity 22
+		{"code_challenge_method", "plain", "invalid_request"},
+		{"code_challenge_method", "", "invalid_request"},
+		{"code_challenge", "short", "invalid_request"},
+		{"prompt", "none login", "invalid_request"},
+		{"prompt", "perhaps", "invalid_request"},
+		{"max_age", "-1", "invalid_request"},
+		{"acr_values", "high", "invalid_request"},
+		{"response_mode", "smoke", "invalid_request"},
+		{"resource", "not a uri", "invalid_target"},
+		{"dpop_jkt", "x", "invalid_request"},
+		{"claims", "{}", "invalid_request"},
+		{"id_token_hint", "x.y.z", "invalid_request"},
+	} {
+		got := c.answer(t, b.get(authorizePath+"?"+c.request(x.name, x.value).Encode()))
+		if got.Get("error") != x.code || got.Get("iss") != p.Ready().Demo.Issuer || got.Get("state") != "a state" || strings.Contains(got.Get("error_description"), "<") {
+			t.Errorf("%s=%q: %v, want %s", x.name, x.value, got, x.code)
+		}
+	}
+	ana := p.Ready().Demo.Users[0]
+	page := b.get(authorizePath + "?" + c.request("acr_values", "phr").Encode())
+	got := c.answer(t, b.signIn(page, ana.Login, ana.Password))
+	if got.Get("error") != "unmet_authentication_requirements" {
+		t.Errorf("a level that nobody reaches: %v", got)
+	}
+}
+
+func TestResponseModes(t *testing.T) {
+	p := start(t, "")
+	c := p.browserApp()
+	b := p.browser(t)
+	silent := func(mode string) *seen {
+		return b.get(authorizePath + "?" + c.request("prompt", "none", "response_mode", mode, "state", `"><script>alert(1)</script>`).Encode())
+	}
+	if to := silent("fragment").Header.Get("Location"); !strings.HasPrefix(to, c.redirect+"#error=login_required&") {
+		t.Errorf("fragment: %q", to)
+	}
+	// attack identity 9: the answer goes to the registered address alone, and is text.
+	form := silent("form_post")
+	form.has(t, 200, `action="`+c.redirect+`"`, `name="error" value="login_required"`, `name="iss"`)
+	message := silent("okta_post_message")
+	message.has(t, 200, `data-target="http://127.0.0.1:49152"`, `value="login_required" title="error"`)
+	for _, s := range []*seen{form, message} {
+		if strings.Contains(s.body, "<script>alert") {
+			t.Error("a state that is markup")
+		}
+	}
+	if csp := message.Header.Get("Content-Security-Policy"); !strings.HasSuffix(csp, "frame-ancestors http://127.0.0.1:49152") || message.Header.Get("X-Frame-Options") != "" {
+		t.Errorf("policy of the message: %q", csp)
+	}
+	if csp := form.Header.Get("Content-Security-Policy"); !strings.Contains(csp, "frame-ancestors 'none'") || !strings.Contains(csp, "form-action 'self' http://127.0.0.1:49152;") {
+		t.Errorf("policy of the form: %q", csp)
+	}
+}
+
+// attack identity 30.
+func TestPushedRequests(t *testing.T) {
+	p := start(t, "")
+	c := p.browserApp()
+	b := p.browser(t)
+	push := func(q url.Values) (int, map[string]any) {
+		t.Helper()
+		got := b.send(b.form("/oauth2/default/v1/par", q))
+		var body map[string]any
+		if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+			t.Fatal(err)
+		}
+		return got.StatusCode, body
+	}
+	status, body := push(c.request("state", "pushed"))
+	uri, _ := body["request_uri"].(string)
+	if status != http.StatusCreated || !strings.HasPrefix(uri, "urn:ietf:params:oauth:request_uri:") || len(uri) < 34+43 || body["expires_in"] != 90.0 {
+		t.Fatalf("%d %v", status, body)
+	}
+	use := func(client string) *seen {
+		return b.get(authorizePath + "?" + url.Values{"client_id": {client}, "request_uri": {uri}, "prompt": {"none"}, "redirect_uri": {"http://evil.test/"}}.Encode())
+	}
+	use(p.Ready().Demo.ClientID).has(t, 400, "not valid")
+	use(c.id).has(t, 200, "<h1>Sign in</h1>") // what the address says besides is not read
+	use(c.id).has(t, 400, "was used")
+	if status, body := push(c.request("redirect_uri", "http://evil.test/")); status != 400 || body["error"] != "invalid_request" {
+		t.Errorf("%d %v", status, body)
+	}
+	if status, body := push(c.request("request_uri", uri)); status != 400 || body["error"] != "invalid_request" {
+		t.Errorf("%d %v", status, body)
+	}
+	if status, body := push(c.request("client_id", p.Ready().Demo.ClientID)); status != 401 || body["error"] != "invalid_client" {
+		t.Errorf("%d %v", status, body)
+	}
+}

@@ -1,0 +1,193 @@
+package authserver
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/login"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+	"gatehouse/verify"
+)
+
+// requestURI is how the name of a pushed request begins (RFC 9126 section 2.2).
+const requestURI = "urn:ietf:params:oauth:request_uri:"
+
+// pushedTime is how long a pushed request waits: a redirect needs no longer.
+const pushedTime = 90 * time.Second
+
+// push answers a pushed authorization request (RFC 9126): the client proves who it
+// is, and the request is checked, before a browser sees anything of it. The answer
+// is 201, as the RFC has it.
+func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
+	form, app, err := s.admit(w, r, t, "par")
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	p := form.Map()
+	for _, secret := range []string{"client_secret", "client_assertion", "client_assertion_type"} {
+		delete(p, secret)
+	}
+	if p["client_id"] == "" {
+		p["client_id"] = app.ID
+	}
+	if p["request_uri"] != "" {
+		err = refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
+	} else {
+		_, _, err = s.checkAuthorization(r.Context(), t, app, p)
+	}
+	if err != nil {
+		s.writeRefusal(w, r, err)
+		return
+	}
+	data, err := json.Marshal(p)
+	name := ""
+	if err == nil {
+		name, err = s.cfg.Waiting.Add(tenant.With(r.Context(), t.Tenant), session.PurposePushed, waiter(t, app), data, pushedTime)
+	}
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	body, err := json.Marshal(map[string]any{"request_uri": requestURI + name, "expires_in": int(pushedTime / time.Second)})
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	grant.WriteJSON(w, http.StatusCreated, body)
+}
+
+// waiter names the client and the server that a pushed request is for.
+func waiter(t *grant.Target, app *access.AppView) string {
+	return keys.Hash(t.Server.ID + "\x00" + app.ID)
+}
+
+// writeRefusal answers a client directly with what a browser would be led back with.
+func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, err error) {
+	var ref *login.Refusal
+	if !errors.As(err, &ref) {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	body, err := json.Marshal(map[string]string{"error": ref.Code, "error_description": ref.Text})
+	if err != nil {
+		grant.WriteError(w, r, s.cfg.Log, err)
+		return
+	}
+	grant.WriteJSON(w, http.StatusBadRequest, body)
+}
+
+// pushed takes the request that a request_uri stands for, once and for the client
+// and server that pushed it. Whatever else the browser's address says is not read.
+func (s *Server) pushed(ctx context.Context, t *grant.Target, app *access.AppView, p map[string]string) (map[string]string, error) {
+	name, ok := strings.CutPrefix(p["request_uri"], requestURI)
+	if !ok {
+		return nil, refusal("request_uri_not_supported", "The 'request_uri' parameter must come from the pushed authorization request endpoint.")
+	}
+	over := refusal("invalid_request", "The 'request_uri' parameter is not valid, was used, or has expired.")
+	ctx = tenant.With(ctx, t.Tenant)
+	found, err := s.cfg.Waiting.Find(ctx, session.PurposePushed, name)
+	if fault.Is(err, fault.NotFound) || err == nil && !keys.Equal(found.Browser, waiter(t, app)) {
+		return nil, over
+	}
+	if err != nil {
+		return nil, err
+	}
+	first, err := s.cfg.Waiting.Take(ctx, &found)
+	if err != nil {
+		return nil, err
+	}
+	if !first {
+		return nil, over
+	}
+	var out map[string]string
+	return out, json.Unmarshal(found.Data, &out)
+}
+
+// requestObject returns the parameters of a signed request (RFC 9101): they alone
+// count. The key is one of the app's own; what the header says only selects it.
+func (s *Server) requestObject(ctx context.Context, t *grant.Target, app *access.AppView, p map[string]string) (map[string]string, error) {
+	bad := func(why string) error {
+		return refusal("invalid_request_object", "The 'request' parameter is not valid: "+why+".")
+	}
+	jws, err := verify.Parse([]byte(p["request"]), maxRequestObject)
+	if err != nil {
+		return nil, bad("it is not a signed JWT")
+	}
+	source := app.PublicKeys()
+	if source == nil {
+		return nil, bad("the client has no registered keys")
+	}
+	key, err := source.Key(ctx, jws.KeyID, jws.Algorithm)
+	if err != nil || !jws.Verify(key) {
+		return nil, bad("the signature is not by a key of the client")
+	}
+	if typ := strings.ToLower(strings.TrimPrefix(strings.ToLower(jws.Type), "application/")); typ != "" && typ != "jwt" && typ != "oauth-authz-req+jwt" {
+		return nil, bad("it is another kind of token")
+	}
+	claims, err := grant.ReadObject(jws.Payload)
+	if err != nil {
+		return nil, bad("its claims cannot be read")
+	}
+	if why := s.checkRequestObject(claims, t, app); why != "" {
+		return nil, bad(why)
+	}
+	out := map[string]string{}
+	for name, raw := range claims {
+		if text, ok := textOf(raw); ok {
+			out[name] = text
+		}
+	}
+	if out["request"] != "" || out["request_uri"] != "" || out["client_id"] != app.ID {
+		return nil, bad("it must name the client, and no other request")
+	}
+	return out, nil
+}
+
+// Bounds of a request object.
+const (
+	maxRequestObject     = 32 << 10
+	maxRequestObjectLife = time.Hour
+	requestObjectLeeway  = 30 * time.Second
+)
+
+// checkRequestObject returns what is wrong with the claims that protect a request
+// object from being used elsewhere or later.
+func (s *Server) checkRequestObject(claims map[string]json.RawMessage, t *grant.Target, app *access.AppView) string {
+	var iss string
+	var exp, nbf float64
+	var aud []string
+	if raw := claims["aud"]; json.Unmarshal(raw, &aud) != nil {
+		aud = make([]string, 1)
+		if json.Unmarshal(raw, &aud[0]) != nil {
+			return "it has no audience"
+		}
+	}
+	if json.Unmarshal(claims["iss"], &iss) != nil || iss != app.ID {
+		return "its issuer is not the client"
+	}
+	if len(aud) != 1 || aud[0] != t.Issuer() {
+		return "its audience is not this authorization server"
+	}
+	if json.Unmarshal(claims["exp"], &exp) != nil {
+		return "it has no expiry"
+	}
+	if raw, ok := claims["nbf"]; ok && json.Unmarshal(raw, &nbf) != nil {
+		return "its nbf is not a time"
+	}
+	now := s.cfg.Now()
+	until, from := time.Unix(int64(exp), 0), time.Unix(int64(nbf), 0)
+	if now.After(until.Add(requestObjectLeeway)) || until.After(now.Add(maxRequestObjectLife+requestObjectLeeway)) || from.After(now.Add(requestObjectLeeway)) {
+		return "it is not valid at this time"
+	}
+	return ""
+}
