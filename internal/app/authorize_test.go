@@ -273,3 +273,81 @@ func TestPushedRequests(t *testing.T) {
 		t.Errorf("%d %v", status, body)
 	}
 }
+
+// redeem exchanges a code or a refresh token.
+func (c *relyingApp) redeem(b *browser, pairs ...string) (int, map[string]any) {
+	b.t.Helper()
+	q := url.Values{"client_id": {c.id}}
+	for i := 0; i < len(pairs); i += 2 {
+		q.Set(pairs[i], pairs[i+1])
+	}
+	got := b.send(b.form("/oauth2/default/v1/token", q))
+	var body map[string]any
+	if err := json.Unmarshal([]byte(got.body), &body); err != nil {
+		b.t.Fatal(err)
+	}
+	return got.StatusCode, body
+}
+
+// tokens signs ana in, agrees, and returns what the app gets.
+func (c *relyingApp) tokens(b *browser, user, password, scope string) map[string]any {
+	b.t.Helper()
+	page := b.get(authorizePath + "?" + c.request("scope", scope, "nonce", "n-1").Encode())
+	if page.StatusCode == http.StatusOK && strings.Contains(page.body, "<h1>Sign in</h1>") {
+		page = b.signIn(page, user, password)
+	}
+	if strings.Contains(page.body, "Allow My HR") {
+		fields := []string{"step", "consent"}
+		for _, s := range strings.Fields(scope) {
+			fields = append(fields, "shown", s)
+		}
+		page = b.post(page, fields...)
+	}
+	status, body := c.redeem(b, "grant_type", "authorization_code", "code", c.answer(b.t, page).Get("code"), "redirect_uri", c.redirect, "code_verifier", c.verifier)
+	if status != http.StatusOK {
+		b.t.Fatalf("token: %d %v", status, body)
+	}
+	return body
+}
+
+// A person signs in, the app calls the API, is told to step up, and loses its
+// access when the person takes it back: the token that it has, and the next one.
+func TestFromSignInToWithdrawal(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	b := p.browser(t)
+	body := c.tokens(b, ana.Login, ana.Password, "openid offline_access vacations:read payroll:write")
+	token, _ := body["access_token"].(string)
+	refresh, _ := body["refresh_token"].(string)
+	if token == "" || refresh == "" || body["id_token"] == nil {
+		t.Fatalf("tokens: %v", body)
+	}
+	call := func(method, path string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, p.Ready().Gateway+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Authorization", "Bearer "+token)
+		got := b.send(r)
+		if got.StatusCode == http.StatusUnauthorized && method == http.MethodPut && !strings.Contains(got.Header.Get("WWW-Authenticate"), "insufficient_user_authentication") {
+			t.Errorf("not told to step up: %v", got.Header)
+		}
+		return got.StatusCode
+	}
+	if status := call(http.MethodGet, "/hr/vacations/ana"); status != http.StatusOK {
+		t.Errorf("the API answers %d", status)
+	}
+	if status := call(http.MethodPut, "/hr/direct-deposit/ana@example.com"); status != http.StatusUnauthorized {
+		t.Errorf("without a second factor the API answers %d", status)
+	}
+	account := b.get("/account")
+	account.has(t, 200, "My HR", "bank account")
+	b.post(account, "do", "withdraw", "id", c.id).has(t, 200, "has no access any more")
+	if status := call(http.MethodGet, "/hr/vacations/ana"); status != http.StatusUnauthorized {
+		t.Errorf("after the withdrawal the API answers %d", status)
+	}
+	if status, body := c.redeem(b, "grant_type", "refresh_token", "refresh_token", refresh); status != http.StatusBadRequest || body["error"] != "invalid_grant" {
+		t.Errorf("refresh after the withdrawal: %d %v", status, body)
+	}
+}

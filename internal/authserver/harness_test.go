@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/revocation"
+	"gatehouse/internal/session"
 	"gatehouse/internal/store"
 	"gatehouse/internal/tenant"
 )
@@ -166,6 +167,7 @@ func (h *house) serve(log *slog.Logger) {
 	h.config = Config{
 		Site:  func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
 		Views: h.views, Rings: h.rings, Clients: clients,
+		Login: pages{}, Waiting: session.NewRoom(h.db, h.clock.Now),
 		Tokens: grant.New(grant.Config{
 			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
 			Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: h.db, Key: []byte("a key of the test"), Now: h.clock.Now}), Judge: judge, Codes: h.db, Refresh: h.db, Devices: h.db, Grants: h.grants,

@@ -79,7 +79,7 @@ func protocolError(err error) error {
 // Fail answers an authorization request whose app and address are right, and that
 // is wrong otherwise.
 func (s *Server) Fail(w http.ResponseWriter, r *http.Request, t *grant.Target, q Request, err error) {
-	s.end(&visit{w: w, r: r, req: q, target: t}, err) //nolint:contextcheck // a visit carries its request
+	s.end(&visit{w: w, r: r, req: q, target: t}, err)
 }
 
 // end answers a request with an error: to the app if it is for one, else on a page.
