@@ -27,6 +27,7 @@ type UserConsent struct {
 	App    string `json:"app"`    // id
 	Client string `json:"client"` // client_id of the app
 	Server string `json:"server"` // id of the authorization server
+	Path   string `json:"path"`   // of the server in its issuer; empty for the org server
 	Scope  string `json:"scope"`  // id
 	Name   string `json:"name"`   // of the scope
 	Source string `json:"source"` // ConsentByPerson, ConsentByAdmin
@@ -111,7 +112,7 @@ func (s *Service) Consent(ctx context.Context, actor ledger.Actor, q ConsentQues
 				return err
 			}
 			if _, err := Consents.Create(tx, UserConsent{
-				User: q.User, App: q.App.Object, Client: q.App.ID, Server: q.Server.ID, Scope: scope.ID, Name: name, Source: source,
+				User: q.User, App: q.App.Object, Client: q.App.ID, Server: q.Server.ID, Path: q.Server.Path(), Scope: scope.ID, Name: name, Source: source,
 			}); err != nil {
 				return err
 			}

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"net/url"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/fault"
@@ -103,4 +104,20 @@ func (s *Service) DeleteOrigin(ctx context.Context, actor ledger.Actor, id strin
 	return s.update(ctx, actor, "delete trusted origin "+id, func(tx *ledger.Tx) error {
 		return Origins.Delete(tx, id, 0)
 	})
+}
+
+// AllowsOrigin reports whether pages of the origin may call this tenant (CORS).
+func (s *Service) AllowsOrigin(ctx context.Context, origin string) (allowed bool, err error) {
+	if len(origin) > 300 || strings.ContainsFunc(origin, notURI) {
+		return false, nil
+	}
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		o, err := Origins.Find(tx, ledger.By("origin", strings.ToLower(origin)))
+		if fault.Is(err, fault.NotFound) {
+			return nil
+		}
+		allowed = err == nil && o.Value.Status == Active && slices.Contains(o.Value.Scopes, OriginCORS)
+		return err
+	})
+	return allowed, err
 }

@@ -10,6 +10,7 @@ import (
 	"gatehouse/client"
 	"gatehouse/docs/reasons"
 	"gatehouse/internal/decide"
+	"gatehouse/internal/login"
 )
 
 // later is a handler that exists once what it stands on does. Until then it
@@ -40,6 +41,9 @@ func (a *App) identityHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/gatehouse/v1/", &a.admin)
 	mux.Handle("/api/v1/", &a.okta)
+	for _, path := range login.SessionPaths() {
+		mux.Handle(path, &a.identityPages) // by the browser's cookie, not by an API token
+	}
 	mux.Handle("/.well-known/okta-organization", &a.okta)
 	mux.Handle("/oauth2/v1/clients/{clientId}/roles", &a.okta)
 	mux.Handle("/oauth2/v1/clients/{clientId}/roles/", &a.okta)

@@ -114,7 +114,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	pages := id.openPeople(c)
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
-		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Login: pages.login, Waiting: pages.waiting,
+		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
 		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: devicePage,
 	})

@@ -13,13 +13,14 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/okta"
+	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
 )
 
 // oktaAPI makes the Okta-compatible management API over an open identity half.
 func (a *App) oktaAPI(id *identity) okta.Config {
 	return okta.Config{
-		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people,
+		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people, Sessions: browserSessions{id.sessions, id},
 		Keys: signingKeys{id}, Grants: id.grants, Log: audit.NewLog(id.db), Logger: a.log, Now: time.Now,
 	}
 }
@@ -107,4 +108,16 @@ func (s signingKeys) SigningKeys(ctx context.Context, server *access.ServerView)
 	}
 	set, _ := ring.JWKS()
 	return ring.Keys(), set, nil
+}
+
+// browserSessions are people's browsers and what they granted. It implements
+// okta.Sessions.
+type browserSessions struct {
+	*session.Service
+	id *identity
+}
+
+// RevokeGrants implements okta.Sessions.
+func (b browserSessions) RevokeGrants(ctx context.Context, user, client string) error {
+	return b.id.revokeGrants(ctx, user, client)
 }

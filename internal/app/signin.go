@@ -29,7 +29,7 @@ func (id *identity) openPeople(c identityConfig) people {
 			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
 		},
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes,
-		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access},
+		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
 		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
 	})}
 }
@@ -38,6 +38,9 @@ func (id *identity) openPeople(c identityConfig) people {
 func (p people) handler(protocol http.Handler) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/", protocol)
+	for _, path := range login.SessionPaths() {
+		mux.HandleFunc(path, p.login.ServeSession)
+	}
 	mux.HandleFunc("GET "+web.AssetPath, p.kit.ServeAsset)
 	for _, pattern := range login.Patterns() {
 		mux.Handle(pattern, p.login)

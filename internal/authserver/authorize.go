@@ -22,6 +22,8 @@ type Interaction interface {
 	Begin(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, q login.Request)
 	// Fail answers the app whose address is known to be its own.
 	Fail(w http.ResponseWriter, r *http.Request, t *grant.Target, q login.Request, err error)
+	// SignOut ends the browser's session.
+	SignOut(w http.ResponseWriter, r *http.Request, t *grant.Target, q login.SignOut)
 	// Stop answers the person, and leads nowhere.
 	Stop(w http.ResponseWriter, r *http.Request, status int, refusal *login.Refusal)
 }

@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/login"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
@@ -37,6 +38,7 @@ type Config struct {
 	Clients     *grant.Clients
 	Tokens      *grant.Endpoint
 	Login       Interaction
+	Origins     login.Origins // whose pages may call (CORS)
 	Waiting     *session.Room // for pushed requests
 	Revocations RevocationStore
 	Bus         cluster.Publisher
@@ -88,6 +90,8 @@ var routes = []route{
 	{http.MethodGet, "/oauth2/{server}/v1/authorize", (*Server).authorize},
 	{http.MethodPost, "/oauth2/{server}/v1/authorize", (*Server).authorize},
 	{http.MethodPost, "/oauth2/{server}/v1/par", (*Server).push},
+	{http.MethodGet, "/oauth2/{server}/v1/logout", (*Server).logout},
+	{http.MethodPost, "/oauth2/{server}/v1/logout", (*Server).logout},
 	{http.MethodPost, "/oauth2/{server}/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/{server}/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/{server}/v1/revoke", (*Server).revoke},
@@ -100,6 +104,8 @@ var routes = []route{
 	{http.MethodGet, "/oauth2/v1/authorize", (*Server).authorize},
 	{http.MethodPost, "/oauth2/v1/authorize", (*Server).authorize},
 	{http.MethodPost, "/oauth2/v1/par", (*Server).push},
+	{http.MethodGet, "/oauth2/v1/logout", (*Server).logout},
+	{http.MethodPost, "/oauth2/v1/logout", (*Server).logout},
 	{http.MethodPost, "/oauth2/v1/token", (*Server).token},
 	{http.MethodPost, "/oauth2/v1/introspect", (*Server).introspect},
 	{http.MethodPost, "/oauth2/v1/revoke", (*Server).revoke},
@@ -117,6 +123,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	secure(w.Header(), site.URL)
+	if s.crossOrigin(w, r, site) {
+		return
+	}
 	rt, name, methods := find(r.URL.EscapedPath(), r.Method)
 	if len(methods) == 0 {
 		notFound(w, r.URL.Path, "Path")

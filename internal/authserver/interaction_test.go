@@ -20,6 +20,10 @@ func (pages) Fail(w http.ResponseWriter, _ *http.Request, _ *grant.Target, _ log
 	w.WriteHeader(http.StatusSeeOther)
 }
 
+func (pages) SignOut(w http.ResponseWriter, _ *http.Request, _ *grant.Target, _ login.SignOut) {
+	w.WriteHeader(http.StatusSeeOther)
+}
+
 func (pages) Stop(w http.ResponseWriter, _ *http.Request, status int, _ *login.Refusal) {
 	w.WriteHeader(status)
 }

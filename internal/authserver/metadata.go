@@ -19,6 +19,7 @@ type metadata struct {
 	Issuer                string   `json:"issuer"`
 	Authorization         string   `json:"authorization_endpoint"`
 	Pushed                string   `json:"pushed_authorization_request_endpoint"` // RFC 9126
+	EndSession            string   `json:"end_session_endpoint"`
 	TokenEndpoint         string   `json:"token_endpoint"`
 	JWKS                  string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
@@ -57,7 +58,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 	return metadata{
 		Device: device, DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
-		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), ResponseModes: login.ResponseModes(),
+		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),

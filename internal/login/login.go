@@ -57,6 +57,12 @@ type Persons interface {
 	Assigned(ctx context.Context, user, app string) (bool, error)
 }
 
+// Origins says which web origins are trusted.
+type Origins interface {
+	// AllowsOrigin reports whether pages of the origin may call this tenant (CORS).
+	AllowsOrigin(ctx context.Context, origin string) (bool, error)
+}
+
 // Site says which tenant's identity listener a request is for.
 type Site struct {
 	Tenant tenant.ID
@@ -76,6 +82,7 @@ type Config struct {
 	Consents Consents
 	Persons  Persons
 	Codes    Codes
+	Origins  Origins
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
 	Audit  audit.Recorder
@@ -106,6 +113,7 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("GET /account", s.person(s.showAccount))
 	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
+	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s
 }
 

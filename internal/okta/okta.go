@@ -37,6 +37,7 @@ type Config struct {
 	TokenUse      TokenUse
 	Access        *access.Service
 	People        *directory.Service
+	Sessions      Sessions
 	Keys          SigningKeys
 	Grants        Grants
 	Log           *audit.Log
