@@ -12,7 +12,7 @@ func (s *Server) needsAssignment(v *visit) (bool, error) {
 	if v.app == nil || v.app.OIDC.ImplicitAssignment {
 		return false, nil
 	}
-	assigned, err := s.cfg.Persons.Assigned(v.ctx(), v.user.ID, v.app.Object)
+	assigned, err := s.cfg.Persons.Assigned(v.ctx(), v.user.ID, v.app.ID)
 	if err != nil {
 		return false, err
 	}
