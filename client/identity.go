@@ -76,16 +76,6 @@ type Token struct {
 	Scope       string `json:"scope"`
 }
 
-// Revocation refuses tokens from now on: one token by its jti, all that are signed
-// by a key, or all that were issued until now to a client, a user, a session, or by
-// an issuer.
-type Revocation struct {
-	Kind  string `json:"kind"`            // token, client, user, session, key, issuer
-	Value string `json:"value,omitempty"` // empty for an issuer
-	// Issuer is the iss of the tokens; empty means the built-in server "default".
-	Issuer string `json:"issuer,omitempty"`
-}
-
 // Status returns the server's version, revision and nodes.
 func (c *Client) Status(ctx context.Context) (Status, error) {
 	var s Status
@@ -149,9 +139,4 @@ func (c *Client) Mint(ctx context.Context, r TokenRequest) (Token, error) {
 	var t Token
 	err := c.call(ctx, http.MethodPost, "/tokens", r, &t)
 	return t, err
-}
-
-// Revoke refuses tokens on every node before it returns.
-func (c *Client) Revoke(ctx context.Context, r Revocation) error {
-	return c.call(ctx, http.MethodPost, "/revocations", r, nil)
 }

@@ -65,10 +65,9 @@ type Identity interface {
 	CreateApp(ctx context.Context, actor Actor, app client.App) (client.App, error)
 }
 
-// Tokens mints tokens for trying out, and refuses tokens.
+// Tokens mints tokens for trying out.
 type Tokens interface {
 	Mint(ctx context.Context, actor Actor, r client.TokenRequest) (client.Token, error)
-	Revoke(ctx context.Context, actor Actor, r client.Revocation) error
 }
 
 // Config is what the API stands on.
@@ -81,6 +80,7 @@ type Config struct {
 	Tokens         Tokens
 	APIKeys        APIKeys
 	People         People
+	Revocations    Revocations
 	Status         func(context.Context) (client.Status, error)
 	Tenant         tenant.ID
 	Log            *slog.Logger

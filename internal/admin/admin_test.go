@@ -61,14 +61,31 @@ func (f *fakeTokens) Mint(context.Context, Actor, client.TokenRequest) (client.T
 	return client.Token{}, f.err
 }
 
-func (f *fakeTokens) Revoke(_ context.Context, _ Actor, r client.Revocation) error {
+// fakeRevocations answers with what it was sent.
+type fakeRevocations struct{ *fakeTokens }
+
+func (f fakeRevocations) Revoke(_ context.Context, _ Actor, r client.Revocation, dryRun bool) (client.Revocation, error) {
 	f.got = r
+	if !dryRun {
+		r.ID = "7"
+	}
+	return r, f.err
+}
+
+func (f fakeRevocations) List(_ context.Context, q client.RevocationQuery) (client.RevocationPage, error) {
+	return client.RevocationPage{Next: fmt.Sprint(q)}, f.err
+}
+
+func (f fakeRevocations) Lift(_ context.Context, _ Actor, id string) error {
+	if id != "7" {
+		return fault.New(fault.NotFound, "no such revocation")
+	}
 	return f.err
 }
 
 func serve(t *testing.T, tokens *fakeTokens, method, path, auth, body string) *httptest.ResponseRecorder {
 	t.Helper()
-	api := New(Config{Authenticator: fakeAuth{}, Tokens: tokens, Tenant: tenant.Default, Log: slog.New(slog.DiscardHandler)})
+	api := New(Config{Authenticator: fakeAuth{}, Tokens: tokens, Revocations: fakeRevocations{tokens}, Tenant: tenant.Default, Log: slog.New(slog.DiscardHandler)})
 	r := httptest.NewRequestWithContext(t.Context(), method, path, strings.NewReader(body))
 	if auth != "" {
 		r.Header.Set("Authorization", auth)
@@ -86,7 +103,12 @@ func TestAnswers(t *testing.T) {
 		status                         int
 		text                           string // part of the body
 	}{
-		{"done", "POST", "/revocations", ok, `{"kind":"token","value":"x"}`, nil, 204, ""},
+		{"done", "POST", "/revocations", ok, `{"kind":"token","value":"x"}`, nil, 200, `"id":"7","kind":"token","value":"x"`},
+		{"a dry run", "POST", "/revocations?dryRun=true", ok, `{"kind":"token","value":"x"}`, nil, 200, `{"kind":"token","value":"x"}`},
+		{"list", "GET", "/revocations?kind=user&value=ana&after=3&limit=5", ok, "", nil, 200, `{user ana 3 5}`},
+		{"list without limit", "GET", "/revocations?limit=100000", ok, "", nil, 200, ` 200}`},
+		{"taken back", "DELETE", "/revocations/7", ok, "", nil, 204, ""},
+		{"taken back, unknown", "DELETE", "/revocations/8", ok, "", nil, 404, "no such"},
 		{"no credentials", "POST", "/revocations", "", `{}`, nil, 401, "SSWS"},
 		{"bearer", "POST", "/revocations", "Bearer good", `{}`, nil, 401, "SSWS"},
 		{"wrong token", "POST", "/revocations", "SSWS bad", `{}`, nil, 401, "not valid"},

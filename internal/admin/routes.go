@@ -66,7 +66,9 @@ func routes() []route {
 		{"DELETE", "/api-keys/{id}", "remove a key that is disabled or has expired", nil, nil, nil, (*API).deleteAPIKey},
 		{"POST", "/users/import", "add up to 1,000 users without passwords, all of them or none", nil, client.UserImport{}, nil, (*API).importUsers},
 		{"POST", "/tokens", "a short-lived token for trying things out", nil, client.TokenRequest{}, client.Token{}, (*API).mint},
-		{"POST", "/revocations", "refuse tokens on every node before this returns", nil, client.Revocation{}, nil, (*API).revoke},
+		{"GET", "/revocations", "what is revoked, oldest first", []string{"kind", "value", "after", "limit"}, nil, client.RevocationPage{}, (*API).revocations},
+		{"POST", "/revocations", "refuse tokens on every node before this returns", []string{"dryRun"}, client.Revocation{}, client.Revocation{}, (*API).revoke},
+		{"DELETE", "/revocations/{id}", "take a revocation back", nil, nil, nil, (*API).liftRevocation},
 	}
 }
 
@@ -244,18 +246,6 @@ func (a *API) mint(c *call) (any, error) {
 		return nil, err
 	}
 	return a.Tokens.Mint(c.Context(), c.actor, in)
-}
-
-func (a *API) revoke(c *call) (any, error) {
-	var in client.Revocation
-	if err := c.read(&in); err != nil {
-		return nil, err
-	}
-	if err := a.Tokens.Revoke(c.Context(), c.actor, in); err != nil {
-		return nil, err
-	}
-	c.w.WriteHeader(http.StatusNoContent)
-	return nil, nil
 }
 
 func queryNumber(r *http.Request, name string) (int64, error) {

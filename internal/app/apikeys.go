@@ -91,11 +91,7 @@ func (s apiKeyService) Delete(ctx context.Context, actor admin.Actor, id string)
 // off tells every node that the key is off, and returns when they have heard. It
 // never expires: a node may have kept the key for as long as it likes.
 func (s apiKeyService) off(ctx context.Context, id string) error {
-	v := cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: gateway.APIKeyIssuer, Value: id}
-	if _, err := s.id.db.AddRevocation(ctx, v); err != nil {
-		return err
-	}
-	return s.id.bus.PublishRevocation(ctx, v)
+	return s.id.revoker.revoke(ctx, cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenID, Issuer: gateway.APIKeyIssuer, Value: id})
 }
 
 func (s apiKeyService) made(ctx context.Context, made access.CreatedAPIKey, err error) (client.APIKey, error) {

@@ -29,6 +29,12 @@ func (a *App) attach(ctx context.Context, file *config.File) error {
 	a.tokens = newAdministrators(a.settings.SetupToken, a.current)
 	a.health.Register(telemetry.Check{Name: "store", Probe: a.storeStatus})
 	a.health.Register(telemetry.Check{Name: "revocations", Required: true, Probe: a.node.log.status})
+	a.health.Register(telemetry.Check{Name: "revoked by changes", Probe: func(context.Context) telemetry.Status {
+		if id := a.current(); id != nil {
+			return id.revoker.status()
+		}
+		return telemetry.Status{Detail: "waits for the store"}
+	}})
 	a.health.Register(telemetry.Check{Name: "configuration", Required: true, Probe: a.configurationStatus})
 	err := a.connect(ctx, file)
 	if err == nil || !fault.Is(err, fault.Unavailable) {
@@ -93,7 +99,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
-		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people},
+		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people}, Revocations: revocationService{id},
 		Status: a.status, Tenant: tenant.Default, Log: a.log,
 	}))
 	return nil

@@ -45,6 +45,7 @@ type identity struct {
 	handler  http.Handler
 	sessions *session.Service
 	bus      *cluster.Local
+	revoker  *revoker
 	url      string
 
 	tokenUse *tokenUse
@@ -91,12 +92,16 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Store: c.DB.Ledger(), Registry: registry, Clock: c.Now,
 		// The bus of one process calls its members, which only take a note.
 		Committed: func(t tenant.ID, r ledger.Revision) {
-			_ = c.Bus.PublishRevision(context.WithoutCancel(ctx), t, int64(r))
+			ctx := context.WithoutCancel(ctx)
+			_ = c.Bus.PublishRevision(ctx, t, int64(r))
+			id.revoker.committed(ctx)
 		},
 	}); err != nil {
 		return nil, err
 	}
+	id.revoker = &revoker{db: c.DB, ledger: id.ledger, bus: c.Bus, url: c.URL, log: c.Log, now: c.Now}
 	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Now: c.Now, Log: c.Log})
+	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.audit, Sealer: c.Sealer, SingleUse: c.DB})
@@ -142,6 +147,9 @@ func (id *identity) join(ctx context.Context, c identityConfig) error {
 	}
 	id.members = append(id.members, m)
 	ctx = tenant.With(ctx, tenant.Default)
+	if err := id.revoker.begin(ctx); err != nil {
+		return err
+	}
 	if err := id.people.EnsureTenant(ctx, ledger.System("setup")); err != nil {
 		return err
 	}
@@ -185,6 +193,7 @@ func (id *identity) run(ctx context.Context) {
 	id.work.Go(func() { _ = id.audit.Run(ctx) })
 	id.work.Go(func() { _ = id.rings.Run(ctx) })
 	id.work.Go(func() { id.prune(ctx) })
+	id.work.Go(func() { id.revoker.run(ctx) })
 }
 
 // prune forgets what has expired, once an hour.

@@ -8,7 +8,6 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
 	"gatehouse/internal/audit"
-	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
@@ -145,8 +144,7 @@ func (s identityService) CreateApp(ctx context.Context, actor admin.Actor, app c
 	return client.App{ID: made.ID, Label: made.App.Label, Status: string(made.App.Status), GrantTypes: made.App.GrantTypes, Secret: made.Secret}, nil
 }
 
-// tokenService mints tokens for trying things out, and refuses tokens. It
-// implements admin.Tokens.
+// tokenService mints tokens for trying things out. It implements admin.Tokens.
 type tokenService struct {
 	id   *identity
 	demo string // the client that tokens are for when none is named
@@ -184,41 +182,6 @@ func (s tokenService) Mint(ctx context.Context, actor admin.Actor, r client.Toke
 	return client.Token{
 		AccessToken: t.AccessToken, TokenType: "Bearer", Scope: joined(t.Scopes), ExpiresIn: int64(time.Until(t.Expires).Seconds()),
 	}, nil
-}
-
-// foreignTokens is how long a revocation of another issuer's tokens is kept: their
-// lifetime is not ours to know.
-const foreignTokens = 30 * 24 * time.Hour
-
-// Revoke implements admin.Tokens: durable first, then in force on every node.
-func (s tokenService) Revoke(ctx context.Context, _ admin.Actor, r client.Revocation) error {
-	now := time.Now()
-	v := cluster.Revocation{
-		Tenant: tenant.Default, Kind: cluster.Kind(r.Kind), Issuer: r.Issuer, Value: r.Value, Expires: now.Add(foreignTokens),
-	}
-	switch v.Kind {
-	case cluster.Client, cluster.User, cluster.Session, cluster.Issuer:
-		v.IssuedBefore = now.Add(time.Second) // tokens carry whole seconds
-	case cluster.TokenID, cluster.Key:
-	case cluster.TokenHash:
-		fallthrough
-	default:
-		return fault.New(fault.Invalid, "kind must be token, client, user, session, key or issuer")
-	}
-	if (v.Value == "") != (v.Kind == cluster.Issuer) {
-		return fault.New(fault.Invalid, "say which %s, and for an issuer its address as the issuer alone", r.Kind)
-	}
-	if v.Issuer == "" {
-		target, err := s.id.target(ctx, access.DefaultServer)
-		if err != nil {
-			return err
-		}
-		v.Issuer, v.Expires = target.Issuer(), now.Add(access.MaxAccessTokenLifetime)
-	}
-	if _, err := s.id.db.AddRevocation(ctx, v); err != nil {
-		return err
-	}
-	return s.id.bus.PublishRevocation(ctx, v)
 }
 
 // dummyPassword makes passwords for people of the demo: nobody chose them.

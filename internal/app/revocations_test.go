@@ -1,6 +1,7 @@
 package app
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,7 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/cluster"
+	"gatehouse/internal/directory"
+	"gatehouse/internal/ledger"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -150,4 +154,52 @@ func TestRevocationStatus(t *testing.T) {
 	if s := l.status(t.Context()); s.State != telemetry.Degraded || !strings.Contains(s.Detail, "15 of 16") || !strings.Contains(refused.Error(), "not in force") {
 		t.Errorf("full: %+v, %v", s, refused)
 	}
+}
+
+// What a change of a user or an app takes back, and what it does not.
+func TestWhatChangesTakeBack(t *testing.T) {
+	user := func(status directory.Status, changed int) json.RawMessage {
+		return encode(t, directory.User{Status: status, Password: "$argon2id$x", PasswordChanged: time.Unix(int64(changed), 0).UTC()})
+	}
+	active := user(directory.Active, 1)
+	for name, c := range map[string]struct {
+		change ledger.Change
+		want   bool
+	}{
+		"suspended":            {ledger.Change{Before: active, After: user(directory.Suspended, 1)}, true},
+		"deprovisioned":        {ledger.Change{Before: active, After: user(directory.Deprovisioned, 1)}, true},
+		"password reset":       {ledger.Change{Before: active, After: user(directory.Recovery, 1)}, true},
+		"password expired":     {ledger.Change{Before: active, After: user(directory.PasswordExpired, 1)}, true},
+		"deleted":              {ledger.Change{Before: active}, true},
+		"password set anew":    {ledger.Change{Before: active, After: user(directory.Active, 2), ID: "u"}, true},
+		"by the user":          {ledger.Change{Before: active, After: user(directory.Active, 2), ID: "u", Actor: ledger.Actor{ID: "u"}}, false},
+		"locked out":           {ledger.Change{Before: active, After: user(directory.LockedOut, 1)}, false},
+		"active again":         {ledger.Change{Before: user(directory.Suspended, 1), After: active}, false},
+		"nothing that matters": {ledger.Change{Before: active, After: active}, false},
+	} {
+		if why, err := userLost(&c.change); err != nil || (why != "") != c.want {
+			t.Errorf("%s: %q %v", name, why, err)
+		}
+	}
+	on, off := encode(t, access.App{Status: access.Active}), encode(t, access.App{Status: access.Inactive})
+	for name, c := range map[string]struct {
+		change ledger.Change
+		want   bool
+	}{
+		"deactivated": {ledger.Change{Before: on, After: off}, true}, "deleted": {ledger.Change{Before: off}, true},
+		"changed": {ledger.Change{Before: on, After: on}, false}, "activated": {ledger.Change{Before: off, After: on}, false},
+	} {
+		if why, err := appLost(&c.change); err != nil || (why != "") != c.want {
+			t.Errorf("app %s: %q %v", name, why, err)
+		}
+	}
+}
+
+func encode(t *testing.T, v any) json.RawMessage {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }

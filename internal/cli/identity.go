@@ -40,33 +40,7 @@ func newToken(s *session) *cobra.Command {
 	f.StringVar(&r.ClientID, "client", "", "for this app (default: the demo app)")
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
 	f.BoolVar(&r.MFA, "mfa", false, "as after a sign-in with a second factor just now (needs --as)")
-	var issuer string
-	revoke := &cobra.Command{
-		Use:   "revoke KIND [VALUE]",
-		Short: "Refuse tokens from now on, on every node",
-		Long: "Refuses one token by its jti, all that are signed by a key, or all that were issued until now to a client, a user,\n" +
-			"a session, or by an issuer (which takes no VALUE).",
-		Example: "  gatehouse token revoke token AT.abc…\n  gatehouse token revoke user 00u1… --issuer https://acme.okta.com/oauth2/aus1\n" +
-			"  gatehouse token revoke issuer --issuer https://acme.okta.com/oauth2/aus1",
-		Args: cobra.RangeArgs(1, 2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			cl, err := s.client()
-			if err != nil {
-				return err
-			}
-			r := client.Revocation{Kind: args[0], Issuer: issuer}
-			if len(args) == 2 {
-				r.Value = args[1]
-			}
-			if err := cl.Revoke(cmd.Context(), r); err != nil {
-				return err
-			}
-			s.say("revoked on every node")
-			return nil
-		},
-	}
-	revoke.Flags().StringVar(&issuer, "issuer", "", "of this issuer's tokens (default: the built-in server \"default\")")
-	c.AddCommand(revoke)
+	c.AddCommand(newRevoke(s, "revoke"))
 	return c
 }
 

@@ -106,7 +106,8 @@ func (m *Member) call(f func(Subscriber) error) error {
 }
 
 // PublishRevocation implements Publisher. Every node is tried, also after one
-// has failed; the error then says which, and has code Unavailable.
+// has failed; the error then says which, and has code Unavailable, or Full when one
+// has no room for it.
 func (b *Local) PublishRevocation(ctx context.Context, r Revocation) error {
 	if !r.Kind.Valid() || (r.Value != "") != r.Kind.HasValue() || (r.Issuer != "") != r.Kind.OfIssuer() {
 		return fault.New(fault.Invalid, "a revocation of kind %q needs an issuer and a value, but an issuer's has no value, a token hash or certificate no issuer, and a tenant neither", r.Kind)
@@ -116,6 +117,11 @@ func (b *Local) PublishRevocation(ctx context.Context, r Revocation) error {
 		err := m.call(func(s Subscriber) error { return s.Revoked(ctx, r) })
 		if err != nil {
 			failed = append(failed, fmt.Errorf("node %s: %w", m.id, err))
+		}
+	}
+	for _, err := range failed {
+		if fault.Is(err, fault.Full) {
+			return err // to try again would be in vain
 		}
 	}
 	if len(failed) > 0 {

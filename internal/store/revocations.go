@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/tenant"
 )
 
 // NumberedRevocation is a revocation and its place among all of the store.
@@ -22,9 +23,9 @@ ON CONFLICT (name) DO UPDATE SET value = counters.value + 1 RETURNING value`
 
 // A revocation that is there already can only become wider: issued_before and
 // expires grow, and 0 (all, never) is the widest.
-const sqlAddRevocation = `INSERT INTO revocations (tenant, kind, issuer, value, issued_before, expires, created, seq)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-ON CONFLICT (tenant, kind, issuer, value) DO UPDATE SET seq = excluded.seq,
+const sqlAddRevocation = `INSERT INTO revocations (tenant, kind, issuer, value, issued_before, expires, created, seq, reason, actor)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+ON CONFLICT (tenant, kind, issuer, value) DO UPDATE SET seq = excluded.seq, created = excluded.created, reason = excluded.reason, actor = excluded.actor,
 issued_before = CASE WHEN revocations.issued_before = 0 OR excluded.issued_before = 0 THEN 0
 WHEN revocations.issued_before > excluded.issued_before THEN revocations.issued_before ELSE excluded.issued_before END,
 expires = CASE WHEN revocations.expires = 0 OR excluded.expires = 0 THEN 0
@@ -51,11 +52,11 @@ func (db *DB) addRevocation(ctx context.Context, tx *tx, r *cluster.Revocation) 
 		return 0, err
 	}
 	_, err = tx.exec(ctx, sqlAddRevocation, r.Tenant, string(r.Kind), r.Issuer, r.Value, micros(r.IssuedBefore), micros(r.Expires),
-		micros(db.clock()), seq)
+		micros(db.clock()), seq, word(r.Reason), word(r.Actor))
 	return seq, err
 }
 
-const sqlRevocations = `SELECT tenant, kind, issuer, value, issued_before, expires, created, seq FROM revocations
+const sqlRevocations = `SELECT tenant, kind, issuer, value, issued_before, expires, created, seq, reason, actor FROM revocations
 WHERE seq > $1 AND (expires = 0 OR expires > $2) ORDER BY seq LIMIT $3`
 
 // Revocations returns those of all tenants behind the number that are still of
@@ -65,15 +66,77 @@ func (db *DB) Revocations(ctx context.Context, after int64, now time.Time, limit
 	err = db.read(ctx, "read revocations", func(ctx context.Context, tx *tx) error {
 		out = nil
 		return tx.rows(ctx, func(row scanner) error {
-			var r NumberedRevocation
-			var before, expires, created int64
-			err := row.Scan(&r.Tenant, &r.Kind, &r.Issuer, &r.Value, &before, &expires, &created, &r.Seq)
-			r.IssuedBefore, r.Expires, r.Created = fromMicros(before), fromMicros(expires), fromMicros(created)
+			r, err := scanRevocation(row)
 			out = append(out, r)
 			return err
 		}, sqlRevocations, after, micros(now), limit)
 	})
 	return out, err
+}
+
+func scanRevocation(row scanner) (r NumberedRevocation, err error) {
+	var before, expires, created int64
+	err = row.Scan(&r.Tenant, &r.Kind, &r.Issuer, &r.Value, &before, &expires, &created, &r.Seq, &r.Reason, &r.Actor)
+	r.IssuedBefore, r.Expires, r.Created = fromMicros(before), fromMicros(expires), fromMicros(created)
+	return r, err
+}
+
+// RevocationQuery asks for some revocations of a tenant.
+type RevocationQuery struct {
+	After int64        // their numbers are larger than this
+	Kind  cluster.Kind // "" for all
+	Value string       // "" for all
+	Limit int
+}
+
+const sqlFindRevocations = `SELECT tenant, kind, issuer, value, issued_before, expires, created, seq, reason, actor FROM revocations
+WHERE tenant = $1 AND seq > $2 AND ($3 = '' OR kind = $3) AND ($4 = '' OR value = $4) AND (expires = 0 OR expires > $5) ORDER BY seq LIMIT $6`
+
+// FindRevocations returns those of the context's tenant that are still of use at a
+// time, in the order of their numbers.
+func (db *DB) FindRevocations(ctx context.Context, q RevocationQuery, now time.Time) (out []NumberedRevocation, err error) {
+	t, ok := tenant.From(ctx)
+	if !ok {
+		return nil, fault.New(fault.Invalid, "revocations are of a tenant")
+	}
+	err = db.read(ctx, "find revocations", func(ctx context.Context, tx *tx) error {
+		out = nil
+		return tx.rows(ctx, func(row scanner) error {
+			r, err := scanRevocation(row)
+			out = append(out, r)
+			return err
+		}, sqlFindRevocations, t, q.After, string(q.Kind), q.Value, micros(now), q.Limit)
+	})
+	return out, err
+}
+
+const (
+	sqlRevocation = `SELECT tenant, kind, issuer, value, issued_before, expires, created, seq, reason, actor FROM revocations
+WHERE tenant = $1 AND seq = $2`
+
+	sqlLiftRevocation = `DELETE FROM revocations WHERE tenant = $1 AND seq = $2`
+)
+
+// LiftRevocation takes back a revocation of the context's tenant, by its number,
+// and returns what it was; fault.NotFound when there is none.
+func (db *DB) LiftRevocation(ctx context.Context, seq int64) (r cluster.Revocation, err error) {
+	t, ok := tenant.From(ctx)
+	if !ok {
+		return r, fault.New(fault.Invalid, "a revocation is of a tenant")
+	}
+	err = db.write(ctx, "lift revocation", func(ctx context.Context, tx *tx) error {
+		found, err := scanRevocation(tx.row(ctx, sqlRevocation, t, seq))
+		if none(err) {
+			return fault.New(fault.NotFound, "there is no revocation %d: it has expired, was taken back, or was made again under another number", seq)
+		}
+		if err != nil {
+			return err
+		}
+		r = found.Revocation
+		_, err = tx.exec(ctx, sqlLiftRevocation, t, seq)
+		return err
+	})
+	return r, err
 }
 
 const sqlPruneRevocations = `DELETE FROM revocations WHERE expires > 0 AND expires <= $1`

@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/store"
+	"gatehouse/internal/tenant"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -147,6 +148,66 @@ func TestRevocations(t *testing.T) {
 		}
 		if _, err := b.db.AddRevocation(ctx, cluster.Revocation{Tenant: "acme", Kind: "planet"}); !fault.Is(err, fault.Invalid) {
 			t.Errorf("of no kind: %v", err)
+		}
+	})
+}
+
+// Revocations are found by what they name, page by page, and taken back by their
+// number; of the tenant who asks only.
+func TestFindAndLiftRevocations(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx, other := tenant.With(t.Context(), "acme"), tenant.With(t.Context(), "bravo")
+		for i, r := range []cluster.Revocation{
+			{Tenant: "acme", Kind: cluster.User, Issuer: "i", Value: "ana", Reason: "left", Actor: "boss", Expires: at(100)},
+			{Tenant: "bravo", Kind: cluster.User, Issuer: "i", Value: "ana"},
+			{Tenant: "acme", Kind: cluster.Client, Issuer: "i", Value: "app"},
+			{Tenant: "acme", Kind: cluster.TokenID, Issuer: "i", Value: "over", Expires: at(1)},
+		} {
+			if seq, err := b.db.AddRevocation(ctx, r); err != nil || seq != int64(i+1) {
+				t.Fatal(seq, err)
+			}
+		}
+		find := func(ctx context.Context, q store.RevocationQuery) (out []string) {
+			t.Helper()
+			if q.Limit == 0 {
+				q.Limit = 10
+			}
+			list, err := b.db.FindRevocations(ctx, q, at(50))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, r := range list {
+				out = append(out, fmt.Sprint(r.Seq, " ", r.Kind, " ", r.Value, " ", r.Reason, " ", r.Actor))
+			}
+			return out
+		}
+		for _, c := range []struct {
+			q    store.RevocationQuery
+			want []string
+		}{
+			{store.RevocationQuery{}, []string{"1 user ana left boss", "3 client app  "}},
+			{store.RevocationQuery{Limit: 1}, []string{"1 user ana left boss"}},
+			{store.RevocationQuery{After: 1}, []string{"3 client app  "}},
+			{store.RevocationQuery{Kind: cluster.Client}, []string{"3 client app  "}},
+			{store.RevocationQuery{Value: "ana"}, []string{"1 user ana left boss"}},
+			{store.RevocationQuery{Kind: cluster.Client, Value: "ana"}, nil},
+		} {
+			if d := cmp.Diff(c.want, find(ctx, c.q)); d != "" {
+				t.Errorf("%+v: %s", c.q, d)
+			}
+		}
+		if _, err := b.db.LiftRevocation(other, 1); !fault.Is(err, fault.NotFound) {
+			t.Errorf("another tenant's: %v", err)
+		}
+		r, err := b.db.LiftRevocation(ctx, 1)
+		if err != nil || r.Kind != cluster.User || r.Value != "ana" || r.Issuer != "i" || len(find(ctx, store.RevocationQuery{})) != 1 {
+			t.Errorf("%+v %v", r, err)
+		}
+		if _, err := b.db.LiftRevocation(ctx, 1); !fault.Is(err, fault.NotFound) {
+			t.Errorf("again: %v", err)
+		}
+		if got := find(other, store.RevocationQuery{}); len(got) != 1 {
+			t.Errorf("another tenant has %v", got)
 		}
 	})
 }

@@ -1,0 +1,5 @@
+-- Why something was revoked, and by whom: for people.
+
+ALTER TABLE revocations ADD COLUMN reason TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE revocations ADD COLUMN actor TEXT NOT NULL DEFAULT '';
