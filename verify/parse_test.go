@@ -32,7 +32,7 @@ func TestParse(t *testing.T) {
 		{"crit empty", head(`{"alg":"RS256","crit":[]}`), false},
 		{"b64 false", head(`{"alg":"RS256","b64":false}`), false},
 		{"b64 true", head(`{"alg":"RS256","b64":true}`), false},
-		// attack gateway 19
+		// attack gateway 19, attack identity 38
 		{"JWE of five parts", "e30.e30.e30.e30.e30", false},
 		{"JWE header in a JWS", head(`{"alg":"RS256","enc":"A128GCM"}`), false},
 		{"zip", head(`{"alg":"RS256","zip":"DEF"}`), false},
@@ -45,7 +45,7 @@ func TestParse(t *testing.T) {
 		{"kid empty", head(`{"alg":"RS256","kid":""}`), false},
 		{"kid of 10 kB", head(`{"alg":"RS256","kid":"` + strings.Repeat("k", 10<<10) + `"}`), false},
 		{"kid path", head(`{"alg":"RS256","kid":"../../dev/null"}`), true}, // form only; no key has that name
-		// attack gateway 20
+		// attack gateway 20, attack identity 39
 		{"duplicate alg", head(`{"alg":"RS256","alg":"none"}`), false},
 		{"duplicate by escape", head(`{"alg":"RS256","\u0061lg":"none"}`), false},
 		{"duplicate deep", head(`{"alg":"RS256","x":[{"a":1,"a":2}]}`), false},

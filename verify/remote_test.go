@@ -107,7 +107,7 @@ func bubble(t *testing.T, test func(*testing.T)) {
 	synctest.Test(t, test)
 }
 
-// attack gateway 6: many unknown kids cost one fetch in each interval, and good
+// attack identity 72, attack gateway 6: many unknown kids cost one fetch in each interval, and good
 // tokens go on.
 func TestUnknownKidFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {

@@ -67,7 +67,7 @@ func TestAlgorithms(t *testing.T) {
 	}
 }
 
-// attack gateway 1 to 5: forged headers. The key source counts as well that
+// attack gateway 1 to 5, attack identity 31 to 33: forged headers. The key source counts as well that
 // nothing but the kid is ever asked for.
 func TestForgedHeaders(t *testing.T) {
 	claims := text(oktaClaims(nil))
@@ -148,7 +148,7 @@ func TestECDSARange(t *testing.T) {
 	want(t, err, ReasonBadSignature)
 }
 
-// attack gateway 13: two issuers with the same kid, each with keys of its own.
+// attack gateway 13, attack identity 72: two issuers with the same kid, each with keys of its own.
 func TestMixUp(t *testing.T) {
 	a, b := must(NewStaticKeys(jwks(jwk("k", p256(), nil)))), must(NewStaticKeys(jwks(jwk("k", p256b(), nil))))
 	v := must(New(Config{Issuers: []Issuer{{URL: issuerA, Keys: a}, {URL: issuerB, Keys: b}}, Now: at(start)}))

@@ -183,10 +183,19 @@ func (e *examination) issuers(ctx context.Context) {
 // asks asks an issuer of opaque tokens about one that nobody has.
 func (e *examination) asks(ctx context.Context, client *safehttp.Client, is spec.Issuer) {
 	check := "issuer " + is.Name
-	c, err := introspect.New(introspect.Config{
-		Issuer: is.URL, Endpoint: is.IntrospectionURL, ClientID: is.ClientID, HTTP: client,
-		Secret: e.file.Values[spec.PathIssuer(is.Name)+".client_secret"],
-	})
+	conf := introspect.Config{Issuer: is.URL, Endpoint: is.IntrospectionURL, ClientID: is.ClientID, HTTP: client}
+	err := proveBy(&conf, is.ClientAuth, []byte(e.file.Values[spec.PathIssuer(is.Name)+".client_secret"]))
+	if err == nil && is.SignedAnswers {
+		var keys *verify.RemoteKeys
+		if keys, err = verify.NewRemoteKeys(verify.RemoteConfig{Issuer: is.URL, Fetch: client.Fetch}); err == nil { //nolint:contextcheck // as above
+			defer func() { _ = keys.Close() }()
+			conf.Keys = keys
+		}
+	}
+	var c *introspect.Client
+	if err == nil {
+		c, err = introspect.New(conf)
+	}
 	if err == nil {
 		defer c.Close()
 		_, err = c.Ask(ctx, []byte(keys.Secret(256)))

@@ -27,6 +27,7 @@ type introspectors struct {
 	log    *slog.Logger
 	now    func() time.Time
 	http   *safehttp.Client
+	keys   func(issuer string) (*verify.RemoteKeys, error) // for answers that are signed
 
 	mu     sync.Mutex
 	asking map[string]*asking // by everything that makes a client
@@ -40,8 +41,9 @@ type asking struct {
 // maxIntrospection bounds an answer, in bytes. Answers are facts of one token.
 const maxIntrospection = 256 << 10
 
-func newIntrospectors(c nodeConfig) *introspectors {
+func newIntrospectors(c nodeConfig, keys func(string) (*verify.RemoteKeys, error)) *introspectors {
 	return &introspectors{
+		keys:   keys,
 		sealer: c.Sealer, health: c.Health, log: c.Log, now: c.Now, asking: map[string]*asking{},
 		// The operator's file names these addresses, so they may be private.
 		http: safehttp.New(safehttp.Config{AllowPrivate: true, MaxBody: maxIntrospection}),
@@ -62,10 +64,19 @@ func (i *introspectors) introspector(s spec.Issuer) (_ gateway.Introspector, err
 	if a := i.asking[key]; a != nil {
 		return a.Client, nil
 	}
-	c, err := introspect.New(introspect.Config{
-		Issuer: s.URL, Endpoint: s.IntrospectionURL, ClientID: s.ClientID, Secret: string(secret), HTTP: i.http, Now: i.now,
+	conf := introspect.Config{
+		Issuer: s.URL, Endpoint: s.IntrospectionURL, ClientID: s.ClientID, HTTP: i.http, Now: i.now,
 		Claims: verify.ClaimNames(s.Claims.Lists()),
-	})
+	}
+	if err := proveBy(&conf, s.ClientAuth, secret); err != nil {
+		return nil, err
+	}
+	if s.SignedAnswers {
+		if conf.Keys, err = i.keys(s.URL); err != nil {
+			return nil, err
+		}
+	}
+	c, err := introspect.New(conf)
 	if err != nil {
 		return nil, err
 	}
@@ -79,9 +90,24 @@ func (i *introspectors) introspector(s spec.Issuer) (_ gateway.Introspector, err
 	return c, nil
 }
 
+// proveBy fills in how the gateway proves to an issuer who it is.
+func proveBy(c *introspect.Config, method string, secret []byte) error {
+	c.Auth = method
+	if method != introspect.AuthKey {
+		c.Secret = string(secret)
+		return nil
+	}
+	key, err := keys.ParseAssertionKey(secret)
+	if err != nil {
+		return fmt.Errorf("client_secret: %w", err)
+	}
+	c.Sign, c.NewID = key.Sign, func() string { return keys.ID("ast") }
+	return nil
+}
+
 // clientKey names a client by its settings; the secret goes in as a hash.
 func clientKey(s spec.Issuer, secret string) string {
-	return fmt.Sprintf("%q %q %q %q %s", s.URL, s.IntrospectionURL, s.ClientID, s.Claims, keys.Hash(secret))
+	return fmt.Sprintf("%q %q %q %q %q %v %s", s.URL, s.IntrospectionURL, s.ClientID, s.Claims, s.ClientAuth, s.SignedAnswers, keys.Hash(secret))
 }
 
 // retain ends the clients that the snapshot does not name any more.

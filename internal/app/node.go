@@ -77,7 +77,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		},
 	}
 	n.issuers = newIssuers(issuersConfig{Kept: keySets{filepath.Join(c.Data, "keys")}, IdentityURL: c.IdentityURL, Health: c.Health, Metrics: c.Metrics, Log: c.Log, Now: c.Now})
-	n.asked = newIntrospectors(c)
+	n.asked = newIntrospectors(c, n.issuers.remoteKeys)
 	if n.signIns, err = newSignIns(c, n.issuers); err != nil {
 		return nil, err
 	}

@@ -19,13 +19,18 @@ type Sealer interface {
 
 // SecretPlace is where the client secret of an issuer is sealed for: that issuer,
 // at the addresses that the secret is sent to. Whoever changes an address without
-// knowing the secret gets an issuer that does not work, and not the secret.
+// knowing the secret gets an issuer that does not work, and not the secret. A private
+// key is sealed for its use as one: it is never sent as a secret.
 func SecretPlace(t tenant.ID, i spec.Issuer) keys.Place {
 	where := i.URL
 	if i.Builtin != "" {
 		where = "builtin " + i.Builtin // its URL is not part of what is declared
 	}
-	return keys.Place{Tenant: t, Kind: KindIssuer, ID: i.Name + " " + where + " " + i.IntrospectionURL, Field: "client_secret"}
+	id := i.Name + " " + where + " " + i.IntrospectionURL
+	if i.ClientAuth == "private_key_jwt" {
+		id += " " + i.ClientAuth
+	}
+	return keys.Place{Tenant: t, Kind: KindIssuer, ID: id, Field: "client_secret"}
 }
 
 // sealed returns the issuer's client secret as it is kept. What is kept already

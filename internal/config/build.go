@@ -93,6 +93,7 @@ func (b builder) issuers(n *node) []spec.Issuer {
 			Name: name, Builtin: v.get("builtin").str(), URL: v.get("url").str(),
 			Audience: v.get("audience").strs(), Algorithms: v.get("algorithms").strs(),
 			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),
+			ClientAuth: v.get("client_auth").str(), SignedAnswers: v.get("signed_answers").isTrue(),
 			IntrospectionURL: v.get("introspection_url").str(), MissingAudience: v.get("missing_audience").str(),
 			Claims: claimNames(v.get("claims")),
 			Session: spec.Session{
@@ -105,6 +106,9 @@ func (b builder) issuers(n *node) []spec.Issuer {
 	for i := range out {
 		if out[i].Tokens == spec.TokensJWT {
 			out[i].Tokens = ""
+		}
+		if out[i].ClientAuth == spec.ClientAuths()[0] {
+			out[i].ClientAuth = ""
 		}
 		if out[i].MissingAudience == spec.MissingAudienceRefuse {
 			out[i].MissingAudience = ""

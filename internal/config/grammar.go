@@ -147,6 +147,8 @@ var issuerKeys = []key{
 	{name: "tokens", doc: "Whether tokens are jwt (default) or opaque.", shape: words(spec.TokensJWT, spec.TokensOpaque)},
 	{name: "client_id", doc: "How the gateway names itself when it asks about opaque tokens, and where browsers sign in.", shape: anyText},
 	{name: "client_secret", doc: "How the gateway proves it: ${env:NAME} or ${file:/path}, never the secret itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:CLIENT_SECRET}"}}},
+	{name: "client_auth", doc: "How client_secret is used: basic (default), post, or private_key_jwt, for which it is a private key in PEM (P-256, Ed25519 or RSA).", shape: words(spec.ClientAuths()...)},
+	{name: "signed_answers", doc: "Whether the issuer signs what it answers about tokens (RFC 9701). Then an answer that is not signed by its keys is none.", shape: yesOrNo},
 	{name: "introspection_url", doc: "Where the issuer is asked about opaque tokens. Default: what discovery says, on the issuer's own host.", shape: webAddress},
 	{name: "claims", doc: "What the issuer calls its claims: the word for a known one, or a group. Default: what Okta, Entra, Keycloak and RFC 9068 call them.", shape: &shape{what: wordsOf(spec.Presets()) + ", or a group with preset and names of claims", scalar: words(spec.Presets()...).scalar, keys: claimKeys}},
 	{name: "session", doc: "How browsers sign in with the issuer, for APIs with auth: session.", shape: group("a group with scopes, idle and lifetime", []key{

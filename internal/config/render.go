@@ -170,6 +170,8 @@ func (r *renderer) issuer(i spec.Issuer) {
 	} else {
 		r.secret(2, path+".client_secret", "client_secret")
 	}
+	r.text(2, path+".client_auth", "client_auth", i.ClientAuth)
+	r.flag(2, path+".signed_answers", "signed_answers", i.SignedAnswers)
 	r.text(2, path+".introspection_url", "introspection_url", i.IntrospectionURL)
 	r.text(2, path+".missing_audience", "missing_audience", i.MissingAudience)
 	if s := i.Session; len(s.Scopes) > 0 || s.Idle != 0 || s.Lifetime != 0 {

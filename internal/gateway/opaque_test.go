@@ -152,7 +152,7 @@ func TestOpaqueFactsAreJudgedForEachRoute(t *testing.T) {
 	}
 }
 
-// Attack gateway 26: the same text at another API is asked about at that API's
+// Attack gateway 26, attack identity 50: the same text at another API is asked about at that API's
 // issuer, whatever the first one has said.
 func TestOpaqueAnswersBelongToTheirIssuer(t *testing.T) {
 	h := newOpaqueHouse(t)

@@ -11,7 +11,6 @@ package introspect
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"net/http"
 	"net/url"
@@ -58,12 +57,19 @@ type Config struct {
 	// of the issuer's metadata (RFC 8414), which must be on the issuer's own host: the
 	// client secret goes there.
 	Endpoint string
-	ClientID string            // how the gateway names itself
-	Secret   string            // how it proves that, as client_secret_basic (RFC 6749 section 2.3.1)
-	Claims   verify.ClaimNames // what the issuer calls its claims; zero = the usual names
-	HTTP     Caller
-	Now      func() time.Time // nil means time.Now
-	Timeout  time.Duration    // for one token, waiting for its turn included; 0 means 5 s
+	ClientID string // how the gateway names itself
+	Auth     string // how it proves that; empty = AuthBasic
+	Secret   string // for AuthBasic and AuthPost
+	// Sign signs the claims of an assertion, and NewID makes a jti for it; for AuthKey.
+	Sign  func(claims []byte) (string, error)
+	NewID func() string
+	// Keys are the issuer's, for answers that are signed (RFC 9701); nil = answers are
+	// plain JSON. When there are keys, an answer that is not signed is none.
+	Keys    verify.KeySource
+	Claims  verify.ClaimNames // what the issuer calls its claims; zero = the usual names
+	HTTP    Caller
+	Now     func() time.Time // nil means time.Now
+	Timeout time.Duration    // for one token, waiting for its turn included; 0 means 5 s
 	// Life is how long an answer counts at most; 0 means MaxLife, and more is not possible.
 	Life time.Duration
 	// Concurrent bounds the calls at a time; 0 means 64.
@@ -78,7 +84,7 @@ type Config struct {
 // concurrent use.
 type Client struct {
 	cfg      Config
-	auth     string // value of Authorization
+	proof    proof
 	cache    *cache
 	breaker  breaker
 	metadata metadata
@@ -100,8 +106,12 @@ type flight struct {
 // New returns a Client. A configuration that cannot work is a fault of code Invalid.
 func New(cfg Config) (*Client, error) {
 	switch {
-	case cfg.Issuer == "" || cfg.ClientID == "" || cfg.Secret == "" || cfg.HTTP == nil:
-		return nil, fault.New(fault.Invalid, "introspection needs an issuer, a client id, a client secret and a way to call")
+	case cfg.Issuer == "" || cfg.ClientID == "" || cfg.HTTP == nil:
+		return nil, fault.New(fault.Invalid, "introspection needs an issuer, a client id and a way to call")
+	}
+	proof, err := newProof(&cfg)
+	if err != nil {
+		return nil, err
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
@@ -112,11 +122,8 @@ func New(cfg Config) (*Client, error) {
 	setDefault(&cfg.Tokens, defaultTokens)
 	setDefault(&cfg.Inactive, defaultInactive)
 	cfg.Life = min(cfg.Life, MaxLife)
-	// Both parts are form-encoded before they are joined, so that a colon in either
-	// is not taken for the one between them (RFC 6749 section 2.3.1).
-	pair := url.QueryEscape(cfg.ClientID) + ":" + url.QueryEscape(cfg.Secret)
 	c := &Client{
-		cfg: cfg, auth: "Basic " + base64.StdEncoding.EncodeToString([]byte(pair)),
+		cfg: cfg, proof: proof,
 		cache: newCache(cfg.Tokens, cfg.Inactive, defaultBytes), slots: make(chan struct{}, cfg.Concurrent),
 		flights: map[[sha256.Size]byte]*flight{}, metadata: metadata{turn: make(chan struct{}, 1)},
 	}
@@ -242,18 +249,32 @@ func (c *Client) exchange(ctx context.Context, key [sha256.Size]byte, raw []byte
 	}
 	form := "token=" + url.QueryEscape(string(raw)) + "&token_type_hint=access_token"
 	header := http.Header{
-		"Authorization": {c.auth},
-		"Content-Type":  {"application/x-www-form-urlencoded"},
-		"Accept":        {"application/json"},
+		"Content-Type": {"application/x-www-form-urlencoded"},
+		"Accept":       {"application/json"},
 	}
+	want := "application/json"
+	if c.cfg.Keys != nil {
+		want = "application/" + signedAnswer
+		header["Accept"] = []string{want}
+	}
+	more, err := c.add(header, endpoint)
+	if err != nil {
+		return nil, c.unreachable("the question could not be signed", err)
+	}
+	form += more
 	asked := c.cfg.Now() // what is true at the issuer may change from here on
 	body, contentType, err := c.cfg.HTTP.Post(ctx, endpoint, header, []byte(form))
 	if err != nil {
 		return nil, c.unreachable("it did not answer the question about the token", err)
 	}
 	media, _, _ := strings.Cut(contentType, ";")
-	if !strings.EqualFold(strings.TrimSpace(media), "application/json") {
-		return nil, c.unreachable("its answer is not application/json", nil)
+	if !strings.EqualFold(strings.TrimSpace(media), want) {
+		return nil, c.unreachable("its answer is not "+want, nil)
+	}
+	if c.cfg.Keys != nil {
+		if body, err = c.open(ctx, body); err != nil {
+			return nil, err
+		}
 	}
 	return c.read(body, asked, c.cache.find(key))
 }

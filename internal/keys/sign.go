@@ -36,7 +36,7 @@ func (s *signer) header(typ string) (string, error) {
 	}
 	raw, err := json.Marshal(struct {
 		Algorithm string `json:"alg"`
-		KeyID     string `json:"kid"`
+		KeyID     string `json:"kid,omitempty"`
 		Type      string `json:"typ,omitempty"`
 	}{string(s.alg), s.kid, typ})
 	if err != nil {

@@ -107,7 +107,7 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// attack gateway 11 and 67: names and literals that lead inside are refused
+// attack identity 34, attack gateway 11 and 67: names and literals that lead inside are refused
 // before any connection, also when only one of several addresses does.
 func TestDialRefusesInside(t *testing.T) {
 	s, hits := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "secret") })
@@ -191,7 +191,7 @@ func TestURLs(t *testing.T) {
 	}
 }
 
-// attack gateway 11: an answer that is too large, too slow, redirected or packed.
+// attack identity 34, attack gateway 11: an answer that is too large, too slow, redirected or packed.
 func TestBadAnswers(t *testing.T) {
 	inside, insideHits := serve(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "inside") })
 	release := make(chan struct{})

@@ -31,6 +31,11 @@ type Issuer struct {
 	ClientID   string   `json:"client_id,omitempty"`
 	// ClientSecret is a sealed value or a ${env:}/${file:} reference, never plain text.
 	ClientSecret string `json:"client_secret,omitempty"`
+	// ClientAuth is how the gateway proves who it is: "basic" (empty), "post", or
+	// "private_key_jwt", for which ClientSecret is the private key.
+	ClientAuth string `json:"client_auth,omitempty"`
+	// SignedAnswers says that the issuer signs what it answers (RFC 9701).
+	SignedAnswers bool `json:"signed_answers,omitempty"`
 	// IntrospectionURL is where the issuer of opaque tokens is asked; empty = where its metadata says.
 	IntrospectionURL string `json:"introspection_url,omitempty"`
 	// MissingAudience is "refuse" (empty) or "accept": what becomes of an opaque token
