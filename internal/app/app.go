@@ -60,6 +60,7 @@ type App struct {
 	sealer   *keys.Sealer
 	node     *node
 	spool    *replay.Spool // nil: decisions are not kept for replay
+	clientCA *clientCA     // nil: the gateway listener holds client certificates against no authority
 	started  time.Time
 
 	addresses     Ready
@@ -120,7 +121,11 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if a.spool, err = a.openSpool(); err != nil {
 		return nil, err
 	}
+	if a.clientCA, err = newClientCA(a.settings.Gateway); err != nil {
+		return nil, err
+	}
 	if a.node, err = newNode(nodeConfig{
+		ClientCA: a.clientCA, CertificateHeader: a.settings.Gateway.ClientCertHeader,
 		Places: places, Spool: a.spool,
 		Data: a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
 		UnknownTokens: a.settings.Limits.UnknownTokens, TokenBytes: a.settings.Limits.TokenBytes,
@@ -282,6 +287,9 @@ func (a *App) serve(l listeners) error {
 	tlsConfig, err := gatewayTLS(a.settings.Gateway)
 	if err != nil {
 		return err
+	}
+	if tlsConfig != nil && a.clientCA != nil {
+		tlsConfig.VerifyConnection = a.clientCA.verify
 	}
 	gw := gateway.NewServer(gateway.ServerConfig{Gateway: a.node.gateway, TLS: tlsConfig, Limits: a.wireLimits(), MaxConns: a.settings.Limits.Connections})
 	a.run("gateway", func() error { return gw.Serve(l.gateway) }, gw.Shutdown)

@@ -33,7 +33,7 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		return nil, err
 	}
 	gw, err := gateway.New(gateway.Config{
-		Places:  places,
+		Places: places, ClientCA: declaredCA(f),
 		Backend: func(spec.API, gateway.Backend) (gateway.Backend, error) { return unreachable{}, nil },
 		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
 			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil

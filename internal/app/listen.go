@@ -59,7 +59,14 @@ func gatewayTLS(g settings.Gateway) (*tls.Config, error) {
 	if _, err := c.get(nil); err != nil {
 		return nil, err
 	}
-	return &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}, nil
+	conf := &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: c.get}
+	switch g.ClientCerts {
+	case "required":
+		conf.ClientAuth = tls.RequireAnyClientCert
+	case "optional":
+		conf.ClientAuth = tls.RequestClientCert
+	}
+	return conf, nil
 }
 
 func (a *App) wireLimits() wire.Limits {

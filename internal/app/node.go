@@ -49,18 +49,21 @@ type nodeConfig struct {
 	Data           string
 	IdentityURL    string
 	TrustedProxies []netip.Prefix
-	UnknownTokens  int
-	TokenBytes     int
-	Spool          *replay.Spool         // nil: decisions are not kept for replay
-	Places         gateway.Places        // nil: where addresses are is not known
-	RingStore      func() keys.RingStore // nil result while the store is down
-	Sealer         *keys.Sealer
-	Metrics        *telemetry.Metrics
-	Health         *telemetry.Health
-	AccessLog      *telemetry.AccessLog
-	Tracer         *telemetry.Tracer
-	Log            *slog.Logger
-	Now            func() time.Time
+	ClientCA       *clientCA // nil: there is no auth: mtls
+	// CertificateHeader is where trusted proxies name the client's certificate.
+	CertificateHeader string
+	UnknownTokens     int
+	TokenBytes        int
+	Spool             *replay.Spool         // nil: decisions are not kept for replay
+	Places            gateway.Places        // nil: where addresses are is not known
+	RingStore         func() keys.RingStore // nil result while the store is down
+	Sealer            *keys.Sealer
+	Metrics           *telemetry.Metrics
+	Health            *telemetry.Health
+	AccessLog         *telemetry.AccessLog
+	Tracer            *telemetry.Tracer
+	Log               *slog.Logger
+	Now               func() time.Time
 }
 
 func newNode(c nodeConfig) (_ *node, err error) {
@@ -102,8 +105,12 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
 		Forgeries: ratelimit.Rate{Count: int64(c.UnknownTokens), Period: time.Second},
 	}
+	conf.CertificateHeader = c.CertificateHeader
 	if c.Spool != nil {
 		conf.Recorder = c.Spool
+	}
+	if c.ClientCA != nil {
+		conf.ClientCA = c.ClientCA.pool
 	}
 	if c.AccessLog != nil {
 		conf.AccessLog = c.AccessLog

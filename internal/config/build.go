@@ -22,8 +22,10 @@ func (b builder) server(n *node) Server {
 		Store: n.get("store").str(),
 		Data:  n.get("data").str(),
 		Gateway: Gateway{
-			Listen: n.get("gateway").get("listen").str(),
-			TLS:    TLS{Cert: n.get("gateway").get("tls").get("cert").str(), Key: n.get("gateway").get("tls").get("key").str()},
+			Listen:   n.get("gateway").get("listen").str(),
+			TLS:      TLS{Cert: n.get("gateway").get("tls").get("cert").str(), Key: n.get("gateway").get("tls").get("key").str()},
+			ClientCA: n.get("gateway").get("tls").get("client_ca").str(), ClientCerts: n.get("gateway").get("tls").get("client_certs").str(),
+			ClientCertHeader: n.get("gateway").get("client_cert_header").str(),
 		},
 		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str()},
 		Console:         Console{Listen: n.get("console").get("listen").str()},
@@ -100,6 +102,7 @@ func (b builder) issuers(n *node) []spec.Issuer {
 				Scopes: v.get("session").get("scopes").strs(),
 				Idle:   spec.Duration(b.duration(v.get("session").get("idle"))), Lifetime: spec.Duration(b.duration(v.get("session").get("lifetime"))),
 			},
+			ClientCA: v.get("client_ca").str(), CRL: v.get("crl").str(), Scopes: v.get("scopes").strs(),
 		})
 	})
 	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })

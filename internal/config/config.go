@@ -89,7 +89,17 @@ type Gateway struct {
 	Listen         string
 	TrustedProxies []netip.Prefix
 	TLS            TLS
+	ClientCA       string // PEM file; empty for none
+	ClientCerts    string // one of ClientCerts, or empty
+	// ClientCertHeader is one of CertHeaders, or empty.
+	ClientCertHeader string
 }
+
+// ClientCerts are the values of server.gateway.tls.client_certs.
+func ClientCerts() []string { return []string{"optional", "required"} }
+
+// CertHeaders are the values of server.gateway.client_cert_header.
+func CertHeaders() []string { return []string{"client-cert", "x-forwarded-client-cert"} }
 
 // TLS names the PEM files of a listener's certificate chain and key.
 type TLS struct{ Cert, Key string }

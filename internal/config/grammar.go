@@ -93,9 +93,12 @@ var serverKeys = []key{
 	{name: "gateway", doc: "The listener of the APIs.", shape: group("a group with listen, trusted_proxies and tls", []key{
 		{name: "listen", doc: "Address of the gateway listener. Default :8080.", shape: address},
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the gateway whose X-Forwarded-For is believed. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
+		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate the client has shown them: client-cert (RFC 9440) or x-forwarded-client-cert (Envoy). Default: none is believed.", shape: words(CertHeaders()...)},
 		{name: "tls", doc: "Serve TLS (HTTP/1.1 and HTTP/2) with this certificate.", shape: group("a group with cert and key", []key{
 			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
 			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
+			{name: "client_ca", doc: "PEM file with the authorities whose client certificates are taken. Read again when it changes. APIs accept them as identity with auth: mtls.", shape: filePath},
+			{name: "client_certs", doc: "Whether clients must show a certificate: optional (default with client_ca) or required. Without client_ca any certificate is taken, for tokens and APIs that know what to make of it.", shape: words(ClientCerts()...)},
 		})},
 	})},
 	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen and url", []key{
@@ -156,6 +159,9 @@ var issuerKeys = []key{
 		{name: "idle", doc: "Longest time without a request. Default 30m.", shape: duration},
 		{name: "lifetime", doc: "Longest time since the sign-in. Default 12h.", shape: duration},
 	})},
+	{name: "client_ca", doc: "Makes it an authority that vouches for client certificates instead of tokens: its certificates in PEM form. claims then says which field names the client and the user: " + wordsOf(spec.CertFields()) + ". Default: client: cn.", shape: &shape{what: "certificates in PEM form, as ${file:/path/ca.pem}", scalar: &scalar{kinds: []kind{text}, example: "${file:/etc/gatehouse/devices-ca.pem}"}}},
+	{name: "crl", doc: "File with the certificates that the authority has revoked (CRL, DER or PEM). Read again when it changes; too old a list lets nobody in.", shape: filePath},
+	{name: "scopes", doc: "What callers for whom a certificate vouches may use.", shape: oneOrMore(scopeText, "scopes such as orders:read")},
 	{name: "missing_audience", doc: "What becomes of an opaque token whose issuer does not say for whom it is. Default refuse.", shape: words(spec.MissingAudienceRefuse, spec.MissingAudienceAccept)},
 }
 
@@ -178,7 +184,7 @@ var apiKeys = []key{
 	{name: "url", doc: "How callers address the API, when proxies in front make requests look different here. DPoP proofs must name it.", shape: webAddress},
 	{name: "keep_base_path", doc: "Pass the base path on to the upstream. Default false.", shape: yesOrNo},
 	{name: "upstream", required: true, doc: "The servers behind the API: one URL, or a group.", shape: &shape{what: "a URL such as http://orders:8080, or a group with targets", scalar: webAddress.scalar, keys: upstreamKeys}},
-	{name: "auth", doc: "Whose tokens are accepted: issuer names, any of which will do; api_key, for API keys; session, for browsers that have signed in; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthSession, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
+	{name: "auth", doc: "Who vouches for callers: issuer names, any of which will do; api_key, for API keys; mtls, for client certificates that the listener takes; session, for browsers that have signed in; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthSession, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
 	{name: "sign_in", doc: "Issuer that browsers sign in at, with auth: session. Default: the only one with a client_id.", shape: &shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, example: "okta"}}},
 	{name: "proof", doc: "What callers must prove, so that a stolen token is worth nothing: that they hold the key of a DPoP proof (dpop; dpop_nonce with a nonce of the gateway) or of a client certificate (mtls) to which the token is bound; any of these. Bound tokens are checked without it.", shape: words(spec.Proofs()...)},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},

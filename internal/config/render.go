@@ -180,6 +180,9 @@ func (r *renderer) issuer(i spec.Issuer) {
 		r.duration(3, path+".session.idle", "idle", s.Idle)
 		r.duration(3, path+".session.lifetime", "lifetime", s.Lifetime)
 	}
+	r.text(2, path+".client_ca", "client_ca", i.ClientCA)
+	r.text(2, path+".crl", "crl", i.CRL)
+	r.list(2, path+".scopes", "scopes", i.Scopes)
 	r.claimNames(path+".claims", i.Claims)
 }
 

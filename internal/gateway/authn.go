@@ -38,6 +38,8 @@ type accepted struct {
 	introspect      Introspector // nil: its tokens are verified here
 	missingAudience bool         // its word is taken for a token without aud
 	algorithms      []string     // of asked about tokens that look signed; empty = any
+
+	authority *authority // not nil: it vouches for certificates, and there are no tokens
 }
 
 // authenticate finds out who is calling: exactly one credential. A bearer token is
@@ -50,14 +52,22 @@ type authenticate struct {
 	asked    []*accepted // of issuers, those that are asked about their tokens
 	keys     *APIKeys    // nil: the API takes none
 	session  *bySession  // nil: browsers do not sign in
+
+	authorities []*authority // of issuers, those that vouch for certificates
+	tokens      bool         // there are issuers of tokens
 }
 
 func newAuthenticate(c *compiler, a *api) *authenticate {
 	s := &authenticate{verifier: c.out.verifier, api: a.name, issuers: a.issuers}
 	for i := range s.issuers {
-		if s.issuers[i].introspect != nil {
+		switch {
+		case s.issuers[i].authority != nil:
+			s.authorities = append(s.authorities, s.issuers[i].authority)
+			continue
+		case s.issuers[i].introspect != nil:
 			s.asked = append(s.asked, &s.issuers[i])
 		}
+		s.tokens = true
 	}
 	if a.takesKeys {
 		s.keys = c.g.config.APIKeys
@@ -70,6 +80,9 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 func (s *authenticate) Do(ex *Exchange) error {
 	if ex.assumed != nil {
 		return s.assume(ex)
+	}
+	if s.authorities != nil && s.certificateSpeaks(ex) {
+		return s.byCertificate(ex)
 	}
 	if s.session != nil && !s.session.explicit(ex) {
 		return s.session.find(ex)
@@ -254,6 +267,9 @@ func (s *authenticate) accepts(t *verify.Token) error {
 		if is.url != t.Issuer {
 			continue
 		}
+		if is.authority != nil {
+			return nil
+		}
 		known = true
 		// What was signed has an algorithm, and its missing aud is nobody's word.
 		if t.HasAudience(is.audience...) || is.missingAudience && len(t.Audience) == 0 && t.Algorithm == "" {
@@ -269,6 +285,10 @@ func (s *authenticate) accepts(t *verify.Token) error {
 func (s *authenticate) explain(f *facts) (needed, had string) {
 	var parts []string
 	for _, i := range s.issuers {
+		if i.authority != nil {
+			parts = append(parts, "a client certificate for which "+i.name+" vouches")
+			continue
+		}
 		part := "a token of " + i.name + " (" + i.url + ") for " + strings.Join(i.audience, " or ")
 		if i.introspect != nil {
 			part += ", which the issuer is asked about"
@@ -291,6 +311,8 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 		had = "API key " + t.ID + " of app " + t.ClientID
 	case f.bySession:
 		had = "a session of " + t.Issuer + ", begun " + f.started.Sub(time.Unix(t.IssuedAt, 0)).Truncate(time.Second).String() + " ago, for " + strings.Join(t.Audience, ", ")
+	case strings.HasPrefix(t.Issuer, CertificateIssuer):
+		had = "the client certificate of " + t.ClientID + " with the serial number " + t.ID + " (" + t.CertThumbprint + ")"
 	default:
 		had = "a token of " + t.Issuer + " for " + strings.Join(t.Audience, ", ")
 	}

@@ -7,29 +7,40 @@ import (
 	"encoding/base64"
 )
 
-// clientCertificate returns the certificate whose key the client has proven to hold
-// in the handshake of this connection, nil when there is none. That of a trusted
-// proxy is the proxy's, and never the client's.
-func (ex *Exchange) clientCertificate() *x509.Certificate {
-	if ex.trusted || ex.req.TLS == nil || len(ex.req.TLS.PeerCertificates) == 0 {
-		return nil
+// clientCertificate returns the certificates of the client, its own first, nil when
+// there are none. They are those of this connection's handshake, in which the client
+// has proven to hold the key; or, from a trusted proxy, those that it says it has
+// seen, if it may. A trusted proxy's own certificate is never the client's.
+func (ex *Exchange) clientCertificate() []*x509.Certificate {
+	if ex.shown {
+		return ex.certificates
 	}
-	return ex.req.TLS.PeerCertificates[0]
+	ex.shown = true
+	switch {
+	case ex.trusted:
+		ex.certificates, ex.thumbprint = ex.gw.forwarded.certificates(ex)
+	case ex.req.TLS != nil:
+		ex.certificates = ex.req.TLS.PeerCertificates
+	}
+	if len(ex.certificates) > 0 && ex.thumbprint == "" {
+		ex.thumbprint = thumbprintOf(ex.certificates[0].Raw)
+	}
+	ex.certificate = ex.thumbprint
+	return ex.certificates
 }
 
-// thumbprintOf returns x5t#S256 of a certificate (RFC 8705 section 3.1).
-func thumbprintOf(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
+// thumbprintOf returns x5t#S256 of a certificate in DER (RFC 8705 section 3.1).
+func thumbprintOf(der []byte) string {
+	sum := sha256.Sum256(der)
 	return base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
 // holdsCertificate asks that the client has the certificate of the thumbprint.
 func (ex *Exchange) holdsCertificate(thumbprint string) error {
-	c := ex.clientCertificate()
 	switch {
-	case c == nil:
+	case len(ex.clientCertificate()) == 0:
 		return errNoClientCert
-	case subtle.ConstantTimeCompare([]byte(thumbprintOf(c)), []byte(thumbprint)) != 1:
+	case subtle.ConstantTimeCompare([]byte(ex.certificate), []byte(thumbprint)) != 1:
 		return errOtherCert
 	}
 	return nil

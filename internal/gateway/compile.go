@@ -223,6 +223,12 @@ func (c *compiler) unsupported(what, name string) error {
 func (c *compiler) compileIssuers(previous *compiled) error {
 	var list []verify.Issuer
 	for _, s := range c.out.spec.Issuers {
+		if s.ClientCA != "" {
+			if err := c.compileAuthority(s); err != nil {
+				return fmt.Errorf("issuer %s: %w", s.Name, err)
+			}
+			continue
+		}
 		if s.Tokens == spec.TokensOpaque {
 			if err := c.compileAsked(s); err != nil {
 				return fmt.Errorf("issuer %s: %w", s.Name, err)
@@ -292,6 +298,14 @@ func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 			if err := c.compileSession(a, s); err != nil {
 				return err
 			}
+			continue
+		}
+		if name == spec.AuthMTLS {
+			i, err := c.listenerAuthority()
+			if err != nil {
+				return err
+			}
+			a.issuers = append(a.issuers, i)
 			continue
 		}
 		i, ok := c.issuers[name]

@@ -108,6 +108,19 @@ func TestProofs(t *testing.T) {
 	}
 }
 
+// The key in the header must be the one that the token is bound to, also for the first
+// proof of a token, when no key is known yet: anybody can sign with a key of their own.
+func TestProofByAnotherKeyThatComesFirst(t *testing.T) {
+	g, iss := boundGateway(t, nil)
+	k, thief := NewProofKey(t), NewProofKey(t)
+	token := iss.Token(t, k.Bound())
+	l := newLane("GET", "/shop/orders/1", "Authorization", "DPoP "+token, "DPoP", thief.Proof(t, "GET", ordersURL, token, nil, nil))
+	g.ServeExchange(l)
+	if l.reason() != "proof_invalid" {
+		t.Errorf("%d %s", l.status, l.reason())
+	}
+}
+
 // A proof is good once, whoever asks first, and again for nobody: with 32 at the
 // same time one wins (attack identity 40).
 func TestProofsAreUsedOnce(t *testing.T) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"net/http"
 	"net/netip"
 	"time"
@@ -52,18 +53,22 @@ type course struct {
 	slash     bool // the path holds an encoded slash
 	rewritten bool // the canonical path is not the bytes of the request's target
 
-	trusted  bool // the peer is a trusted proxy
-	auth     int  // index of the Authorization line, -1 for none
-	auths    int  // how many there are
-	idLine   int  // index of the X-Request-ID line, -1 for none
-	parent   int  // index of the traceparent line, -1 for none; -2 for several
-	memo     *tokenMemo
-	stream   *stream // once the answer has been on its way for long
-	scheme   scheme
-	session  Session // nil: the caller has none
-	span     *telemetry.Span
-	trace    telemetry.TraceParent
-	answered bool
+	trusted bool // the peer is a trusted proxy
+	auth    int  // index of the Authorization line, -1 for none
+	auths   int  // how many there are
+	idLine  int  // index of the X-Request-ID line, -1 for none
+	parent  int  // index of the traceparent line, -1 for none; -2 for several
+	memo    *tokenMemo
+	stream  *stream // once the answer has been on its way for long
+	scheme  scheme
+	session Session // nil: the caller has none
+
+	shown        bool                // the client's certificates have been looked for
+	certificates []*x509.Certificate // its own first; nil for none
+	thumbprint   string              // of its own
+	span         *telemetry.Span
+	trace        telemetry.TraceParent
+	answered     bool
 
 	proofError string // error code of a DPoP challenge
 	freshNonce string // what the next proof is to hold; "" when the caller needs none

@@ -10,6 +10,7 @@ package gateway
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -67,6 +68,12 @@ type Config struct {
 	IdentityURL string             // base address of the identity listener, for reason pages and the context's iss
 	// TrustedProxies are the peers whose X-Forwarded-* and X-Request-ID are believed.
 	TrustedProxies []netip.Prefix
+	// ClientCA returns the authorities whose certificates the listener takes, which auth:
+	// mtls accepts as identity; nil: it asks for none. It is asked anew with every caller.
+	ClientCA func() *x509.CertPool
+	// CertificateHeader is CertHeaderClientCert or CertHeaderForwarded: where trusted proxies
+	// say which certificate the client has shown them. Empty: they are not believed.
+	CertificateHeader string
 	// NonceKey makes the nonces of DPoP; nodes that share it know each other's. Nil = a random one.
 	NonceKey []byte
 	// Replays is how many proofs and signed requests are remembered, so that each is
@@ -88,20 +95,21 @@ type Gateway struct {
 	draining  chan struct{} // closed when upgraded connections should end
 	drainOnce sync.Once
 
-	current  atomic.Pointer[compiled]
-	loading  sync.Mutex // one Load at a time
-	status   atomic.Pointer[Status]
-	pool     sync.Pool
-	buffers  sync.Pool      // *[]byte of relayBuffer bytes
-	tunnels  sync.WaitGroup // upgraded connections
-	streams  streams
-	ring     *ring
-	watchers watchers
-	render   *renderer
-	names    *headerNames
-	forgery  ratelimit.Key
-	replays  *replays
-	nonces   nonces
+	current   atomic.Pointer[compiled]
+	loading   sync.Mutex // one Load at a time
+	status    atomic.Pointer[Status]
+	pool      sync.Pool
+	buffers   sync.Pool      // *[]byte of relayBuffer bytes
+	tunnels   sync.WaitGroup // upgraded connections
+	streams   streams
+	ring      *ring
+	watchers  watchers
+	render    *renderer
+	names     *headerNames
+	forgery   ratelimit.Key
+	replays   *replays
+	forwarded forwardedCerts
+	nonces    nonces
 }
 
 // New returns a gateway that answers 503 until a snapshot is loaded. A
@@ -134,7 +142,7 @@ func New(c Config) (*Gateway, error) {
 	g := &Gateway{
 		config: c, draining: make(chan struct{}), ring: newRing(c.Decisions),
 		render: newRenderer(c.IdentityURL), names: newHeaderNames(nil),
-		forgery: c.Limiter.Key("gateway", "forged tokens"), replays: newReplays(c.Replays), nonces: newNonces(c.NonceKey),
+		forgery: c.Limiter.Key("gateway", "forged tokens"), replays: newReplays(c.Replays), forwarded: forwardedCerts{header: c.CertificateHeader}, nonces: newNonces(c.NonceKey),
 	}
 	g.base, g.cancel = context.WithCancel(context.Background())
 	g.pool.New = func() any { return new(Exchange) }

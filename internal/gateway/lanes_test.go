@@ -156,7 +156,7 @@ func open(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure boo
 		cert.StartTLS()
 		h.tls = x509.NewCertPool()
 		h.tls.AddCert(cert.Certificate())
-		sc.TLS = &tls.Config{Certificates: cert.TLS.Certificates}
+		sc.TLS = &tls.Config{Certificates: cert.TLS.Certificates, ClientAuth: tls.RequestClientCert}
 		cert.Close()
 	}
 	h.server = gateway.NewServer(sc)

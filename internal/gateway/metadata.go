@@ -41,7 +41,9 @@ func (c *compiled) addMetadata(a *api) {
 	for _, o := range m.apis {
 		dpop = dpop && demandsDPoP(o.spec.Proof)
 		for _, i := range o.issuers {
-			issuers = append(issuers, i.url)
+			if i.authority == nil {
+				issuers = append(issuers, i.url)
+			}
 		}
 		for _, r := range o.spec.Routes {
 			for _, set := range r.Scopes {

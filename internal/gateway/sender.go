@@ -55,6 +55,9 @@ type sender struct {
 // Do implements step.
 func (s *sender) Do(ex *Exchange) error {
 	t := ex.token
+	if ex.req.TLS != nil || ex.trusted {
+		ex.clientCertificate() // that it may have been revoked counts, whatever else the credential is
+	}
 	if t.KeyThumbprint == "" && t.CertThumbprint == "" && s.demand == "" && ex.scheme == schemeBearer {
 		return nil
 	}

@@ -76,7 +76,7 @@ func (w watched) Opened(end func(string)) {
 			s.expires = 0 // what it has is the life of an answer
 		}
 		s.issuer, s.askAt = i, ex.started.Add(askEvery)
-		if raw, err := bearer(ex); err == nil {
+		if raw, err := credential(ex); err == nil {
 			s.raw = bytes.Clone(raw)
 		}
 	}

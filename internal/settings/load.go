@@ -77,6 +77,11 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.Gateway.TrustedProxies = l.proxies()
 	s.Gateway.CertFile = l.pick("", "", EnvTLSCert, file.Gateway.TLS.Cert, "", checkPath)
 	s.Gateway.KeyFile = l.pick("", "", EnvTLSKey, file.Gateway.TLS.Key, "", checkPath)
+	s.Gateway.ClientCAFile, s.Gateway.ClientCerts = file.Gateway.ClientCA, file.Gateway.ClientCerts
+	if s.Gateway.ClientCAFile != "" && s.Gateway.ClientCerts == "" {
+		s.Gateway.ClientCerts = config.ClientCerts()[0]
+	}
+	s.Gateway.ClientCertHeader = file.Gateway.ClientCertHeader
 	s.Log.Format = l.pick("--log-format", f.LogFormat, EnvLogFormat, file.Log.Format, d.logFormat, oneOf(config.LogFormats()))
 	s.Log.Level = levels[l.pick("--log-level", f.LogLevel, EnvLogLevel, file.Log.Level, "info", oneOf(config.LogLevels()))]
 	s.ReadyFile = l.pick("--ready-file", f.ReadyFile, EnvReadyFile, "", "", checkPath)
@@ -249,6 +254,9 @@ func (l *loader) decide() config.Decide {
 func (l *loader) together(s *Settings) {
 	if (s.Gateway.CertFile == "") != (s.Gateway.KeyFile == "") {
 		l.wrong("TLS of the gateway", fmt.Errorf("a certificate and a key go together: give both %s and %s", EnvTLSCert, EnvTLSKey))
+	}
+	if s.Gateway.ClientCertHeader != "" && len(s.Gateway.TrustedProxies) == 0 {
+		l.wrong("server.gateway.client_cert_header", fmt.Errorf("it is believed of trusted proxies only, and there are none: name them in trusted_proxies"))
 	}
 	listeners := []struct{ name, address string }{
 		{"gateway", s.Gateway.Listen}, {"identity", s.Identity.Listen}, {"console", s.Console.Listen},

@@ -48,6 +48,12 @@ type Gateway struct {
 	TrustedProxies []netip.Prefix
 	CertFile       string // PEM; empty for a plain listener
 	KeyFile        string
+	// ClientCAFile holds the authorities whose client certificates are taken; empty for
+	// any, where ClientCerts asks for them.
+	ClientCAFile string
+	ClientCerts  string // "", "optional" or "required"
+	// ClientCertHeader is where trusted proxies name the client's certificate; empty for none.
+	ClientCertHeader string
 }
 
 // Identity is the listener of the authorization server and the management APIs.

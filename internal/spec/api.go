@@ -86,8 +86,6 @@ func (a *API) checkAuth(f *findings, path string) {
 		switch {
 		case slices.Contains(a.Auth[:i], name):
 			f.addf(at, "listed twice")
-		case name == AuthMTLS:
-			f.unbuilt(at, "auth: "+name)
 		}
 	}
 	if a.PublicOnly() && a.ForwardAuthorization {

@@ -163,9 +163,17 @@ func (i *Issuer) check(f *findings, path string, r Rules) {
 	if slices.Contains(reservedIssuers, i.Name) {
 		f.addf(path, "%s means something else under auth: choose another name", i.Name)
 	}
+	if i.ClientCA != "" {
+		if i.URL != "" || i.Builtin != "" {
+			f.addf(path+".client_ca", "an issuer vouches with tokens or with certificates: describe two")
+		}
+		i.checkCertificates(f, path)
+		return
+	}
+	i.onlyForCertificates(f, path)
 	switch {
 	case i.Builtin == "" && i.URL == "":
-		f.addf(path, "an issuer says where it is: url, or builtin for a built-in authorization server")
+		f.addf(path, "an issuer says where it is: url, or builtin for a built-in authorization server; or client_ca for one of certificates")
 	case i.Builtin != "" && i.URL != "":
 		f.addf(path+".builtin", "an issuer is either builtin or has a url, not both")
 	case i.Builtin != "":

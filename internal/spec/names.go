@@ -37,7 +37,7 @@ const (
 	Public      = "public"  // no token is asked for
 	AuthAPIKey  = "api_key" // an API key will do
 	AuthSession = "session" // a browser that has signed in will do
-	AuthMTLS    = "mtls"    // not supported yet
+	AuthMTLS    = "mtls"    // a client certificate that the listener takes will do
 )
 
 // CheckScope reports what is wrong with a scope (RFC 6749 section 3.3).

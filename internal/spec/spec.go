@@ -41,6 +41,13 @@ type Issuer struct {
 	// MissingAudience is "refuse" (empty) or "accept": what becomes of an opaque token
 	// whose issuer does not say for whom it is.
 	MissingAudience string `json:"missing_audience,omitempty"`
+	// ClientCA makes it an authority that vouches for client certificates instead: its
+	// certificates in PEM form. Claims then says which fields name the caller, see CertFields.
+	ClientCA string `json:"client_ca,omitempty"`
+	// CRL is the path of a file with the certificates that the authority has revoked.
+	CRL string `json:"crl,omitempty"`
+	// Scopes are what callers for whom a certificate vouches may use.
+	Scopes []string `json:"scopes,omitempty"`
 	// Claims says what the issuer calls its claims.
 	Claims ClaimNames `json:"claims,omitzero"`
 	// Session is how browsers sign in with the issuer, for APIs with auth: session.

@@ -8,7 +8,6 @@ import "fmt"
 var unbuilt = map[string]bool{
 	"redis":         true,
 	"openapi":       true,
-	"auth: mtls":    true,
 	"balance: hash": true,
 	"plans":         true,
 }

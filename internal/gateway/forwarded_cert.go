@@ -1,0 +1,198 @@
+package gateway
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
+	"net/url"
+	"strings"
+	"sync"
+
+	"gatehouse/internal/wire"
+)
+
+// Headers in which a proxy that ends TLS says which certificate the client has
+// shown. Without a setting none is believed, and from strangers none ever is; they
+// reach no upstream in any case.
+const (
+	CertHeaderClientCert = "client-cert"             // RFC 9440, with Client-Cert-Chain
+	CertHeaderForwarded  = "x-forwarded-client-cert" // Envoy's
+	chainHeader          = "client-cert-chain"
+	maxForwardedCerts    = 4096 // that are remembered parsed
+	maxChain             = 8    // certificates behind the client's own
+)
+
+// forwardedCerts reads certificates out of headers. What was parsed once is
+// remembered, by its text.
+type forwardedCerts struct {
+	header string // lower-case; "" = none is believed
+
+	mu   sync.RWMutex
+	seen map[[sha256.Size]byte]forwardedCert
+}
+
+type forwardedCert struct {
+	list       []*x509.Certificate
+	thumbprint string
+}
+
+// certificates returns what the trusted peer says, and the thumbprint of the first.
+// Anything but one line of the right form is no certificate.
+func (f *forwardedCerts) certificates(ex *Exchange) ([]*x509.Certificate, string) {
+	if f.header == "" {
+		return nil, ""
+	}
+	var own, chain []byte
+	for i := range ex.req.Fields {
+		field := &ex.req.Fields[i]
+		switch {
+		case field.Kind != wire.ClientCert && field.Kind != wire.XForwardedOther:
+		case wire.EqualFold(field.Name, f.header):
+			if own != nil {
+				return nil, ""
+			}
+			own = field.Value
+		case f.header == CertHeaderClientCert && wire.EqualFold(field.Name, chainHeader):
+			if chain != nil {
+				return nil, ""
+			}
+			chain = field.Value
+		}
+	}
+	if len(own) == 0 {
+		return nil, ""
+	}
+	h := sha256.New()
+	h.Write(own)
+	h.Write([]byte{0})
+	h.Write(chain)
+	key := [sha256.Size]byte(h.Sum(nil))
+	f.mu.RLock()
+	c, known := f.seen[key]
+	f.mu.RUnlock()
+	if !known {
+		c = parseForwarded(f.header, own, chain)
+		f.keep(key, c)
+	}
+	return c.list, c.thumbprint
+}
+
+func (f *forwardedCerts) keep(key [sha256.Size]byte, c forwardedCert) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.seen) >= maxForwardedCerts || f.seen == nil {
+		f.seen = map[[sha256.Size]byte]forwardedCert{}
+	}
+	f.seen[key] = c
+}
+
+func parseForwarded(header string, own, chain []byte) forwardedCert {
+	var ders [][]byte
+	var ok bool
+	if header == CertHeaderClientCert {
+		ders, ok = parseClientCert(own, chain)
+	} else {
+		ders, ok = parseXFCC(string(own))
+	}
+	if !ok {
+		return forwardedCert{}
+	}
+	var out forwardedCert
+	for _, der := range ders {
+		c, err := x509.ParseCertificate(der)
+		if err != nil {
+			return forwardedCert{}
+		}
+		out.list = append(out.list, c)
+	}
+	out.thumbprint = thumbprintOf(ders[0])
+	return out
+}
+
+// parseClientCert reads Client-Cert, a byte sequence, and Client-Cert-Chain, a list
+// of them, which may be missing (RFC 9440 section 2; RFC 8941 section 3.3.5).
+func parseClientCert(own, chain []byte) (ders [][]byte, ok bool) {
+	first, ok := byteSequence(own)
+	if !ok {
+		return nil, false
+	}
+	ders = append(ders, first)
+	if len(bytes.TrimSpace(chain)) == 0 {
+		return ders, true
+	}
+	members := bytes.Split(chain, []byte(","))
+	if len(members) > maxChain {
+		return nil, false
+	}
+	for _, m := range members {
+		der, ok := byteSequence(bytes.Trim(m, " \t"))
+		if !ok {
+			return nil, false
+		}
+		ders = append(ders, der)
+	}
+	return ders, true
+}
+
+// byteSequence decodes ":base64:".
+func byteSequence(v []byte) ([]byte, bool) {
+	if len(v) < 3 || v[0] != ':' || v[len(v)-1] != ':' || bytes.ContainsAny(v, "\r\n") {
+		return nil, false
+	}
+	der, err := base64.StdEncoding.Strict().DecodeString(string(v[1 : len(v)-1]))
+	return der, err == nil && len(der) > 0
+}
+
+// parseXFCC reads Envoy's X-Forwarded-Client-Cert: elements parted by commas, each of
+// pairs parted by semicolons, whose values may be in quotes. The last element is the
+// trusted proxy's own word; what stands before it came from further away.
+func parseXFCC(v string) (ders [][]byte, ok bool) {
+	elements, ok := splitQuoted(v, ',')
+	if !ok {
+		return nil, false
+	}
+	pairs, ok := splitQuoted(elements[len(elements)-1], ';')
+	if !ok {
+		return nil, false
+	}
+	found := ""
+	for _, p := range pairs {
+		name, value, _ := strings.Cut(p, "=")
+		if !strings.EqualFold(strings.TrimSpace(name), "cert") {
+			continue
+		}
+		if found != "" {
+			return nil, false
+		}
+		found = strings.ReplaceAll(strings.Trim(strings.TrimSpace(value), `"`), `\"`, `"`)
+	}
+	text, err := url.PathUnescape(found)
+	if err != nil || text == "" {
+		return nil, false
+	}
+	block, rest := pem.Decode([]byte(text))
+	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
+		return nil, false
+	}
+	return [][]byte{block.Bytes}, true
+}
+
+// splitQuoted splits at the separator where it stands outside of quotes. ok is false
+// when a quote is not closed.
+func splitQuoted(s string, sep byte) (parts []string, ok bool) {
+	start, quoted := 0, false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case quoted && s[i] == '\\':
+			i++
+		case s[i] == '"':
+			quoted = !quoted
+		case s[i] == sep && !quoted:
+			parts = append(parts, s[start:i])
+			start = i + 1
+		}
+	}
+	return append(parts, s[start:]), !quoted
+}
