@@ -88,7 +88,7 @@ var doors = map[string][]string{
 	"github.com/goccy/go-yaml":    {"internal/config", "internal/cli"},
 	"golang.org/x/crypto/argon2":  {"internal/keys"},
 	"github.com/envoyproxy":       {"internal/extauthz"},
-	"google.golang.org/grpc":      {"internal/extauthz"},
+	"google.golang.org/grpc":      {"internal/extauthz", "verify/grpcverify"},
 	"google.golang.org/genproto":  {"internal/extauthz"},
 	"github.com/oschwald":         {"internal/geo"},
 	"github.com/pquerna/otp":      {"internal/keys"},

@@ -94,6 +94,12 @@ func (k *Key) Allows(alg Algorithm) bool {
 	return (k.alg == "" || k.alg == alg) && alg.fits(k.pub)
 }
 
+// Verify reports whether the key allows the algorithm and has signed the text with it.
+// The signature has the form that JOSE gives it, for ECDSA r and s in full length.
+func (k *Key) Verify(alg Algorithm, text, signature []byte) bool {
+	return k.Allows(alg) && alg.check(k.pub, text, signature)
+}
+
 // Retire ends the use of the key: tokens that it signed leave the cache.
 func (k *Key) Retire() { k.until.Store(0) }
 

@@ -50,7 +50,7 @@ func Middleware(cfg MiddlewareConfig) func(http.Handler) http.Handler {
 				cfg.refuse(w, err)
 				return
 			}
-			next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), contextKey{}, t)))
+			next.ServeHTTP(w, r.WithContext(NewContext(r.Context(), t)))
 		})
 	}
 }
@@ -147,7 +147,13 @@ func (cfg MiddlewareConfig) refuse(w http.ResponseWriter, e *Error) {
 
 type contextKey struct{}
 
-// FromContext returns the token that Middleware has verified.
+// NewContext returns a context with the token, for transports that Middleware does not
+// know.
+func NewContext(ctx context.Context, t *Token) context.Context {
+	return context.WithValue(ctx, contextKey{}, t)
+}
+
+// FromContext returns the token that Middleware has verified, or NewContext was given.
 func FromContext(ctx context.Context) (*Token, bool) {
 	t, ok := ctx.Value(contextKey{}).(*Token)
 	return t, ok

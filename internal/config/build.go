@@ -91,7 +91,15 @@ func eachKey(n *node, f func(key string, value *node)) {
 func (b builder) issuers(n *node) []spec.Issuer {
 	var out []spec.Issuer
 	eachNamed(n, func(name string, v *node) {
+		var keys map[string]string
+		eachNamed(v.get("keys"), func(id string, key *node) {
+			if keys == nil {
+				keys = map[string]string{}
+			}
+			keys[id] = key.str()
+		})
 		out = append(out, spec.Issuer{
+			Keys: keys,
 			Name: name, Builtin: v.get("builtin").str(), URL: v.get("url").str(),
 			Audience: v.get("audience").strs(), Algorithms: v.get("algorithms").strs(),
 			Tokens: v.get("tokens").str(), ClientID: v.get("client_id").str(), ClientSecret: reference(v.get("client_secret")),

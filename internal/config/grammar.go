@@ -161,7 +161,8 @@ var issuerKeys = []key{
 	})},
 	{name: "client_ca", doc: "Makes it an authority that vouches for client certificates instead of tokens: its certificates in PEM form. claims then says which field names the client and the user: " + wordsOf(spec.CertFields()) + ". Default: client: cn.", shape: &shape{what: "certificates in PEM form, as ${file:/path/ca.pem}", scalar: &scalar{kinds: []kind{text}, example: "${file:/etc/gatehouse/devices-ca.pem}"}}},
 	{name: "crl", doc: "File with the certificates that the authority has revoked (CRL, DER or PEM). Read again when it changes; too old a list lets nobody in.", shape: filePath},
-	{name: "scopes", doc: "What callers for whom a certificate vouches may use.", shape: oneOrMore(scopeText, "scopes such as orders:read")},
+	{name: "keys", doc: "Makes it a partner who signs requests (RFC 9421) instead of an issuer of tokens: its public keys in PEM form, by the names that its signatures give them (keyid).", shape: named("a group of keys by name", namePattern, spec.CheckKeyID, &shape{what: "a public key in PEM form, as ${file:/path/partner.pem}", scalar: &scalar{kinds: []kind{text}, example: "${file:/etc/gatehouse/partner.pem}"}})},
+	{name: "scopes", doc: "What callers may use for whom a certificate or a signature vouches.", shape: oneOrMore(scopeText, "scopes such as orders:read")},
 	{name: "missing_audience", doc: "What becomes of an opaque token whose issuer does not say for whom it is. Default refuse.", shape: words(spec.MissingAudienceRefuse, spec.MissingAudienceAccept)},
 }
 

@@ -182,6 +182,12 @@ func (r *renderer) issuer(i spec.Issuer) {
 	}
 	r.text(2, path+".client_ca", "client_ca", i.ClientCA)
 	r.text(2, path+".crl", "crl", i.CRL)
+	if len(i.Keys) > 0 {
+		r.line(2, "keys:")
+		for _, id := range sortedNames(i.Keys) {
+			r.text(3, path+".keys."+id, id, i.Keys[id])
+		}
+	}
 	r.list(2, path+".scopes", "scopes", i.Scopes)
 	r.claimNames(path+".claims", i.Claims)
 }

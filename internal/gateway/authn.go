@@ -39,7 +39,8 @@ type accepted struct {
 	missingAudience bool         // its word is taken for a token without aud
 	algorithms      []string     // of asked about tokens that look signed; empty = any
 
-	authority *authority // not nil: it vouches for certificates, and there are no tokens
+	authority *authority    // not nil: it vouches for certificates, and there are no tokens
+	partner   []*partnerKey // not nil: it signs requests, and there are no tokens
 }
 
 // authenticate finds out who is calling: exactly one credential. A bearer token is
@@ -53,8 +54,9 @@ type authenticate struct {
 	keys     *APIKeys    // nil: the API takes none
 	session  *bySession  // nil: browsers do not sign in
 
-	authorities []*authority // of issuers, those that vouch for certificates
-	tokens      bool         // there are issuers of tokens
+	authorities []*authority  // of issuers, those that vouch for certificates
+	partners    []*partnerKey // of issuers, the keys of those who sign requests
+	tokens      bool          // there are issuers of tokens
 }
 
 func newAuthenticate(c *compiler, a *api) *authenticate {
@@ -63,6 +65,9 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 		switch {
 		case s.issuers[i].authority != nil:
 			s.authorities = append(s.authorities, s.issuers[i].authority)
+			continue
+		case s.issuers[i].partner != nil:
+			s.partners = append(s.partners, s.issuers[i].partner...)
 			continue
 		case s.issuers[i].introspect != nil:
 			s.asked = append(s.asked, &s.issuers[i])
@@ -80,6 +85,9 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 func (s *authenticate) Do(ex *Exchange) error {
 	if ex.assumed != nil {
 		return s.assume(ex)
+	}
+	if s.partners != nil && s.signatureSpeaks(ex) {
+		return s.bySignature(ex)
 	}
 	if s.authorities != nil && s.certificateSpeaks(ex) {
 		return s.byCertificate(ex)
@@ -267,7 +275,7 @@ func (s *authenticate) accepts(t *verify.Token) error {
 		if is.url != t.Issuer {
 			continue
 		}
-		if is.authority != nil {
+		if is.authority != nil || is.partner != nil {
 			return nil
 		}
 		known = true
@@ -287,6 +295,10 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 	for _, i := range s.issuers {
 		if i.authority != nil {
 			parts = append(parts, "a client certificate for which "+i.name+" vouches")
+			continue
+		}
+		if i.partner != nil {
+			parts = append(parts, "a request signed by "+i.name)
 			continue
 		}
 		part := "a token of " + i.name + " (" + i.url + ") for " + strings.Join(i.audience, " or ")
@@ -313,6 +325,8 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 		had = "a session of " + t.Issuer + ", begun " + f.started.Sub(time.Unix(t.IssuedAt, 0)).Truncate(time.Second).String() + " ago, for " + strings.Join(t.Audience, ", ")
 	case strings.HasPrefix(t.Issuer, CertificateIssuer):
 		had = "the client certificate of " + t.ClientID + " with the serial number " + t.ID + " (" + t.CertThumbprint + ")"
+	case strings.HasPrefix(t.Issuer, PartnerIssuer):
+		had = "a request signed by " + t.ClientID + " with the key " + t.KeyID
 	default:
 		had = "a token of " + t.Issuer + " for " + strings.Join(t.Audience, ", ")
 	}

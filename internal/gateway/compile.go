@@ -223,6 +223,12 @@ func (c *compiler) unsupported(what, name string) error {
 func (c *compiler) compileIssuers(previous *compiled) error {
 	var list []verify.Issuer
 	for _, s := range c.out.spec.Issuers {
+		if len(s.Keys) > 0 {
+			if err := c.compilePartner(s); err != nil {
+				return fmt.Errorf("issuer %s: %w", s.Name, err)
+			}
+			continue
+		}
 		if s.ClientCA != "" {
 			if err := c.compileAuthority(s); err != nil {
 				return fmt.Errorf("issuer %s: %w", s.Name, err)
@@ -313,6 +319,9 @@ func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 			return fault.New(fault.Invalid, "auth: there is no issuer %q", name)
 		}
 		a.issuers = append(a.issuers, i)
+	}
+	if err := checkKeyNames(a.issuers); err != nil {
+		return err
 	}
 	if err := c.headers(a); err != nil {
 		return err

@@ -63,6 +63,8 @@ type course struct {
 	scheme  scheme
 	session Session // nil: the caller has none
 
+	held *wire.Body // the body of a signed request, read and checked; nil for none
+
 	shown        bool                // the client's certificates have been looked for
 	certificates []*x509.Certificate // its own first; nil for none
 	thumbprint   string              // of its own

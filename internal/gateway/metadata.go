@@ -41,7 +41,7 @@ func (c *compiled) addMetadata(a *api) {
 	for _, o := range m.apis {
 		dpop = dpop && demandsDPoP(o.spec.Proof)
 		for _, i := range o.issuers {
-			if i.authority == nil {
+			if i.authority == nil && i.partner == nil {
 				issuers = append(issuers, i.url)
 			}
 		}

@@ -15,6 +15,7 @@ type scheme uint8
 const (
 	schemeBearer scheme = iota // a bearer token or an API key; the zero value, since most do
 	schemeDPoP                 // a token with a proof (RFC 9449 section 7.1)
+	schemeSigned               // a signature over the request (RFC 9421)
 )
 
 // Errors about possession that say all there is to say, made once.
@@ -58,7 +59,7 @@ func (s *sender) Do(ex *Exchange) error {
 	if ex.req.TLS != nil || ex.trusted {
 		ex.clientCertificate() // that it may have been revoked counts, whatever else the credential is
 	}
-	if t.KeyThumbprint == "" && t.CertThumbprint == "" && s.demand == "" && ex.scheme == schemeBearer {
+	if t.KeyThumbprint == "" && t.CertThumbprint == "" && s.demand == "" && ex.scheme != schemeDPoP {
 		return nil
 	}
 	if ex.exact {
@@ -101,7 +102,7 @@ func (s *sender) meets(ex *Exchange) error {
 			return errWantsCert
 		}
 	case spec.ProofAny:
-		if t.CertThumbprint == "" && t.KeyThumbprint == "" {
+		if t.CertThumbprint == "" && t.KeyThumbprint == "" && ex.scheme != schemeSigned {
 			ex.wantsDPoP = true
 			return errProofWanted
 		}
@@ -117,7 +118,7 @@ func (s *sender) meets(ex *Exchange) error {
 func (s *sender) explain(f *facts) (needed, had string) {
 	needed = map[string]string{
 		"":                "nothing more than a token; of one that is bound to its sender, the proof",
-		spec.ProofAny:     "a token that is bound to its sender, and the proof: DPoP or a client certificate",
+		spec.ProofAny:     "a token that is bound to its sender, and the proof: DPoP or a client certificate; or a signed request",
 		spec.ProofMTLS:    "a client certificate to which the credential is bound",
 		spec.ProofDPoP:    "a DPoP proof to whose key the token is bound",
 		spec.ProofDPoPNew: "a DPoP proof with a nonce of this gateway, to whose key the token is bound",
@@ -129,6 +130,9 @@ func (s *sender) explain(f *facts) (needed, had string) {
 		}
 		if t.CertThumbprint != "" {
 			parts = append(parts, "a credential bound to the certificate "+t.CertThumbprint)
+		}
+		if strings.HasPrefix(t.Issuer, PartnerIssuer) {
+			parts = append(parts, "a request signed with the key "+t.KeyID)
 		}
 		if had = strings.Join(parts, "; "); had == "" {
 			had = "a credential that is bound to nothing"

@@ -120,7 +120,9 @@ func (s *transform) Do(ex *Exchange) error {
 	ex.Out.Fields, ex.Out.Lines = ex.fields, ex.lines
 	ex.Out.Upgrade = ex.req.Upgrade
 	ex.Out.Body = nil
-	if ex.req.Body.Length() != 0 {
+	if ex.held != nil {
+		ex.Out.Body = ex.held
+	} else if ex.req.Body.Length() != 0 {
 		ex.Out.Body = &ex.req.Body
 	}
 	return nil

@@ -30,22 +30,7 @@ func (i *Issuer) checkCertificates(f *findings, path string) {
 	if block == nil || bytes.Contains([]byte(i.ClientCA), []byte("PRIVATE KEY")) {
 		f.addf(path+".client_ca", "client_ca is the authority's certificates in PEM form: write ${file:/path/ca.pem}")
 	}
-	for _, other := range []struct {
-		field string
-		set   bool
-	}{
-		{"audience", len(i.Audience) > 0},
-		{"algorithms", len(i.Algorithms) > 0},
-		{"tokens", i.Tokens != ""},
-		{"client_id", i.ClientID != ""},
-		{"client_secret", i.ClientSecret != ""},
-		{"introspection_url", i.IntrospectionURL != ""},
-		{"missing_audience", i.MissingAudience != ""},
-	} {
-		if other.set {
-			f.addf(path+"."+other.field, "%s has no effect: the issuer vouches with certificates, not with tokens", other.field)
-		}
-	}
+	i.noTokens(f, path, "with certificates")
 	for _, name := range []struct{ field, value string }{{"client", i.Claims.Client}, {"user", i.Claims.User}} {
 		if name.value != "" && !slices.Contains(CertFields(), name.value) {
 			f.addf(path+".claims."+name.field, "of a certificate, a caller's name is one of %s", strings.Join(CertFields(), ", "))
@@ -60,6 +45,63 @@ func (i *Issuer) checkCertificates(f *findings, path string) {
 			f.add(path+".crl", fmt.Errorf("a path %w", err))
 		}
 	}
+}
+
+// noTokens refuses what only an issuer of tokens has.
+func (i *Issuer) noTokens(f *findings, path, how string) {
+	for _, other := range []struct {
+		field string
+		set   bool
+	}{
+		{"audience", len(i.Audience) > 0},
+		{"algorithms", len(i.Algorithms) > 0},
+		{"tokens", i.Tokens != ""},
+		{"client_id", i.ClientID != ""},
+		{"client_secret", i.ClientSecret != ""},
+		{"introspection_url", i.IntrospectionURL != ""},
+		{"missing_audience", i.MissingAudience != ""},
+	} {
+		if other.set {
+			f.addf(path+"."+other.field, "%s has no effect: the issuer vouches %s, not with tokens", other.field, how)
+		}
+	}
+}
+
+// mostKeys bounds the keys of a partner.
+const mostKeys = 16
+
+// checkPartner checks an issuer of signed requests.
+func (i *Issuer) checkPartner(f *findings, path string) {
+	if i.URL != "" || i.Builtin != "" || i.ClientCA != "" {
+		f.addf(path+".keys", "an issuer vouches with tokens, certificates or signatures: describe several")
+	}
+	if len(i.Keys) > mostKeys {
+		f.addf(path+".keys", "a partner has at most %d keys", mostKeys)
+	}
+	for _, id := range sortedKeys(i.Keys) {
+		at := path + ".keys." + id
+		f.add(at, CheckKeyID(id))
+		block, _ := pem.Decode([]byte(i.Keys[id]))
+		if block == nil || block.Type != "PUBLIC KEY" {
+			f.addf(at, "a key is a public key in PEM form (BEGIN PUBLIC KEY): write ${file:/path/partner.pem}")
+		}
+	}
+	i.noTokens(f, path, "by signing requests")
+	if i.CRL != "" {
+		f.addf(path+".crl", "crl has no effect without client_ca")
+	}
+	if i.Claims != (ClaimNames{}) {
+		f.addf(path+".claims", "claims has no effect: a partner is the client of its own name")
+	}
+	checkList(f, path+".scopes", i.Scopes, CheckScope)
+}
+
+// CheckKeyID reports what is wrong with the name of a partner's key.
+func CheckKeyID(id string) error {
+	if err := CheckName(id); err != nil {
+		return fmt.Errorf("the name of a key (keyid): %w", err)
+	}
+	return nil
 }
 
 // onlyForCertificates refuses what only an issuer of certificates has.

@@ -170,10 +170,14 @@ func (i *Issuer) check(f *findings, path string, r Rules) {
 		i.checkCertificates(f, path)
 		return
 	}
+	if len(i.Keys) > 0 {
+		i.checkPartner(f, path)
+		return
+	}
 	i.onlyForCertificates(f, path)
 	switch {
 	case i.Builtin == "" && i.URL == "":
-		f.addf(path, "an issuer says where it is: url, or builtin for a built-in authorization server; or client_ca for one of certificates")
+		f.addf(path, "an issuer says where it is: url, or builtin for a built-in authorization server; or client_ca for one of certificates, keys for a partner who signs requests")
 	case i.Builtin != "" && i.URL != "":
 		f.addf(path+".builtin", "an issuer is either builtin or has a url, not both")
 	case i.Builtin != "":

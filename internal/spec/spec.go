@@ -46,7 +46,10 @@ type Issuer struct {
 	ClientCA string `json:"client_ca,omitempty"`
 	// CRL is the path of a file with the certificates that the authority has revoked.
 	CRL string `json:"crl,omitempty"`
-	// Scopes are what callers for whom a certificate vouches may use.
+	// Keys makes it a partner who signs requests instead (RFC 9421): public keys in PEM
+	// form by the names that signatures give them (keyid).
+	Keys map[string]string `json:"keys,omitempty"`
+	// Scopes are what callers may use for whom a certificate or a signature vouches.
 	Scopes []string `json:"scopes,omitempty"`
 	// Claims says what the issuer calls its claims.
 	Claims ClaimNames `json:"claims,omitzero"`
