@@ -21,6 +21,7 @@ type metadata struct {
 	Pushed                string   `json:"pushed_authorization_request_endpoint"` // RFC 9126
 	EndSession            string   `json:"end_session_endpoint"`
 	TokenEndpoint         string   `json:"token_endpoint"`
+	UserInfo              string   `json:"userinfo_endpoint"`
 	JWKS                  string   `json:"jwks_uri"`
 	Scopes                []string `json:"scopes_supported"`
 	ResponseTypes         []string `json:"response_types_supported"`
@@ -60,7 +61,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
-		TokenEndpoint: t.Endpoint("token"), JWKS: t.Endpoint("keys"),
+		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code"}, GrantTypes: s.cfg.Tokens.GrantTypes(),
 		SubjectTypes: []string{"public"},

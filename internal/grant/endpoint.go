@@ -179,7 +179,7 @@ func (e *Endpoint) bindSender(x *exchange) error {
 // bindKey finds out which key the token is to be bound to.
 func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	var err error
-	if x.jkt, err = e.cfg.Proofs.Check(x.w, x.r, x.target, endpoint); err != nil {
+	if x.jkt, err = e.cfg.Proofs.Check(x.w, x.r, x.target, endpoint, ""); err != nil {
 		return err
 	}
 	if x.jkt == "" && x.app.OIDC.DPoPBound {

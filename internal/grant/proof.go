@@ -59,8 +59,9 @@ func (p *Proofs) made(nonce string, now time.Time) (at time.Time, ok bool) {
 
 // Check returns the thumbprint of the key that a request proves to have, empty when
 // it brings no proof, or a fault of RFC 9449 section 5. Where the client is to use
-// another nonce the answer's header says which.
-func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoint string) (jkt string, err error) {
+// another nonce the answer's header says which. token is the access token that the
+// request presents, which the proof must name (section 7); empty where there is none.
+func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoint, token string) (jkt string, err error) {
 	lines := r.Header["Dpop"]
 	switch len(lines) {
 	case 0:
@@ -77,6 +78,8 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoi
 		return "", Refuse("dpop_method", nil)
 	case !sameAddress(proof.URL, t.Endpoint(endpoint)):
 		return "", Refuse("dpop_address", nil)
+	case token != "" && proof.TokenHash != verify.TokenHash([]byte(token)):
+		return "", Refuse("dpop_token", nil)
 	}
 	now := p.cfg.Now()
 	at, fresh := p.made(proof.Nonce, now)
