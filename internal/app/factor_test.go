@@ -1,6 +1,9 @@
 package app_test
 
 import (
+	"encoding/json"
+	"net/http"
+	"net/url"
 	"regexp"
 	"strings"
 	"testing"
@@ -99,4 +102,100 @@ func TestGuessingCodesIsBounded(t *testing.T) {
 	late := p.browser(t)
 	asked := late.post(late.signIn(late.get("/account"), ana.Login, ana.Password), "do", "remove")
 	late.post(asked, "step", "factor", "code", app.code()).has(t, 429, "too many wrong codes")
+}
+
+// The whole way of a step-up: an API refuses, says what it needs, the app sends the
+// person to sign in at that level, and the next call is allowed.
+func TestStepUpWithSecondFactor(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	b := p.browser(t)
+	const scopes, operation = "openid email vacations:read payroll:write", "/hr/direct-deposit/ana@example.com"
+	token, _ := c.tokens(b, ana.Login, ana.Password, scopes)["access_token"].(string)
+	refused := p.call(http.MethodPut, operation, token)
+	need := regexp.MustCompile(`acr_values="([^"]+)".*max_age="([0-9]+)"`).FindStringSubmatch(refused.Header.Get("WWW-Authenticate"))
+	if refused.Status != http.StatusUnauthorized || need == nil {
+		t.Fatalf("%d %v", refused.Status, refused.Header)
+	}
+
+	again := c.request("scope", scopes, "acr_values", need[1], "max_age", need[2])
+	if got := c.answer(t, b.get(authorizePath+"?"+again.Encode()+"&prompt=none")); got.Get("error") != "interaction_required" {
+		t.Errorf("silently: %v", got)
+	}
+	page := b.get(authorizePath + "?" + again.Encode())
+	page.has(t, 200, "My HR asks for more than a password")
+	shown := b.post(page, "step", "enroll")
+	code := c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(t, shown).code())).Get("code")
+	status, body := c.redeem(b, "grant_type", "authorization_code", "code", code, "redirect_uri", c.redirect, "code_verifier", c.verifier)
+	if status != http.StatusOK {
+		t.Fatalf("token: %d %v", status, body)
+	}
+	token, _ = body["access_token"].(string)
+	if done := p.call(http.MethodPut, operation, token); done.Status != http.StatusOK {
+		t.Errorf("stepped up: %d %s", done.Status, done.Body)
+	}
+	info := p.request(http.MethodGet, p.Ready().Identity+"/oauth2/default/v1/userinfo", token, "")
+	if info.Status != http.StatusOK || info.json(t)["email"] != "ana@example.com" {
+		t.Errorf("userinfo: %d %s", info.Status, info.Body)
+	}
+}
+
+// attack identity 29: a person sees which app asks for what before anything is
+// given, a link alone approves nothing, and wrong codes are bounded.
+func TestDevicePage(t *testing.T) {
+	p := start(t, "")
+	ana := p.Ready().Demo.Users[0]
+	made := p.okta(http.MethodPost, "/api/v1/apps", `{"name":"oidc_client","label":"Kitchen display","signOnMode":"OPENID_CONNECT",
+		"credentials":{"oauthClient":{"token_endpoint_auth_method":"none"}},
+		"settings":{"oauthClient":{"application_type":"native","grant_types":["urn:ietf:params:oauth:grant-type:device_code"],"redirect_uris":[],"response_types":[]}}}`)
+	app, _ := made.json(t)["id"].(string)
+	id, _ := p.okta(http.MethodGet, "/api/v1/users/ana@example.com", "").json(t)["id"].(string)
+	if got := p.okta(http.MethodPost, "/api/v1/apps/"+app+"/users", `{"id":"`+id+`","scope":"USER"}`); app == "" || got.Status != http.StatusOK {
+		t.Fatalf("the app: %d %s; assigned: %d %s", made.Status, made.Body, got.Status, got.Body)
+	}
+	b := p.browser(t)
+	begin := func() map[string]any {
+		t.Helper()
+		got := b.send(b.form("/oauth2/default/v1/device/authorize", url.Values{"client_id": {app}, "scope": {"openid vacations:read"}}))
+		var body map[string]any
+		if err := json.Unmarshal([]byte(got.body), &body); err != nil || got.StatusCode != http.StatusOK {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+		return body
+	}
+	poll := func(body map[string]any) (int, map[string]any) {
+		t.Helper()
+		c := &relyingApp{id: app}
+		code, _ := body["device_code"].(string)
+		return c.redeem(b, "grant_type", "urn:ietf:params:oauth:grant-type:device_code", "device_code", code)
+	}
+	first := begin()
+	link, _ := first["verification_uri_complete"].(string)
+	page := b.signIn(b.get(link), ana.Login, ana.Password)
+	page.has(t, 200, "Type the code that your device shows", first["user_code"].(string))
+	page = b.post(page, "do", "find", "code", first["user_code"].(string))
+	page.has(t, 200, "Connect Kitchen display?", "See when you are on vacation.", first["user_code"].(string))
+	b.post(page, "do", "approve", "code", first["user_code"].(string)).has(t, 200, "Your device is connected")
+	status, tokens := poll(first)
+	if token, _ := tokens["access_token"].(string); status != http.StatusOK || p.call(http.MethodGet, "/hr/vacations/ana", token).Status != http.StatusOK {
+		t.Errorf("%d %v", status, tokens)
+	}
+	b.get("/account").has(t, 200, "Kitchen display")
+
+	second := begin()
+	page = b.post(b.get("/activate"), "do", "find", "code", strings.ToLower(second["user_code"].(string)))
+	b.post(page, "do", "deny", "code", second["user_code"].(string)).has(t, 200, "Not connected")
+	if status, body := poll(second); status != http.StatusBadRequest || body["error"] != "access_denied" {
+		t.Errorf("denied: %d %v", status, body)
+	}
+	page = b.get("/activate")
+	b.post(page, "do", "find", "code", first["user_code"].(string)).has(t, 422, "not valid, or not any more")
+	for i := 0; ; i++ {
+		if got := b.post(page, "do", "find", "code", "BCDF-GHJK"); got.StatusCode == http.StatusTooManyRequests {
+			break
+		}
+		if i > 10 {
+			t.Fatal("codes can be guessed without end")
+		}
+	}
 }

@@ -5,10 +5,6 @@ import (
 	"gatehouse/internal/issued"
 )
 
-// devicePage is the path of the page where people type the codes of their devices;
-// empty: there is none, and device authorizations (RFC 8628) are off.
-const devicePage = ""
-
 // compose makes what keeps people's grants, and the token endpoint.
 func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *grant.Minter) (*grant.Endpoint, error) {
 	nonces, err := c.Sealer.Derive("dpop nonces of the token endpoint")
@@ -23,10 +19,7 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 		Clients: clients, Minter: minter, Audit: id.audit, Log: c.Log, Now: c.Now,
 
 		Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: c.DB, Key: nonces, Now: c.Now}),
-		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants,
-	}
-	if devicePage != "" {
-		config.Devices = c.DB
+		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants, Devices: c.DB,
 	}
 	return grant.New(config), nil
 }

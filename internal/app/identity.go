@@ -20,6 +20,7 @@ import (
 	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/login"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/session"
 	"gatehouse/internal/store"
@@ -121,7 +122,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: devicePage,
+		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath,
 	})
 	if err != nil {
 		return nil, err

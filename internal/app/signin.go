@@ -28,7 +28,7 @@ func (id *identity) openPeople(c identityConfig) people {
 		Site: func(*http.Request) (login.Site, bool) {
 			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
 		},
-		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes,
+		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes, Devices: id.devices,
 		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
 		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
 	})}

@@ -82,6 +82,7 @@ type Config struct {
 	Consents Consents
 	Persons  Persons
 	Codes    Codes
+	Devices  Devices
 	Origins  Origins
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
@@ -112,13 +113,15 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST /signin/{name}", s.serveSignIn)
 	s.mux.HandleFunc("GET /account", s.person(s.showAccount))
 	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
+	s.mux.HandleFunc("GET "+DevicePath, s.person(s.showDevice))
+	s.mux.HandleFunc("POST "+DevicePath, s.person(s.answerDevice))
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
 	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s
 }
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
-func Patterns() []string { return []string{"/signin/", "/account", "/signout"} }
+func Patterns() []string { return []string{"/signin/", "/account", DevicePath, "/signout"} }
 
 // ServeHTTP answers one request of a browser.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -16,6 +16,7 @@ type pages struct {
 	enroll      web.Page[enrollPage]
 	factor      web.Page[factorPage]
 	consent     web.Page[consentPage]
+	device      web.Page[devicePage]
 	signOut     web.Page[signOutPage]
 	message     web.Page[messagePage]
 	account     web.Page[accountPage]
@@ -31,6 +32,7 @@ func newPages(k *web.Kit) pages {
 		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html"),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
+		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),
 		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
 		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
 		formPost:    web.NewPage[responsePage](k, pageFiles, "pages/form_post.html"),

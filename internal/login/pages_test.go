@@ -13,7 +13,7 @@ func TestPagesShowWhatTheirViewsHave(t *testing.T) {
 	kit := web.New(web.Config{URL: "http://127.0.0.1", Now: time.Now})
 	p := newPages(kit)
 	for name, page := range map[string]webtest.Page{
-		"signIn": p.signIn, "password": p.password, "consent": p.consent, "signOut": p.signOut, "message": p.message, "account": p.account,
+		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "signOut": p.signOut, "message": p.message, "account": p.account,
 		"formPost": p.formPost, "postMessage": p.postMessage,
 	} {
 		for _, wrong := range webtest.Check(page) {
