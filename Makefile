@@ -28,6 +28,9 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bin/h2spec: tools/h2spec/go.mod tools/h2spec/go.sum
 	go build -C tools/h2spec -o ../../bin/h2spec github.com/summerwind/h2spec/cmd/h2spec
 
+bin/caddy: bench/caddy/go.mod bench/caddy/go.sum
+	go build -C bench/caddy -trimpath -ldflags '-s -w' -o ../../bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy
+
 fmt: bin/golangci-lint ## format
 	bin/golangci-lint fmt ./...
 
@@ -39,7 +42,7 @@ check: lint ## format, vet, lint, the rules of the house, unit tests: under two 
 	go vet ./...
 	go test -short ./...
 
-test: lint bin/h2spec ## everything, with real servers: installs what the tests need
+test: lint bin/h2spec bin/caddy ## everything, with real servers: installs what the tests need
 	scripts/services
 	go vet ./...
 	GATEHOUSE_REQUIRE_SERVICES=1 go test -race -timeout 14m ./...
