@@ -54,6 +54,9 @@ func (a *App) seed(ctx context.Context, id *identity, file *config.File) (err er
 	if a.addresses.APIToken, err = seedAPIToken(ctx, id, actor, admin); err != nil {
 		return err
 	}
+	if err := seedGroupsClaim(ctx, id, actor); err != nil {
+		return err
+	}
 	a.addresses.Demo = d
 	if len(file.Declared.APIs) > 0 {
 		d.API = a.addresses.Gateway + file.Declared.APIs[0].BasePath
@@ -83,6 +86,19 @@ func seedScopes(ctx context.Context, id *identity, actor ledger.Actor) error {
 		}
 	}
 	return nil
+}
+
+// seedGroupsClaim has tokens say whether their person is in the demo's group, which an
+// operation of the demo API asks for: that group and no other.
+func seedGroupsClaim(ctx context.Context, id *identity, actor ledger.Actor) error {
+	_, err := id.access.AddClaim(ctx, actor, access.DefaultServer, access.Claim{
+		Name: "groups", ClaimType: access.ClaimResource, ValueType: access.ValueGroups, GroupFilter: access.FilterEquals, Value: demoGroup,
+		Status: access.Active,
+	})
+	if fault.Is(err, fault.Conflict) {
+		return nil
+	}
+	return err
 }
 
 // seedBrowserApp makes the app that people sign in to: one without a secret, on

@@ -118,6 +118,10 @@ func TestStepUpWithSecondFactor(t *testing.T) {
 		t.Fatalf("%d %v", refused.Status, refused.Header)
 	}
 
+	ifPossible := authorizePath + "?" + c.request("scope", scopes, "acr_values", need[1]+":ifpossible").Encode()
+	if got := c.answer(t, b.get(ifPossible)); got.Get("code") == "" {
+		t.Errorf("two factors of who has one: %v", got)
+	}
 	again := c.request("scope", scopes, "acr_values", need[1], "max_age", need[2])
 	if got := c.answer(t, b.get(authorizePath+"?"+again.Encode()+"&prompt=none")); got.Get("error") != "interaction_required" {
 		t.Errorf("silently: %v", got)
@@ -134,6 +138,8 @@ func TestStepUpWithSecondFactor(t *testing.T) {
 	if done := p.call(http.MethodPut, operation, token); done.Status != http.StatusOK {
 		t.Errorf("stepped up: %d %s", done.Status, done.Body)
 	}
+	other := p.browser(t)
+	other.signIn(other.get(ifPossible), ana.Login, ana.Password).has(t, 200, "Code of your authenticator app")
 	info := p.request(http.MethodGet, p.Ready().Identity+"/oauth2/default/v1/userinfo", token, "")
 	if info.Status != http.StatusOK || info.json(t)["email"] != "ana@example.com" {
 		t.Errorf("userinfo: %d %s", info.Status, info.Body)

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/internal/directory"
 	"gatehouse/internal/session"
 )
 
@@ -23,13 +24,13 @@ func levelsReached(acr string) []string {
 	case LevelTwoFactors:
 		return []string{LevelTwoFactors, levelTwoIfPossible, LevelPassword, LevelAny}
 	case LevelPassword:
-		return []string{LevelPassword, LevelAny, levelTwoIfPossible}
+		return []string{LevelPassword, LevelAny}
 	}
 	return []string{acr}
 }
 
-// Okta's other levels: they can be asked for, and the last two are refused as long
-// as nobody can reach them.
+// Okta's other levels: they can be asked for. The first is two factors of who has
+// them; the last two are refused as long as nobody can reach them.
 const (
 	levelTwoIfPossible = "urn:okta:loa:2fa:any:ifpossible"
 	levelPhishing      = "phr"
@@ -75,8 +76,12 @@ func (s *Server) needsFactor(v *visit) (bool, error) {
 	if v.req.reaches(v.session, s.cfg.Now()) {
 		return false, nil
 	}
-	if !slices.Contains(v.req.Levels, LevelTwoFactors) {
-		return false, refuse("unmet_authentication_requirements", "The requested level of authentication cannot be reached by this user.")
+	switch {
+	case slices.Contains(v.req.Levels, LevelTwoFactors):
+		return true, nil
+	case slices.Contains(v.req.Levels, levelTwoIfPossible):
+		f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
+		return f != nil, err
 	}
-	return true, nil
+	return false, refuse("unmet_authentication_requirements", "The requested level of authentication cannot be reached by this user.")
 }
