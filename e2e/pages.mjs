@@ -60,6 +60,9 @@ async function visit(options, walk) {
   };
   try {
     await walk(page, look);
+  } catch (failed) {
+    console.error(page.url(), await page.locator("main").innerText().catch(() => "no page"));
+    throw failed;
   } finally {
     assert.deepEqual(wrong, []);
     await context.close();
@@ -79,6 +82,7 @@ for (const options of looks) {
     await page.goto(authorize());
     await see("sign-in");
     // By keyboard alone: the first field has the focus.
+    await page.locator("#identifier:focus").waitFor(); // a slow browser gives it after the load
     await page.keyboard.type(ana.login);
     await page.keyboard.press("Tab");
     await page.keyboard.type("not the password");
@@ -86,7 +90,7 @@ for (const options of looks) {
     await page.getByRole("alert").waitFor();
     await see("wrong password");
     await page.getByLabel("Password").fill(ana.password);
-    await page.keyboard.press("Enter");
+    await page.getByLabel("Password").press("Enter");
     await page.getByRole("heading", { name: "Allow My HR to do this?" }).waitFor();
     await see("consent");
     await page.getByRole("button", { name: "Deny" }).click();

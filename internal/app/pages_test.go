@@ -40,12 +40,27 @@ func TestPagesInChromium(t *testing.T) {
 	if err := os.WriteFile(ready, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	// A browser that shares two cores with everything else can miss a moment; what is
+	// wrong with a page is wrong the second time as well.
+	for attempt := range 2 {
+		out, err := walkPages(t, folder, ready, chromium)
+		if err == nil && strings.Contains(out, "ok: ") {
+			return
+		}
+		if attempt > 0 {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		t.Logf("the first walk failed: %v\n%s", err, out)
+	}
+}
+
+// walkPages runs the walk over the pages and returns what it printed.
+func walkPages(t *testing.T, folder, ready, chromium string) (string, error) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "pages.mjs", ready)
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), "CHROMIUM="+chromium)
 	out, err := cmd.CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "ok: ") {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	return string(out), err
 }
