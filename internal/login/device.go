@@ -126,6 +126,7 @@ func (s *Server) confirmDevice(w http.ResponseWriter, r *http.Request, p deviceP
 	for _, name := range req.Scopes {
 		scope, ok := t.Server.Scope(name)
 		switch {
+		case name == "openid": // says nothing to a person
 		case name == "offline_access":
 			p.Lasts = true
 		case ok:
