@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strconv"
 	"sync"
@@ -14,7 +15,9 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/session"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -37,6 +40,12 @@ type revoker struct {
 	log    *slog.Logger
 	now    func() time.Time
 
+	sessions *session.Service // of browsers
+	grants   *issued.Service
+
+	owing sync.Mutex
+	owed  []cluster.Revocation // in the store, and not yet in force on every node
+
 	mu     sync.Mutex
 	seen   ledger.Revision
 	kept   string // what the store says of seen; "" for nothing
@@ -49,6 +58,29 @@ func (v *revoker) revoke(ctx context.Context, r cluster.Revocation) error {
 		return err
 	}
 	return v.bus.PublishRevocation(ctx, r)
+}
+
+// PublishRevocation implements session.Publisher: what did not reach every node is
+// tried again until it has, since the session that was to be ended is gone.
+func (v *revoker) PublishRevocation(ctx context.Context, r cluster.Revocation) error {
+	err := v.bus.PublishRevocation(ctx, r)
+	if err != nil {
+		v.owing.Lock()
+		v.owed = append(v.owed, r)
+		v.owing.Unlock()
+	}
+	return err
+}
+
+// pay tells the nodes what did not reach all of them.
+func (v *revoker) pay(ctx context.Context) {
+	v.owing.Lock()
+	list := v.owed
+	v.owed = nil
+	v.owing.Unlock()
+	for i := range list {
+		_ = v.PublishRevocation(ctx, list[i]) // it is owed again
+	}
 }
 
 // builtin revokes what every built-in server of the tenant has issued until a time
@@ -178,7 +210,32 @@ func (v *revoker) see(ctx context.Context, c *ledger.Change) (acted bool, err er
 	if err != nil || why == "" {
 		return false, err
 	}
-	return true, v.builtin(ctx, kind, c.ID, why, c.Actor.Name, c.Time)
+	if err := v.builtin(ctx, kind, c.ID, why, c.Actor.Name, c.Time); err != nil || kind != cluster.User {
+		return true, err
+	}
+	return true, v.endUser(ctx, c)
+}
+
+// endUser signs the user of a change out of every browser, and of the apps that were
+// signed in to there. What they have granted ends with them if they do not come back;
+// of one who is suspended it waits, and each use of it is refused.
+func (v *revoker) endUser(ctx context.Context, c *ledger.Change) error {
+	_, err := v.sessions.End(ctx, session.Selection{User: c.ID})
+	if err != nil {
+		return err
+	}
+	gone := c.After == nil
+	if !gone {
+		var is directory.User
+		if err := json.Unmarshal(c.After, &is); err != nil {
+			return err
+		}
+		gone = is.Status == directory.Deprovisioned
+	}
+	if gone {
+		_, err = v.grants.Revoke(ctx, issued.Selection{User: c.ID})
+	}
+	return err
 }
 
 // userLost says why a user's tokens are taken back by a change, "" when they are not.
@@ -220,6 +277,12 @@ func appLost(c *ledger.Change) (why string, err error) {
 
 // status is the line of /readyz about changes that are not in force yet.
 func (v *revoker) status() telemetry.Status {
+	v.owing.Lock()
+	owed := len(v.owed)
+	v.owing.Unlock()
+	if owed > 0 {
+		return telemetry.Status{State: telemetry.Degraded, Detail: fmt.Sprintf("%d browser sessions have ended whose tokens are not refused everywhere yet", owed)}
+	}
 	if why := v.behind.Load(); why != nil {
 		return telemetry.Status{State: telemetry.Degraded, Detail: "tokens of users or apps that may do nothing any more go on until it works: " + *why}
 	}
@@ -235,6 +298,7 @@ func (v *revoker) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			v.pay(ctx)
 			if v.behind.Load() != nil {
 				v.committed(ctx)
 			}

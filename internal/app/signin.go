@@ -22,7 +22,8 @@ type people struct {
 // openPeople composes it over an open identity half.
 func (id *identity) openPeople(c identityConfig) people {
 	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now})
-	id.sessions = session.NewService(session.Config{Store: c.DB, Now: c.Now})
+	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now})
+	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants
 	waiting := session.NewRoom(c.DB, c.Now)
 	return people{kit: kit, waiting: waiting, login: login.New(login.Config{
 		Site: func(*http.Request) (login.Site, bool) {

@@ -21,7 +21,7 @@ type Authorization struct {
 	Client  string // id of the app
 	Server  string // id of the authorization server
 	User    string // id of the user
-	Session string // id of the browser session, the sid of ID tokens; may be empty
+	Session string // id of the browser session, the sid of tokens; may be empty
 	Scopes  []string
 	// RedirectURI is what the request had, byte for byte; empty when it had none: then
 	// the token request must have none either (RFC 6749 section 4.1.3).
@@ -135,7 +135,7 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 	out := Direct{Scopes: a.Scopes, TokenType: bearer, ExpiresIn: decision.AccessTokenLifetime}
 	var m minted
 	if w.AccessToken {
-		d := draft{app: app, who: who, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
+		d := draft{app: app, who: who, session: a.Session, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
 		if m, err = c.cfg.Minter.mint(ctx, t, &d); err != nil {
 			return Direct{}, err
 		}

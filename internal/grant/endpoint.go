@@ -210,9 +210,11 @@ func (e *Endpoint) evaluate(x *exchange) error {
 
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
-	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &draft{
-		app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime,
-	})
+	d := draft{app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime}
+	if x.kept != nil {
+		d.session = x.kept.Session
+	}
+	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &d)
 	if err != nil || x.kept == nil {
 		return err
 	}

@@ -37,6 +37,7 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 	if isUser {
 		b = memberString(b, "uid", id)
 	}
+	b = appendSession(b, tok.Session)
 	b = appendConfirmation(b, tok.KeyThumbprint)
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
 	return append(b, '}')

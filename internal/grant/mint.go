@@ -68,6 +68,7 @@ type draft struct {
 	who      *subject
 	scopes   []string
 	lifetime time.Duration
+	session  string         // sid: the browser session that it was given in; empty: none
 	jkt      string         // thumbprint of the key that it is bound to
 	values   []access.Value // further claims
 }
@@ -128,6 +129,7 @@ func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 		b = memberString(b, "uid", d.who.userID)
 	}
 	b = memberStrings(b, "scp", d.scopes)
+	b = appendSession(b, d.session)
 	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
 	b = memberString(b, "sub", d.who.name)
 	return append(appendValues(b, d.values, d.who), '}')
@@ -147,8 +149,19 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	if d.who.userID != "" {
 		b = memberString(b, "uid", d.who.userID)
 	}
+	b = appendSession(b, d.session)
 	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
 	return append(appendValues(b, d.values, d.who), '}')
+}
+
+// appendSession appends the browser session that a token was given in, as ID tokens
+// name it (sid, OpenID Connect Front-Channel Logout 1.0 section 3): the token is
+// refused once that has ended.
+func appendSession(b []byte, session string) []byte {
+	if session == "" {
+		return b
+	}
+	return memberString(b, "sid", session)
 }
 
 // appendConfirmation binds the token to a key (RFC 9449 section 6.1).

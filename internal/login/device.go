@@ -138,14 +138,15 @@ func (s *Server) confirmDevice(w http.ResponseWriter, r *http.Request, p deviceP
 
 // approveDevice grants all that the page has shown, and keeps that the person has
 // agreed to it, also for an app that is trusted elsewhere: they were asked, and find it
-// in their account.
+// in their account. The device is not part of the browser's session: signing out of
+// that leaves it alone.
 func (s *Server) approveDevice(r *http.Request, m *member, req grant.DeviceRequest, t *grant.Target) error {
 	app, ok := t.View.App(req.Client)
 	if !ok {
 		return fault.New(fault.NotFound, "the app is gone")
 	}
 	err := s.cfg.Devices.Approve(r.Context(), t, req.UserCode, grant.Authorization{
-		Client: app.ID, User: m.user.ID, Session: m.session.ID, Scopes: req.Scopes,
+		Client: app.ID, User: m.user.ID, Scopes: req.Scopes,
 		AuthTime: m.session.AuthTime, AMR: m.session.AMR, ACR: m.session.ACR, Address: address(r).String(),
 	})
 	if err != nil {

@@ -56,8 +56,13 @@ func (s *Server) grant(v *visit) (answer, error) {
 	if err != nil {
 		return nil, protocolError(err)
 	}
-	// The sign-out of the session is told to the app from now on.
-	if err := s.cfg.Sessions.Join(v.ctx(), v.session.ID, v.app.ID); err != nil {
+	// The sign-out of the session is told to the app from now on. One that was signed
+	// out of since the code was made has not ended that.
+	err = s.cfg.Sessions.Join(v.ctx(), v.session.ID, v.app.ID)
+	if fault.Is(err, fault.NotFound) {
+		return nil, &Refusal{Code: "login_required", Text: "The person has signed out meanwhile."}
+	}
+	if err != nil {
 		return nil, err
 	}
 	return answer{{"code", code}}, nil

@@ -11,9 +11,11 @@ package session
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 )
@@ -74,10 +76,14 @@ type Store interface {
 	ReplaceSession(ctx context.Context, old string, s Session) (bool, error)
 	// TouchSession notes a use.
 	TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) error
-	// JoinSession notes that an app was signed in to.
+	// JoinSession notes that an app was signed in to; fault.NotFound when the session
+	// has ended.
 	JoinSession(ctx context.Context, id, app string, now time.Time) error
-	// EndSessions removes the selected sessions and returns them.
-	EndSessions(ctx context.Context, s Selection) ([]Session, error)
+	// EndSessions removes the selected sessions and returns them. In the same
+	// transaction the grants that were made in them end, but for those with offline
+	// access, which go on without a session; and what revokes the access tokens that
+	// were given in them is stored and returned.
+	EndSessions(ctx context.Context, s Selection, now time.Time) ([]Session, []cluster.Revocation, error)
 }
 
 // Limits are how long sessions last.
@@ -89,11 +95,18 @@ type Limits struct {
 // Config is what a Service needs.
 type Config struct {
 	Store  Store
+	Bus    Publisher
 	Limits Limits
 	Now    func() time.Time // the clock
 	// Ended is told of sessions that were ended by somebody, after they are gone: for
-	// telling the apps. May be nil.
+	// telling the apps. It does not wait for them. May be nil.
 	Ended func(ctx context.Context, ended []Session)
+}
+
+// Publisher tells every node that tokens are revoked, and returns nil when all of
+// them refuse these.
+type Publisher interface {
+	PublishRevocation(ctx context.Context, r cluster.Revocation) error
 }
 
 // Service begins, finds and ends sessions.
@@ -210,24 +223,34 @@ func (s *Service) List(ctx context.Context, user string) ([]Session, error) {
 	return s.cfg.Store.Sessions(ctx, user, s.cfg.Now())
 }
 
-// Join notes that an app was signed in to with a session.
+// Join notes that an app was signed in to with a session. It is fault.NotFound when
+// the session has ended meanwhile: what was given in it after that has to be taken back.
 func (s *Service) Join(ctx context.Context, id, app string) error {
 	return s.cfg.Store.JoinSession(ctx, id, app, s.cfg.Now())
 }
 
-// End ends sessions and returns how many there were. Those who were signed in with
-// them are told. Once begun it is not given up because the caller hangs up.
+// End ends sessions and returns how many there were: when it returns nil, every live
+// node refuses the access tokens that were given in them, and refresh tokens have ended
+// too, but for those with offline access (OpenID Connect Core section 11). The apps are
+// told. Once begun it is not given up because the caller hangs up.
 func (s *Service) End(ctx context.Context, sel Selection) (n int, err error) {
 	defer fault.Wrap(&err, "end sessions")
 	if sel.ID == "" && sel.User == "" {
 		return 0, fault.New(fault.Invalid, "say which sessions are to be ended")
 	}
 	ctx = context.WithoutCancel(ctx)
-	ended, err := s.cfg.Store.EndSessions(ctx, sel)
-	if err == nil && len(ended) > 0 && s.cfg.Ended != nil {
+	ended, revoked, err := s.cfg.Store.EndSessions(ctx, sel, s.cfg.Now())
+	if err != nil {
+		return 0, err
+	}
+	var failed []error
+	for i := range revoked {
+		failed = append(failed, s.cfg.Bus.PublishRevocation(ctx, revoked[i]))
+	}
+	if len(ended) > 0 && s.cfg.Ended != nil {
 		s.cfg.Ended(ctx, ended)
 	}
-	return len(ended), err
+	return len(ended), errors.Join(failed...)
 }
 
 func errNone() error { return fault.New(fault.NotFound, "there is no such session, or it is over") }

@@ -3,8 +3,10 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"time"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	sessions "gatehouse/internal/session"
 	"gatehouse/internal/tenant"
@@ -138,13 +140,26 @@ func (db *DB) TouchSession(ctx context.Context, id string, seen, idleUntil time.
 	})
 }
 
-const sqlJoinSession = `INSERT INTO session_apps (tenant, session, app, joined) VALUES ($1, $2, $3, $4)
+// The first statement holds the row until the transaction ends: a session that is
+// ended at the same time ends before or after, never in between.
+const (
+	sqlHoldSession = `UPDATE sessions SET seen = seen WHERE tenant = $1 AND id = $2`
+	sqlJoinSession = `INSERT INTO session_apps (tenant, session, app, joined) VALUES ($1, $2, $3, $4)
 ON CONFLICT (tenant, session, app) DO NOTHING`
+)
 
-// JoinSession notes that an app was signed in to with a session.
+// JoinSession notes that an app was signed in to with a session; fault.NotFound when
+// it has ended.
 func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) error {
 	return db.ofTenant(ctx, "join session", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlJoinSession, t, id, app, micros(now))
+		n, err := tx.exec(ctx, sqlHoldSession, t, id)
+		if err == nil && n == 0 {
+			err = fault.New(fault.NotFound, "there is no such session, or it is over")
+		}
+		if err != nil {
+			return err
+		}
+		_, err = tx.exec(ctx, sqlJoinSession, t, id, app, micros(now))
 		return err
 	})
 }
@@ -154,10 +169,19 @@ const (
 	sqlDropSessionApps = `DELETE FROM session_apps WHERE tenant = $1 AND session = $2`
 )
 
-// EndSessions removes the selected sessions and returns those, with their apps.
-func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection) (out []sessions.Session, err error) {
+// What came of a session: the issuers of its tokens, its grants without a refresh
+// token for later, and those with one.
+const (
+	sqlSessionIssuers = `SELECT issuer FROM grants WHERE tenant = $1 AND session = $2`
+	sqlEndOnline      = `UPDATE grants SET revoked = $3 WHERE tenant = $1 AND session = $2 AND revoked = 0 AND (' ' || scopes || ' ') NOT LIKE '% offline_access %'`
+	sqlPartFromGrants = `UPDATE grants SET session = '' WHERE tenant = $1 AND session = $2 AND revoked = 0`
+)
+
+// EndSessions removes the selected sessions and returns those, with their apps, and
+// what revokes the tokens that were given in them; both are one transaction.
+func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection, now time.Time) (out []sessions.Session, revoked []cluster.Revocation, err error) {
 	err = db.ofTenant(ctx, "end sessions", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		out = nil
+		out, revoked = nil, nil
 		text, name := sqlSessionByID, sel.ID
 		if name == "" {
 			text, name = sqlUserSessions, sel.User
@@ -170,18 +194,68 @@ func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection) (out []se
 			if s.ID == sel.Except || sel.User != "" && s.User != sel.User {
 				continue
 			}
-			if _, err := tx.exec(ctx, sqlDropSession, t, s.ID); err != nil {
+			n, err := tx.exec(ctx, sqlDropSession, t, s.ID)
+			if err != nil {
 				return err
 			}
-			if _, err := tx.exec(ctx, sqlDropSessionApps, t, s.ID); err != nil {
+			if n == 0 {
+				continue // somebody else has ended it meanwhile
+			}
+			list, err := db.endSession(ctx, tx, t, &s, now)
+			if err != nil {
 				return err
 			}
-			out = append(out, s)
+			out, revoked = append(out, s), append(revoked, list...)
 		}
 		return nil
 	})
-	return out, err
+	return out, revoked, err
 }
+
+// endSession ends what came of a session that is gone. All tokens that name it are
+// refused, however late they turn up, until none can be valid any more; those that a
+// grant with offline access gives later name no session.
+func (db *DB) endSession(ctx context.Context, tx *tx, t tenant.ID, s *sessions.Session, now time.Time) (revoked []cluster.Revocation, err error) {
+	// Those that joined until the session was gone are told.
+	s.Apps = nil
+	if err := tx.rows(ctx, func(row scanner) error {
+		var app string
+		err := row.Scan(&app)
+		s.Apps = append(s.Apps, app)
+		return err
+	}, sqlSessionApps, t, s.ID); err != nil {
+		return nil, err
+	}
+	if err := tx.rows(ctx, func(row scanner) error {
+		r := cluster.Revocation{Tenant: t, Kind: cluster.Session, Value: s.ID, Reason: "the session was ended", Expires: now.Add(tokensOver)}
+		err := row.Scan(&r.Issuer)
+		if !slices.ContainsFunc(revoked, func(o cluster.Revocation) bool { return o.Issuer == r.Issuer }) {
+			revoked = append(revoked, r)
+		}
+		return err
+	}, sqlSessionIssuers, t, s.ID); err != nil {
+		return nil, err
+	}
+	for i := range revoked {
+		if _, err := db.addRevocation(ctx, tx, &revoked[i]); err != nil {
+			return nil, err
+		}
+	}
+	for _, end := range []struct {
+		text string
+		args []any
+	}{
+		{sqlEndOnline, []any{t, s.ID, micros(now)}}, {sqlPartFromGrants, []any{t, s.ID}}, {sqlDropSessionApps, []any{t, s.ID}},
+	} {
+		if _, err := tx.exec(ctx, end.text, end.args...); err != nil {
+			return nil, err
+		}
+	}
+	return revoked, nil
+}
+
+// tokensOver is longer than any access token lives.
+const tokensOver = 25 * time.Hour
 
 const sqlAddWaiting = `INSERT INTO waiting (tenant, purpose, hash, browser, data, created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7)`
 

@@ -1,12 +1,16 @@
 package storetest_test
 
 import (
+	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/session"
 
@@ -80,15 +84,99 @@ func TestSessions(t *testing.T) {
 			t.Error(d, err)
 		}
 		// Somebody else's is not ended by naming one's own user.
-		if ended, err := b.db.EndSessions(acme, session.Selection{ID: "102two", User: "other"}); len(ended) != 0 || err != nil {
+		if ended, _, err := b.db.EndSessions(acme, session.Selection{ID: "102two", User: "other"}, at(200)); len(ended) != 0 || err != nil {
 			t.Errorf("ended %v, %v", ended, err)
 		}
-		if ended, err := b.db.EndSessions(acme, session.Selection{User: "u", Except: "102two"}); len(ended) != 1 || ended[0].ID != "102one" || err != nil {
+		if ended, _, err := b.db.EndSessions(acme, session.Selection{User: "u", Except: "102two"}, at(200)); len(ended) != 1 || ended[0].ID != "102one" || err != nil {
 			t.Errorf("ended %v, %v", ended, err)
 		}
-		ended, err := b.db.EndSessions(acme, session.Selection{User: "u"})
-		if d := cmp.Diff([]session.Session{two}, ended); d != "" || err != nil {
-			t.Error(d, err)
+		ended, revoked, err := b.db.EndSessions(acme, session.Selection{User: "u"}, at(200))
+		if d := cmp.Diff([]session.Session{two}, ended); d != "" || err != nil || len(revoked) != 0 {
+			t.Error(d, revoked, err)
+		}
+		if err := b.db.JoinSession(acme, "102two", "c", at(201)); !fault.Is(err, fault.NotFound) {
+			t.Errorf("joined a session that has ended: %v", err)
+		}
+	})
+}
+
+// The end of a session takes back what was given in it, in the same transaction: the
+// tokens are revoked by it, grants end, and those with offline access go on without it.
+func TestEndOfASession(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		acme, bravo := in(t, "acme"), in(t, "bravo")
+		s := session.Session{ID: "102one", Hash: "h1", User: "ana", Created: at(0), Seen: at(0), IdleUntil: at(100), Expires: at(1000), AuthTime: at(0)}
+		must(t, b.db.AddSession(acme, s))
+		for id, scopes := range map[string][]string{"online": {"openid", "offline_access_not"}, "offline": {"openid", "offline_access"}, "elsewhere": {"openid"}} {
+			g := grantOf(id, "ana", "app")
+			g.Session, g.Scopes = "102one", scopes
+			if id == "elsewhere" {
+				g.Session = "102two"
+			}
+			must(t, b.db.AddCode(acme, g, issued.Code{Hash: id, Grant: id, Created: at(0), Expires: at(60)}))
+			if id == "offline" {
+				must(t, b.db.AddCode(bravo, g, issued.Code{Hash: id, Grant: id, Created: at(0), Expires: at(60)}))
+			}
+		}
+		ended, revoked, err := b.db.EndSessions(acme, session.Selection{ID: "102one"}, at(10))
+		if err != nil || len(ended) != 1 || len(revoked) != 1 {
+			t.Fatalf("%v %v %v", ended, revoked, err)
+		}
+		want := cluster.Revocation{Tenant: "acme", Kind: cluster.Session, Issuer: "https://id.test", Value: "102one", Reason: revoked[0].Reason, Expires: revoked[0].Expires}
+		if d := cmp.Diff(want, revoked[0]); d != "" || revoked[0].Expires.Before(at(24*3600)) {
+			t.Error(d)
+		}
+		kept, err := b.db.Revocations(t.Context(), 0, at(11), 10)
+		if err != nil || len(kept) != 1 || kept[0].Value != "102one" {
+			t.Errorf("stored: %v %v", kept, err)
+		}
+		for _, c := range []struct {
+			tenant  context.Context //nolint:containedctx // a row of a table
+			grant   string
+			session string
+			holds   bool
+		}{{acme, "online", "102one", false}, {acme, "offline", "", true}, {acme, "elsewhere", "102two", true}, {bravo, "offline", "102one", true}} {
+			_, g, err := b.db.Code(c.tenant, c.grant)
+			if err != nil || g.Session != c.session || g.Revoked.IsZero() != c.holds {
+				t.Errorf("%s: session %q, revoked %v, %v", c.grant, g.Session, g.Revoked, err)
+			}
+		}
+	})
+}
+
+// Of those who end a session at once, one tells the apps of it, and every app that
+// joined is told or hears that it came too late.
+func TestEndAndJoinAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		acme := in(t, "acme")
+		must(t, b.db.AddSession(acme, session.Session{ID: "102one", Hash: "h1", User: "ana", IdleUntil: at(100), Expires: at(1000)}))
+		var mu sync.Mutex
+		joined, told := map[string]bool{}, []session.Session(nil)
+		ends := atOnce(t, func(i int) (bool, error) {
+			if i%4 != 3 {
+				app := string(rune('A' + i))
+				err := b.db.JoinSession(acme, "102one", app, at(1))
+				mu.Lock()
+				defer mu.Unlock()
+				joined[app] = err == nil
+				if fault.Is(err, fault.NotFound) {
+					err = nil
+				}
+				return false, err
+			}
+			ended, _, err := b.db.EndSessions(acme, session.Selection{ID: "102one"}, at(2))
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, ended...)
+			return len(ended) == 1, err
+		})
+		if ends != 1 || len(told) != 1 {
+			t.Fatalf("%d have ended it", ends)
+		}
+		for app, ok := range joined {
+			if ok != slices.Contains(told[0].Apps, app) {
+				t.Errorf("app %s: joined %v, told %v", app, ok, told[0].Apps)
+			}
 		}
 	})
 }
