@@ -94,6 +94,14 @@ func (s *ServerView) Audience(identityURL string) string {
 	return s.Audiences[0]
 }
 
+// HasAudience reports whether the server makes tokens for the audience.
+func (s *ServerView) HasAudience(identityURL, audience string) bool {
+	if s.org() {
+		return audience == identityURL
+	}
+	return slices.Contains(s.Audiences, audience)
+}
+
 // Path returns the last segment of the server's address: its name for the
 // default server, its id for all others. The org server has none.
 func (s *ServerView) Path() string {

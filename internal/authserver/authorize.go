@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -226,18 +225,16 @@ func shown(s string) string {
 
 // checkTargets reads resource (RFC 8707) and dpop_jkt (RFC 9449 section 10), and
 // refuses what would be ignored otherwise.
-func checkTargets(_ *grant.Target, _ *access.AppView, p map[string]string, q *login.Request) error {
-	if resource := p["resource"]; resource != "" {
-		u, err := url.Parse(resource)
-		if err != nil || !u.IsAbs() || u.Fragment != "" {
-			return refusal("invalid_target", "The 'resource' parameter must be an absolute URI without a fragment.")
-		}
-		q.Resources = []string{resource}
+func checkTargets(t *grant.Target, _ *access.AppView, p map[string]string, q *login.Request) error {
+	var err error
+	if q.Resources, err = grant.ReadResources(t, grant.SplitValues(p["resource"])); err != nil {
+		code, text := grant.ProtocolError(err)
+		return refusal(code, text)
 	}
 	if q.JKT = p["dpop_jkt"]; q.JKT != "" && !isHash(q.JKT) {
 		return refusal("invalid_request", "The 'dpop_jkt' parameter must be a JWK SHA-256 thumbprint.")
 	}
-	for _, name := range []string{"registration", "claims", "authorization_details", "sessionToken", "idp"} {
+	for _, name := range []string{"registration", "claims", "authorization_details", "sessionToken", "idp", "audience"} {
 		if p[name] != "" {
 			return refusal("invalid_request", "The '"+name+"' parameter is not supported by this authorization server.")
 		}

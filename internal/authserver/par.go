@@ -143,8 +143,11 @@ func (s *Server) requestObject(ctx context.Context, t *grant.Target, app *access
 	}
 	out := map[string]string{}
 	for name, raw := range claims {
+		var list []string
 		if text, ok := textOf(raw); ok {
 			out[name] = text
+		} else if name == "resource" && json.Unmarshal(raw, &list) == nil {
+			out[name] = grant.JoinValues(list)
 		}
 	}
 	if out["request"] != "" || out["request_uri"] != "" || out["client_id"] != app.ID {

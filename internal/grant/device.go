@@ -83,14 +83,14 @@ type Begun struct {
 }
 
 // Begin begins a device authorization for an app that has authenticated.
-func (d *Devices) Begin(ctx context.Context, t *Target, app *access.AppView, scopes []string, jkt string) (_ Begun, err error) {
+func (d *Devices) Begin(ctx context.Context, t *Target, app *access.AppView, scopes, resources []string, jkt string) (_ Begun, err error) {
 	defer fault.Wrap(&err, "begin a device authorization")
 	now := d.cfg.Now()
 	out := Begun{DeviceCode: keys.Secret(256), Expires: deviceLifetime, Interval: deviceInterval}
 	for attempt := 0; ; attempt++ {
 		code := newUserCode()
 		err := d.cfg.Store.AddDevice(tenant.With(ctx, t.Tenant), issued.Device{
-			Hash: keys.Hash(out.DeviceCode), UserCode: keys.Hash(code), Server: t.Server.ID, Client: app.ID, Scopes: scopes, JKT: jkt,
+			Hash: keys.Hash(out.DeviceCode), UserCode: keys.Hash(code), Server: t.Server.ID, Client: app.ID, Scopes: scopes, Resources: resources, JKT: jkt,
 			Interval: deviceInterval, Created: now, Expires: now.Add(deviceLifetime),
 		})
 		if fault.Is(err, fault.Conflict) && attempt < 3 {
@@ -183,7 +183,7 @@ func (d *Devices) Approve(ctx context.Context, t *Target, userCode string, a Aut
 		}
 	}
 	ctx = tenant.With(ctx, t.Tenant)
-	a.JKT = dev.JKT
+	a.JKT, a.Resources = dev.JKT, dev.Resources
 	if _, _, err := d.cfg.Judge.person(ctx, t, &a, access.GrantDeviceCode); err != nil {
 		return err
 	}

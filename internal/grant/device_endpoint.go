@@ -47,5 +47,8 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if err := narrow(x, anyScope); err != nil {
 		return Begun{}, err
 	}
-	return devices.Begin(r.Context(), t, x.app, x.scopes, x.jkt)
+	if err := e.narrowTargets(x); err != nil {
+		return Begun{}, err
+	}
+	return devices.Begin(r.Context(), t, x.app, x.scopes, x.audience, x.jkt)
 }

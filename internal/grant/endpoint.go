@@ -95,6 +95,7 @@ type exchange struct {
 	grant    grantType
 	subject  subject
 	scopes   []string
+	audience []string // of the token; nil: the server's own
 	decision access.Decision
 	minted   minted
 
@@ -126,6 +127,7 @@ var phases = [...]phase{
 	{"bind sender", "a proof that is not understood must not be ignored: the client would believe its token is bound", (*Endpoint).bindSender},
 	{"prove identity", "the grant type says whom the token is for", (*Endpoint).prove},
 	{"narrow scopes", "only scopes that exist on this server and that the grant type can give", (*Endpoint).narrowScopes},
+	{"narrow targets", "the token is for the APIs that are named and for no others (RFC 8707)", (*Endpoint).narrowTargets},
 	{"evaluate access rules", "first match wins and fixes the lifetime; no match is no token", (*Endpoint).evaluate},
 	{"mint", "signed by the server's own key", (*Endpoint).mint},
 	{"persist", "what must be known later is stored before the client has the token", (*Endpoint).persist},
@@ -185,10 +187,6 @@ func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	if x.jkt == "" && x.app.OIDC.DPoPBound {
 		return Refuse("dpop_missing", nil)
 	}
-	if x.form.Has("resource") || x.form.Has("audience") {
-		// RFC 8707: a target that is not understood must not be ignored either.
-		return Refuse("resource_not_supported", nil)
-	}
 	return nil
 }
 
@@ -210,7 +208,7 @@ func (e *Endpoint) evaluate(x *exchange) error {
 
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
-	d := draft{app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, lifetime: x.decision.AccessTokenLifetime}
+	d := draft{app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, audience: x.audience, lifetime: x.decision.AccessTokenLifetime}
 	if x.kept != nil {
 		d.session = x.kept.Session
 	}

@@ -15,7 +15,8 @@ const (
 	maxScope      = 8 << 10 // bytes of the scope parameter (CVE-2026-4634 was an unbounded one)
 )
 
-// Form is the parameters of a request, each at most once. The zero Form is empty.
+// Form is the parameters of a request, each at most once but for those that are
+// repeatable. The zero Form is empty.
 type Form struct{ pairs []pair }
 
 type pair struct{ name, value string }
@@ -33,6 +34,22 @@ func (f *Form) Get(name string) string {
 
 // Has reports whether the parameter is there and not empty.
 func (f *Form) Has(name string) bool { return f.Get(name) != "" }
+
+// All returns the values of a repeatable parameter that are not empty, in the order
+// in which they stand.
+func (f *Form) All(name string) []string {
+	var out []string
+	for i := range f.pairs {
+		if f.pairs[i].name == name && f.pairs[i].value != "" {
+			out = append(out, f.pairs[i].value)
+		}
+	}
+	return out
+}
+
+// repeatable reports whether a parameter may stand more than once: RFC 8707 section
+// 2 and RFC 8693 section 2.1 say so of these two.
+func repeatable(name string) bool { return name == "resource" || name == "audience" }
 
 // ReadForm reads the one body of a POST request: bounded, of the one content
 // type, each parameter at most once, and no credentials in the address.
@@ -122,7 +139,7 @@ func parseForm(body string) (Form, error) {
 			return Form{}, Refuse("request_malformed_form", err)
 		}
 		for i := range f.pairs {
-			if f.pairs[i].name == name {
+			if f.pairs[i].name == name && !repeatable(name) {
 				return Form{}, Refuse("duplicate_oauth_params", nil)
 			}
 		}

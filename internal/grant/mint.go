@@ -67,6 +67,7 @@ type draft struct {
 	app      *access.AppView
 	who      *subject
 	scopes   []string
+	audience []string // nil: the server's own
 	lifetime time.Duration
 	session  string         // sid: the browser session that it was given in; empty: none
 	jkt      string         // thumbprint of the key that it is bound to
@@ -121,7 +122,7 @@ func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = memberInt(b, "ver", 1)
 	b = memberString(b, "jti", m.id)
 	b = memberString(b, "iss", t.Issuer())
-	b = memberString(b, "aud", t.Server.Audience(t.URL))
+	b = appendAudience(b, t, d)
 	b = memberInt(b, "iat", m.issued.Unix())
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
 	b = memberString(b, "cid", d.app.ID)
@@ -140,7 +141,7 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	b = append(b, '{')
 	b = memberString(b, "iss", t.Issuer())
 	b = memberInt(b, "exp", m.issued.Add(m.lifetime).Unix())
-	b = memberString(b, "aud", t.Server.Audience(t.URL))
+	b = appendAudience(b, t, d)
 	b = memberString(b, "sub", d.who.name)
 	b = memberString(b, "client_id", d.app.ID)
 	b = memberInt(b, "iat", m.issued.Unix())
@@ -162,6 +163,18 @@ func appendSession(b []byte, session string) []byte {
 		return b
 	}
 	return memberString(b, "sid", session)
+}
+
+// appendAudience says for whom the token is: a string, or a list when several were
+// asked for (RFC 7519 section 4.1.3).
+func appendAudience(b []byte, t *Target, d *draft) []byte {
+	switch len(d.audience) {
+	case 0:
+		return memberString(b, "aud", t.Server.Audience(t.URL))
+	case 1:
+		return memberString(b, "aud", d.audience[0])
+	}
+	return memberStrings(b, "aud", d.audience)
 }
 
 // appendConfirmation binds the token to a key (RFC 9449 section 6.1).

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"encoding/json"
+	"strings"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -15,15 +16,35 @@ func ReadQuery(raw string) (Form, error) {
 	return parseForm(raw)
 }
 
-// Map returns the parameters that are not empty, by name.
+// Map returns the parameters that are not empty, by name. The values of one that is
+// repeatable are one text, which SplitValues takes apart.
 func (f *Form) Map() map[string]string {
 	out := make(map[string]string, len(f.pairs))
 	for _, p := range f.pairs {
-		if p.value != "" {
+		switch {
+		case p.value == "":
+		case out[p.name] != "":
+			out[p.name] += valueBreak + p.value
+		default:
 			out[p.name] = p.value
 		}
 	}
 	return out
+}
+
+// valueBreak stands between the values of a repeatable parameter. No value that is
+// good for anything contains one.
+const valueBreak = "\n"
+
+// JoinValues makes one text of the values of a repeatable parameter.
+func JoinValues(values []string) string { return strings.Join(values, valueBreak) }
+
+// SplitValues undoes JoinValues.
+func SplitValues(text string) []string {
+	if text == "" {
+		return nil
+	}
+	return strings.Split(text, valueBreak)
 }
 
 // ReadScopes turns a scope parameter into names of scopes that the server has, its

@@ -127,12 +127,14 @@ type Device struct {
 	Client   string // id of the app
 	Scopes   []string
 	JKT      string // RFC 7638 thumbprint that the token request must prove; may be empty
-	State    string
-	Grant    string        // id, when approved
-	Interval time.Duration // between two polls
-	Polled   time.Time     // last; zero: never
-	Created  time.Time
-	Expires  time.Time
+	// Resources are those that it asks for (RFC 8707).
+	Resources []string
+	State     string
+	Grant     string        // id, when approved
+	Interval  time.Duration // between two polls
+	Polled    time.Time     // last; zero: never
+	Created   time.Time
+	Expires   time.Time
 }
 
 // Selection says which grants are meant: those that fit every field that is not

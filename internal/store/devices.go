@@ -10,30 +10,31 @@ import (
 )
 
 const sqlAddDevice = `INSERT INTO device_codes (tenant, hash, user_code, server, client, scopes, jkt, state, grant_id, poll_interval, polled,
-created, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', '', $8, 0, $9, $10)`
+created, expires, resources) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', '', $8, 0, $9, $10, $11)`
 
 // AddDevice stores a device authorization that nobody has decided yet. It is
 // fault.Conflict when the user code stands for another one.
 func (db *DB) AddDevice(ctx context.Context, d issued.Device) error {
 	return db.ofTenant(ctx, "add device authorization", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		_, err := tx.exec(ctx, sqlAddDevice, t, d.Hash, d.UserCode, d.Server, d.Client, joined(d.Scopes), d.JKT,
-			d.Interval.Microseconds(), micros(d.Created), micros(d.Expires))
+			d.Interval.Microseconds(), micros(d.Created), micros(d.Expires), joined(d.Resources))
 		return err
 	})
 }
 
 const (
-	selectDevice = `SELECT hash, user_code, server, client, scopes, jkt, state, grant_id, poll_interval, polled, created, expires FROM device_codes `
+	selectDevice = `SELECT hash, user_code, server, client, scopes, jkt, state, grant_id, poll_interval, polled, created, expires, resources FROM device_codes `
 
 	sqlDevice       = selectDevice + `WHERE tenant = $1 AND hash = $2`
 	sqlDeviceByUser = selectDevice + `WHERE tenant = $1 AND user_code = $2`
 )
 
 func scanDevice(row scanner) (d issued.Device, err error) {
-	var scopes string
+	var scopes, resources string
 	var interval, polled, created, expires int64
-	err = row.Scan(&d.Hash, &d.UserCode, &d.Server, &d.Client, &scopes, &d.JKT, &d.State, &d.Grant, &interval, &polled, &created, &expires)
+	err = row.Scan(&d.Hash, &d.UserCode, &d.Server, &d.Client, &scopes, &d.JKT, &d.State, &d.Grant, &interval, &polled, &created, &expires, &resources)
 	d.Scopes, d.Interval = strings.Fields(scopes), time.Duration(interval)*time.Microsecond
+	d.Resources = strings.Fields(resources)
 	d.Polled, d.Created, d.Expires = fromMicros(polled), fromMicros(created), fromMicros(expires)
 	return d, orNotFound(err, "device authorization")
 }

@@ -213,7 +213,7 @@ func TestDevices(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		ctx := in(t, "acme")
 		d := issued.Device{
-			Hash: "d1", UserCode: "u1", Server: "aus1", Client: "app1", Scopes: []string{"openid"}, State: issued.DevicePending,
+			Hash: "d1", UserCode: "u1", Server: "aus1", Client: "app1", Scopes: []string{"openid"}, State: issued.DevicePending, Resources: []string{"api://a", "api://b"},
 			Interval: 5 * time.Second, Created: at(0), Expires: at(600),
 		}
 		must(t, b.db.AddDevice(ctx, d))
