@@ -40,6 +40,7 @@ type claimViews struct {
 
 // claimView is a claim, compiled.
 type claimView struct {
+	id string
 	Claim
 	value  *expression.Expression // of EXPRESSION
 	filter *regexp.Regexp         // of GROUPS with REGEX
@@ -47,11 +48,11 @@ type claimView struct {
 }
 
 func compileClaims(all map[string]Claim, server string) (out claimViews) {
-	for _, c := range all {
+	for id, c := range all {
 		if c.Server != server || c.Status != Active {
 			continue
 		}
-		v := claimView{Claim: c}
+		v := claimView{id: id, Claim: c}
 		switch {
 		case c.ValueType == ValueExpression:
 			v.value, v.broken = expression.Compile(c.Value)
@@ -83,6 +84,49 @@ type Facts struct {
 	App    *AppView
 	Person *Person  // nil when the client acts for itself
 	Scopes []string // that are granted
+	// Trace, when it is not nil, is told of every claim that was looked at, and one
+	// that fails does not keep the others from being looked at.
+	Trace *[]ClaimStep
+}
+
+// ClaimStep is one claim on its way into a token: where its value comes from, and
+// why it is or is not there.
+type ClaimStep struct {
+	ID        string // of the claim; empty for the default sub
+	Name      string
+	ClaimType string // ClaimResource or ClaimIdentity
+	ValueType string
+	Source    string // the expression, or what groups are filtered by
+	Scopes    []string
+	Included  bool
+	Reason    string // one of the Claim constants
+	Value     any
+	Err       error // why it could not be evaluated
+}
+
+// The reasons of a ClaimStep.
+const (
+	ClaimIncluded = "it has a value"
+	ClaimNoScope  = "none of its scopes is granted"
+	ClaimOnDemand = "it is not always included: userinfo has it"
+	ClaimShadowed = "another claim of this name came first"
+	ClaimNoValue  = "it has no value"
+	ClaimFailed   = "it could not be evaluated: there is no token"
+)
+
+// step tells the trace of a claim, if there is one.
+func (f *Facts) step(c *claimView, included bool, reason string, v any, err error) {
+	if f.Trace == nil {
+		return
+	}
+	source := c.Value
+	if c.ValueType == ValueGroups {
+		source = c.GroupFilter + " " + c.Value
+	}
+	*f.Trace = append(*f.Trace, ClaimStep{
+		ID: c.id, Name: c.Name, ClaimType: c.ClaimType, ValueType: c.ValueType, Source: source, Scopes: c.Scopes,
+		Included: included, Reason: reason, Value: v, Err: err,
+	})
 }
 
 // Value is one claim of a token.
@@ -96,17 +140,27 @@ type Value struct {
 func (s *ServerView) Subject(f *Facts) (string, error) {
 	c := s.claims.subject
 	if c == nil {
+		name := f.App.ID
 		if f.Person != nil {
-			return f.Person.UserName, nil
+			name = f.Person.UserName
 		}
-		return f.App.ID, nil
+		if f.Trace != nil {
+			standard := claimView{Claim: Claim{Name: "sub", ClaimType: ClaimResource, ValueType: ValueExpression, Value: DefaultSubject}}
+			f.step(&standard, true, ClaimIncluded, name, nil)
+		}
+		return name, nil
 	}
 	v, err := c.evaluate(f)
 	name, ok := v.(string)
 	if err == nil && (!ok || name == "") {
 		err = c.failed(fault.New(fault.Invalid, "it is no text"))
 	}
-	return name, err
+	if err != nil {
+		f.step(c, false, ClaimFailed, nil, err)
+		return "", err
+	}
+	f.step(c, true, ClaimIncluded, name, nil)
+	return name, nil
 }
 
 // ResourceClaims returns the claims of an access token beyond those of the
@@ -125,18 +179,38 @@ func (s *ServerView) IdentityClaims(f *Facts, all bool) ([]Value, error) {
 
 func evaluateAll(claims []claimView, f *Facts, all bool) ([]Value, error) {
 	var out []Value
+	var failed error
 	for i := range claims {
 		c := &claims[i]
-		if !all && !c.AlwaysInclude || !c.applies(f.Scopes) || len(out) > 0 && out[len(out)-1].Name == c.Name {
+		switch {
+		case !all && !c.AlwaysInclude:
+			f.step(c, false, ClaimOnDemand, nil, nil)
+			continue
+		case !c.applies(f.Scopes):
+			f.step(c, false, ClaimNoScope, nil, nil)
+			continue
+		case len(out) > 0 && out[len(out)-1].Name == c.Name:
+			f.step(c, false, ClaimShadowed, nil, nil)
 			continue
 		}
 		v, err := c.evaluate(f)
 		if err != nil {
-			return nil, err
+			if f.Trace == nil {
+				return nil, err
+			}
+			f.step(c, false, ClaimFailed, nil, err)
+			failed = cmp.Or(failed, err)
+			continue
 		}
-		if list, ok := v.([]any); v != nil && (!ok || len(list) > 0) {
-			out = append(out, Value{c.Name, v})
+		if list, ok := v.([]any); v == nil || ok && len(list) == 0 {
+			f.step(c, false, ClaimNoValue, nil, nil)
+			continue
 		}
+		f.step(c, true, ClaimIncluded, v, nil)
+		out = append(out, Value{c.Name, v})
+	}
+	if failed != nil {
+		return nil, failed
 	}
 	return out, nil
 }

@@ -22,6 +22,8 @@ type state struct {
 	policies map[string]Policy
 	rules    map[string]Rule
 	claims   map[string]Claim
+	zones    map[string]*zoneView
+	places   Atlas // nil: no address is known to be anywhere
 
 	chosen  map[string]string   // id of an app to the client_id that was chosen for it
 	granted map[string][]string // client_id to the scopes of the org server that the app was granted
@@ -32,6 +34,7 @@ type state struct {
 
 func (s *state) reset() {
 	*s = state{
+		places: s.places, zones: map[string]*zoneView{},
 		servers: map[string]Server{}, scopes: map[string]Scope{},
 		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
@@ -68,6 +71,12 @@ func (s *state) load(tx *ledger.Tx) error {
 			return err
 		}
 		s.rules[o.ID] = o.Value
+	}
+	for o, err := range Zones.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.zones[o.ID] = newZoneView(o.ID, o.Value)
 	}
 	for o, err := range Claims.All(tx, ledger.Query{Limit: 1000}) {
 		if err != nil {
@@ -127,6 +136,8 @@ func (s *state) apply(c *ledger.Change) error {
 		err := set(s.claims, Claims, c, gone)
 		s.touched[s.claims[c.ID].Server] = true
 		return err
+	case Zones.Name():
+		return s.putZone(c, gone)
 	case Apps.Name():
 		o, err := Apps.Decode(c.Record())
 		if err != nil {
@@ -149,6 +160,25 @@ func set[T any](table map[string]T, kind *ledger.Kind[T], c *ledger.Change, gone
 	}
 	table[c.ID] = o.Value
 	return nil
+}
+
+// putZone keeps a zone, and has the servers compiled again that have a rule about
+// networks.
+func (s *state) putZone(c *ledger.Change, gone bool) error {
+	for _, r := range s.rules {
+		if r.Conditions.Network != nil {
+			s.touched[r.Server] = true
+		}
+	}
+	if gone {
+		delete(s.zones, c.ID)
+		return nil
+	}
+	o, err := Zones.Decode(c.Record())
+	if err == nil {
+		s.zones[c.ID] = newZoneView(c.ID, o.Value)
+	}
+	return err
 }
 
 func (s *state) putApp(o ledger.Object[App], gone bool) {
@@ -288,7 +318,7 @@ func (s *state) policiesOf(server string) []policyView {
 		pv.Conditions.Clients.Include = s.clientIDs(p.Conditions.Clients.Include)
 		for ruleID, r := range s.rules {
 			if r.Policy == id {
-				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r})
+				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
 			}
 		}
 		out = append(out, pv)

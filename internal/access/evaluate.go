@@ -1,6 +1,7 @@
 package access
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +14,9 @@ type Request struct {
 	Scopes    []string // all that are asked for
 	User      string   // id of the user it is for; empty when the client acts for itself
 	Groups    []string // ids of the user's groups
+	// Address is where the request comes from, for rules about networks; the zero
+	// value is an unknown one.
+	Address netip.Addr
 }
 
 // Decision is what the policies of a server say to a request.
@@ -36,8 +40,9 @@ type Considered struct {
 	Rule       string `json:"rule,omitempty"` // empty: the line is about the policy itself
 	RuleName   string `json:"ruleName,omitempty"`
 	Matched    bool   `json:"matched"`
-	Reason     string `json:"reason"` // one of the Because constants, or BecauseScopes with the scopes
-	Detail     string `json:"detail,omitempty"`
+	Reason     string `json:"reason"` // one of the Because constants
+	// Detail is what the condition names, and what the request has instead.
+	Detail string `json:"detail,omitempty"`
 }
 
 // The reasons of a step.
@@ -48,6 +53,7 @@ const (
 	BecauseGrantType = "the grant type is not among the rule's"
 	BecausePeople    = "the user is not among the rule's people"
 	BecauseScopes    = "not all requested scopes are among the rule's"
+	BecauseNetwork   = "the request does not come from where the rule says"
 	BecauseGranted   = "the app was granted all requested scopes"
 	BecauseNoGrant   = "no administrator has granted the app all requested scopes"
 )
@@ -66,14 +72,14 @@ func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
 	}
 	for i := range s.policies {
 		p := &s.policies[i]
-		if reason := p.rejects(req); reason != "" {
-			note(trace, p, nil, false, reason, "")
+		if reason, detail := p.rejects(req, trace != nil); reason != "" {
+			note(trace, p, nil, false, reason, detail)
 			continue
 		}
 		note(trace, p, nil, true, BecauseMatched, "")
 		for j := range p.rules {
 			r := &p.rules[j]
-			reason, detail := r.rejects(req)
+			reason, detail := r.rejects(req, trace != nil)
 			if reason != "" {
 				note(trace, p, r, false, reason, detail)
 				continue
@@ -134,37 +140,84 @@ type policyView struct {
 type ruleView struct {
 	id string
 	Rule
+	network *networkView // nil: from anywhere
 }
 
-func (p *policyView) rejects(req *Request) string {
+// rejects returns why the policy is not for the request, and in detail when that
+// is wanted; "" when it is.
+func (p *policyView) rejects(req *Request, explain bool) (reason, detail string) {
+	clients := p.Conditions.Clients.Include
 	switch {
 	case p.Status != Active:
-		return BecauseInactive
-	case !has(p.Conditions.Clients.Include, AllClients) && !has(p.Conditions.Clients.Include, req.Client):
-		return BecauseClient
+		return BecauseInactive, ""
+	case has(clients, AllClients) || has(clients, req.Client):
+		return "", ""
+	case explain:
+		detail = "it is for " + listed(clients)
 	}
-	return ""
+	return BecauseClient, detail
 }
 
-func (r *ruleView) rejects(req *Request) (reason, detail string) {
-	if r.Status != Active {
+// rejects returns the first condition of the rule that does not hold, and in
+// detail when that is wanted; "" when all hold.
+func (r *ruleView) rejects(req *Request, explain bool) (reason, detail string) {
+	c := &r.Conditions
+	switch {
+	case r.Status != Active:
 		return BecauseInactive, ""
+	case !has(c.GrantTypes.Include, req.GrantType):
+		if explain {
+			detail = req.GrantType + " is not among " + listed(c.GrantTypes.Include)
+		}
+		return BecauseGrantType, detail
+	case req.User != "" && !c.People.match(req):
+		if explain {
+			detail = c.People.describe()
+		}
+		return BecausePeople, detail
 	}
-	if !has(r.Conditions.GrantTypes.Include, req.GrantType) {
-		return BecauseGrantType, ""
+	if !has(c.Scopes.Include, AnyScope) {
+		for i, s := range req.Scopes {
+			if !has(c.Scopes.Include, s) {
+				if explain {
+					detail = strings.Join(missing(c.Scopes.Include, req.Scopes[i:]), " ")
+				}
+				return BecauseScopes, detail
+			}
+		}
 	}
-	if req.User != "" && !r.Conditions.People.match(req) {
-		return BecausePeople, ""
-	}
-	if has(r.Conditions.Scopes.Include, AnyScope) {
-		return "", ""
-	}
-	for i, s := range req.Scopes {
-		if !has(r.Conditions.Scopes.Include, s) {
-			return BecauseScopes, strings.Join(missing(r.Conditions.Scopes.Include, req.Scopes[i:]), " ")
+	if r.network != nil {
+		if detail := r.network.rejects(req.Address); detail != "" {
+			return BecauseNetwork, detail
 		}
 	}
 	return "", ""
+}
+
+// describe says whom the rule is for.
+func (p *People) describe() string {
+	var parts []string
+	for _, l := range []struct {
+		what string
+		ids  []string
+	}{{"users", p.Users.Include}, {"groups", p.Groups.Include}, {"not users", p.Users.Exclude}, {"not groups", p.Groups.Exclude}} {
+		if len(l.ids) > 0 {
+			parts = append(parts, l.what+" "+listed(l.ids))
+		}
+	}
+	return "it is for " + strings.Join(parts, "; ")
+}
+
+// listed writes a list that may be long.
+func listed(list []string) string {
+	const shown = 10
+	if len(list) == 0 {
+		return "none"
+	}
+	if len(list) > shown {
+		return strings.Join(list[:shown], ", ") + " and more"
+	}
+	return strings.Join(list, ", ")
 }
 
 // match reports whether the request's user is meant. People without any

@@ -83,9 +83,9 @@ func TestTraceNamesEveryStep(t *testing.T) {
 	var got []Considered
 	s.Evaluate(&Request{Client: "0oaJob", GrantType: GrantClientCredentials, Scopes: []string{"a", "b"}}, &got)
 	want := []Considered{
-		{Policy: "one", PolicyName: "policy one", Reason: BecauseClient},
+		{Policy: "one", PolicyName: "policy one", Reason: BecauseClient, Detail: "it is for 0oaOther"},
 		{Policy: "two", PolicyName: "policy two", Matched: true, Reason: BecauseMatched},
-		{Policy: "two", PolicyName: "policy two", Rule: "user", RuleName: "rule user", Reason: BecauseGrantType},
+		{Policy: "two", PolicyName: "policy two", Rule: "user", RuleName: "rule user", Reason: BecauseGrantType, Detail: "client_credentials is not among authorization_code"},
 		{Policy: "two", PolicyName: "policy two", Rule: "narrow", RuleName: "rule narrow", Reason: BecauseScopes, Detail: "b"},
 		{Policy: "two", PolicyName: "policy two", Rule: "wide", RuleName: "rule wide", Matched: true, Reason: BecauseMatched},
 	}

@@ -86,7 +86,7 @@ func ruleRefs(r Rule) []ledger.Ref {
 	}
 	add := func(field, kind string, ids []string) {
 		for _, id := range ids {
-			if id != Everyone {
+			if id != Everyone && id != AllZones {
 				refs = append(refs, ledger.Ref{Field: field, Kind: kind, ID: id})
 			}
 		}
@@ -96,5 +96,8 @@ func ruleRefs(r Rule) []ledger.Ref {
 	add("conditions.people.users.exclude", "user", people.Users.Exclude)
 	add("conditions.people.groups.include", "group", people.Groups.Include)
 	add("conditions.people.groups.exclude", "group", people.Groups.Exclude)
+	include, exclude := r.Conditions.Network.zones()
+	add("conditions.network.include", "network_zone", include)
+	add("conditions.network.exclude", "network_zone", exclude)
 	return refs
 }

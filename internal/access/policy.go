@@ -60,6 +60,9 @@ type RuleConditions struct {
 	People     People    `json:"people"`     // not asked when no user is involved
 	GrantTypes Selection `json:"grantTypes"` // include: any of these
 	Scopes     Selection `json:"scopes"`     // include: all requested scopes are among these, or AnyScope; none: only requests without scopes
+	// Network is where the request comes from; nil: anywhere. Okta's access rules do
+	// not have it, so a client of Okta's that writes a rule back leaves it out: then it stays.
+	Network *NetworkCondition `json:"network,omitempty"`
 }
 
 // People selects users: those included by id or by group, less those excluded.
@@ -103,6 +106,7 @@ func (r Rule) fill() Rule {
 	if r.Actions.Token.RefreshWindowMinutes == 0 {
 		r.Actions.Token.RefreshWindowMinutes = int(DefaultRefreshWindow.Minutes())
 	}
+	r.Conditions.Network = r.Conditions.Network.fill()
 	// Okta answers with sorted lists whatever was sent.
 	for _, s := range []*Selection{&r.Conditions.GrantTypes, &r.Conditions.Scopes, &r.Conditions.People.Users, &r.Conditions.People.Groups} {
 		s.Include, s.Exclude = sorted(s.Include), sorted(s.Exclude)
@@ -145,6 +149,7 @@ func checkRule(r Rule) error {
 	for _, s := range r.Conditions.Scopes.Include {
 		c.that(s == AnyScope || ValidScopeName(s), "conditions.scopes.include", quoted(s)+" is not a scope name")
 	}
+	r.Conditions.Network.check(&c)
 	c.that(len(r.Conditions.GrantTypes.Exclude) == 0, "conditions.grantTypes.exclude", "is not supported, list the grant types that are allowed")
 	c.that(len(r.Conditions.Scopes.Exclude) == 0, "conditions.scopes.exclude", "is not supported, list the scopes that are allowed")
 	c.lifetime("actions.token.accessTokenLifetimeMinutes", r.Actions.Token.AccessTokenMinutes)

@@ -17,6 +17,7 @@ import (
 type ViewsConfig struct {
 	Ledger *ledger.Ledger
 	Now    func() time.Time // the clock
+	Places Atlas            // where addresses are, for dynamic zones; nil: nobody knows
 	Log    *slog.Logger     // told when a view cannot be brought up to date; nil = discard
 }
 
@@ -81,7 +82,7 @@ func (v *Views) of(t tenant.ID) *tenantView {
 	if tv, ok := found.(*tenantView); ok {
 		return tv
 	}
-	fresh := &tenantView{turn: make(chan struct{}, 1)}
+	fresh := &tenantView{turn: make(chan struct{}, 1), state: state{places: v.cfg.Places}}
 	found, _ = v.tenants.LoadOrStore(t, fresh)
 	if tv, ok := found.(*tenantView); ok {
 		return tv

@@ -109,13 +109,8 @@ func (n Network) valid() bool {
 func (z *Zone) Contains(a netip.Addr) bool {
 	a = a.Unmap()
 	return slices.ContainsFunc(z.Gateways, func(n Network) bool {
-		if first, last, ok := strings.Cut(n.Value, "-"); ok && n.Type == "RANGE" {
-			low, errLow := netip.ParseAddr(first)
-			high, errHigh := netip.ParseAddr(last)
-			return errLow == nil && errHigh == nil && low.Is4() == a.Is4() && low.Compare(a) <= 0 && a.Compare(high) <= 0
-		}
-		p, err := netip.ParsePrefix(n.Value)
-		return err == nil && p.Contains(a)
+		r, ok := n.addresses()
+		return ok && r.contains(a)
 	})
 }
 
@@ -226,6 +221,11 @@ func (s *Service) ChangeZone(ctx context.Context, actor ledger.Actor, id string,
 		if o.Value.Type != was.Type || was.System && o.Value.Name != was.Name {
 			return fault.New(fault.Denied, "the zone %s keeps its type, and a system zone its name", was.Name).WithReason(ReasonSystem)
 		}
+		if was.Status == Active && o.Value.Status != Active {
+			if err := unusedByRules(tx, o.ID, was.Name); err != nil {
+				return err
+			}
+		}
 		o.Value = o.Value.fill()
 		o, err = Zones.Put(tx, o)
 		return err
@@ -249,4 +249,17 @@ func (s *Service) DeleteZone(ctx context.Context, actor ledger.Actor, id string)
 		}
 		return Zones.Delete(tx, id, 0)
 	})
+}
+
+// unusedByRules makes sure that no access rule names the zone: a rule that excludes
+// it would let in who was kept out.
+func unusedByRules(tx *ledger.Tx, id, name string) error {
+	used, err := tx.ReferredBy(Zones.Name(), id, Rules.Name())
+	if err != nil {
+		return err
+	}
+	if used {
+		return fault.New(fault.Invalid, "the zone %s is named by an access rule: take it out there first", name)
+	}
+	return nil
 }

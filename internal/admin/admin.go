@@ -78,6 +78,7 @@ type Config struct {
 	Replays        Replays
 	Identity       Identity
 	Tokens         Tokens
+	Previews       Previews
 	APIKeys        APIKeys
 	People         People
 	Revocations    Revocations

@@ -55,6 +55,7 @@ func routes() []route {
 		{"GET", "/tail", "decisions as server-sent events", []string{"api", "denied"}, nil, client.Decision{}, (*API).tail},
 		{"GET", "/servers", "the built-in authorization servers", nil, nil, serversAnswer{}, (*API).servers},
 		{"PATCH", "/servers/{server}", "change settings of a server", nil, client.Server{}, client.Server{}, (*API).updateServer},
+		{"POST", "/servers/{server}/preview", "what would come of a token request: every rule that is considered, and where each claim comes from", nil, client.PreviewRequest{}, client.Preview{}, (*API).preview},
 		{"GET", "/keys", "signing keys, public facts", nil, nil, keysAnswer{}, (*API).keys},
 		{"POST", "/keys/{server}/rotate", "sign with the next key from now on", nil, struct{}{}, keysAnswer{}, (*API).rotate},
 		{"GET", "/apps", "the apps that may ask for tokens", nil, nil, appsAnswer{}, (*API).apps},

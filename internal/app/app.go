@@ -20,6 +20,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/config"
@@ -60,6 +61,7 @@ type App struct {
 	sealer   *keys.Sealer
 	node     *node
 	spool    *replay.Spool // nil: decisions are not kept for replay
+	atlas    access.Atlas  // nil: nobody knows where addresses are
 	clientCA *clientCA     // nil: the gateway listener holds client certificates against no authority
 	started  time.Time
 
@@ -118,6 +120,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
+	a.atlas = places
 	if a.spool, err = a.openSpool(); err != nil {
 		return nil, err
 	}
@@ -293,7 +296,7 @@ func (a *App) serve(l listeners) error {
 	}
 	gw := gateway.NewServer(gateway.ServerConfig{Gateway: a.node.gateway, TLS: tlsConfig, Limits: a.wireLimits(), MaxConns: a.settings.Limits.Connections})
 	a.run("gateway", func() error { return gw.Serve(l.gateway) }, gw.Shutdown)
-	a.serveHTTP("identity", l.identity, a.identityHandler())
+	a.serveHTTP("identity", l.identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler()))
 	a.serveHTTP("console", l.console, a.consoleHandler())
 	if err := a.serveDeciders(l); err != nil {
 		return err

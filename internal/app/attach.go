@@ -59,7 +59,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 		return err
 	}
 	id, err := openIdentity(ctx, identityConfig{
-		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now,
+		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now, Places: a.atlas,
 	})
 	if err != nil {
 		_ = db.Close()
@@ -98,7 +98,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.okta.set(okta.New(a.oktaAPI(id)))
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
-		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()},
+		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()}, Previews: previewService{id},
 		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people}, Revocations: revocationService{id},
 		Status: a.status, Tenant: tenant.Default, Log: a.log,
 	}))

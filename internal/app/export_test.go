@@ -31,3 +31,11 @@ func AssignedTo(t testing.TB, a *App, user, client string) bool {
 	}
 	return p.Assigned
 }
+
+// FlushLog has every event that a running program has recorded in the system log.
+func FlushLog(t testing.TB, a *App) {
+	t.Helper()
+	if err := a.current().audit.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}

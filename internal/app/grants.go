@@ -12,6 +12,7 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 		return nil, err
 	}
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access})
+	id.previewer = grant.NewPreviewer(grant.PreviewConfig{Minter: minter, Judge: judge})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
 	id.codes = grant.NewCodes(grant.CodesConfig{Store: c.DB, Judge: judge, Minter: minter, Now: c.Now})
 	id.devices = grant.NewDevices(grant.DevicesConfig{Store: c.DB, Judge: judge, Now: c.Now})

@@ -32,22 +32,24 @@ import (
 // identity is everything that stands on the store: the ledger, the domain
 // services and the authorization server. It exists once the store is open.
 type identity struct {
-	db       *store.DB
-	ledger   *ledger.Ledger
-	views    *access.Views
-	access   *access.Service
-	people   *directory.Service
-	rings    *grant.Rings
-	issuer   *grant.Issuer
-	grants   *issued.Service
-	codes    *grant.Codes
-	devices  *grant.Devices
-	audit    *audit.Writer
-	handler  http.Handler
-	sessions *session.Service
-	bus      *cluster.Local
-	revoker  *revoker
-	url      string
+	db     *store.DB
+	ledger *ledger.Ledger
+	views  *access.Views
+	access *access.Service
+	people *directory.Service
+	rings  *grant.Rings
+	issuer *grant.Issuer
+
+	previewer *grant.Previewer
+	grants    *issued.Service
+	codes     *grant.Codes
+	devices   *grant.Devices
+	audit     *audit.Writer
+	handler   http.Handler
+	sessions  *session.Service
+	bus       *cluster.Local
+	revoker   *revoker
+	url       string
 
 	tokenUse *tokenUse
 	orgToken func(ctx context.Context, token string) (*verify.Token, error) // verifies one for the management API
@@ -66,6 +68,7 @@ type identityConfig struct {
 	Metrics *telemetry.Metrics
 	Log     *slog.Logger
 	Now     func() time.Time
+	Places  access.Atlas // where addresses are; nil: nobody knows
 }
 
 // newRegistry returns every kind that this program keeps.
@@ -101,7 +104,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	id.revoker = &revoker{db: c.DB, ledger: id.ledger, bus: c.Bus, url: c.URL, log: c.Log, now: c.Now}
-	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Now: c.Now, Log: c.Log})
+	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Places: c.Places, Now: c.Now, Log: c.Log})
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})

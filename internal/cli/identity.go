@@ -40,7 +40,7 @@ func newToken(s *session) *cobra.Command {
 	f.StringVar(&r.ClientID, "client", "", "for this app (default: the demo app)")
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
 	f.BoolVar(&r.MFA, "mfa", false, "as after a sign-in with a second factor just now (needs --as)")
-	c.AddCommand(newRevoke(s, "revoke"))
+	c.AddCommand(newRevoke(s, "revoke"), newPreview(s))
 	return c
 }
 

@@ -34,13 +34,20 @@ func (b builder) server(n *node) Server {
 		Replay:          Replay{Keep: b.duration(n.get("replay").get("keep")), MaxSize: b.size(n.get("replay").get("max_size"))},
 		ShutdownTimeout: b.duration(n.get("shutdown_timeout")),
 	}
-	for _, text := range n.get("gateway").get("trusted_proxies").strs() {
-		if p, err := spec.ParseNetwork(text); err == nil {
-			s.Gateway.TrustedProxies = append(s.Gateway.TrustedProxies, p)
-		}
-	}
+	s.Gateway.TrustedProxies = networks(n.get("gateway").get("trusted_proxies"))
+	s.Identity.TrustedProxies = networks(n.get("identity").get("trusted_proxies"))
 	s.Decide = b.decide(n.get("decide"))
 	return s
+}
+
+// networks reads a list of networks that has been checked.
+func networks(n *node) (out []netip.Prefix) {
+	for _, text := range n.strs() {
+		if p, err := spec.ParseNetwork(text); err == nil {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 func (b builder) decide(n *node) Decide {
@@ -48,11 +55,7 @@ func (b builder) decide(n *node) Decide {
 		Listen: n.get("listen").str(), Envoy: n.get("envoy").str(), Token: n.get("token").str(),
 		TLS: TLS{Cert: n.get("tls").get("cert").str(), Key: n.get("tls").get("key").str()},
 	}
-	for _, text := range n.get("allow").strs() {
-		if p, err := spec.ParseNetwork(text); err == nil {
-			d.Allow = append(d.Allow, p)
-		}
-	}
+	d.Allow = networks(n.get("allow"))
 	return d
 }
 

@@ -105,7 +105,10 @@ func CertHeaders() []string { return []string{"client-cert", "x-forwarded-client
 type TLS struct{ Cert, Key string }
 
 // Identity is the section "server.identity".
-type Identity struct{ Listen, URL string }
+type Identity struct {
+	Listen, URL    string
+	TrustedProxies []netip.Prefix `json:",omitempty"`
+}
 
 // Console is the section "server.console".
 type Console struct{ Listen string }

@@ -198,12 +198,10 @@ func (e *Endpoint) evaluate(x *exchange) error {
 	if x.kept != nil {
 		return e.evaluatePerson(x)
 	}
-	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes}
-	x.decision = x.target.Server.Evaluate(&req, nil)
-	if !x.decision.Allowed {
-		return Refuse("no_matching_policy", nil)
-	}
-	return nil
+	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes, Address: parseAddress(x.r.RemoteAddr)}
+	var err error
+	x.decision, err = judge(x.target, &req, nil)
+	return err
 }
 
 func (e *Endpoint) mint(x *exchange) error {

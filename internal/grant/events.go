@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"strings"
@@ -49,10 +50,9 @@ func (e *Endpoint) recordRefusal(x *exchange, err error) {
 			"requestedScopes":     x.form.Get("scope"),
 		},
 	}
-	if reason == "no_matching_policy" {
-		var trace []access.Considered
-		x.target.Server.Evaluate(&access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes}, &trace)
-		ev.Debug["considered"] = describe(trace)
+	var rules considered
+	if errors.As(err, &rules) {
+		ev.Debug["considered"] = rules.Error()
 	}
 	e.cfg.Audit.Record(ev)
 }

@@ -30,16 +30,28 @@ type idToken struct {
 	session     string // sid
 	accessToken string // that goes with it; empty: none
 	code        string // that goes with it; empty: none
+	alone       bool   // it comes without an access token, and so says everything itself
+	trace       *[]access.ClaimStep
 }
 
 // mintID makes an ID token of the target's server (OpenID Connect Core section
 // 2) in Okta's shape: aud is the client id as a plain string, sub the id of the
 // user.
 func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, error) {
-	facts := access.Facts{App: id.app, Person: id.who.person, Scopes: id.scopes}
-	values, err := t.Server.IdentityClaims(&facts, id.accessToken == "" && id.code == "")
+	id.alone = id.accessToken == "" && id.code == ""
+	claims, err := m.composeID(t, id)
 	if err != nil {
 		return "", err
+	}
+	return m.rings.Sign(ctx, t.Tenant, t.Server, claims, "")
+}
+
+// composeID makes the claims of an ID token: all of it but the signature.
+func (m *Minter) composeID(t *Target, id *idToken) ([]byte, error) {
+	facts := access.Facts{App: id.app, Person: id.who.person, Scopes: id.scopes, Trace: id.trace}
+	values, err := t.Server.IdentityClaims(&facts, id.alone)
+	if err != nil {
+		return nil, err
 	}
 	now := m.now().Truncate(time.Second)
 	var raw [32]byte
@@ -66,7 +78,7 @@ func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, er
 	if id.code != "" {
 		b = memberString(b, "c_hash", halfHash(t.Server.Algorithm, id.code))
 	}
-	return m.rings.Sign(ctx, t.Tenant, t.Server, append(appendValues(b, values, id.who), '}'), "")
+	return append(appendValues(b, values, id.who), '}'), nil
 }
 
 // halfHash is at_hash and c_hash (OpenID Connect Core section 3.1.3.6): the left

@@ -2,6 +2,7 @@ package grant
 
 import (
 	"context"
+	"net/netip"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -29,6 +30,12 @@ func NewJudge(cfg JudgeConfig) *Judge { return &Judge{cfg: cfg} }
 // person evaluates everything that can have changed since the last time: the app,
 // the user, the assignment, the scopes and the access rules.
 func (j *Judge) person(ctx context.Context, t *Target, a *Authorization, grantType string) (*subject, access.Decision, error) {
+	return j.consider(ctx, t, a, grantType, nil)
+}
+
+// consider is person, and tells the trace of every policy and rule that was looked
+// at, if there is one.
+func (j *Judge) consider(ctx context.Context, t *Target, a *Authorization, grantType string, trace *[]access.Considered) (*subject, access.Decision, error) {
 	app, ok := t.View.App(a.Client)
 	if !ok || app.Status != access.Active {
 		return nil, access.Decision{}, Refuse("invalid_client", nil)
@@ -51,11 +58,41 @@ func (j *Judge) person(ctx context.Context, t *Target, a *Authorization, grantTy
 	}
 	who := &subject{name: p.UserName, userID: p.ID, person: &p, authTime: a.AuthTime, acr: a.ACR, amr: a.AMR}
 	req := access.Request{
-		Client: a.Client, GrantType: grantType, Scopes: a.Scopes, User: p.ID, Groups: p.GroupIDs(),
+		Client: a.Client, GrantType: grantType, Scopes: a.Scopes, User: p.ID, Groups: p.GroupIDs(), Address: parseAddress(a.Address),
 	}
-	d := t.Server.Evaluate(&req, nil)
-	if !d.Allowed {
-		return nil, d, Refuse("no_matching_policy", nil)
+	d, err := judge(t, &req, trace)
+	if err != nil {
+		return nil, d, err
 	}
 	return who, d, nil
+}
+
+// judge asks the access rules. Its refusal carries every rule that was considered,
+// for the system log.
+func judge(t *Target, req *access.Request, trace *[]access.Considered) (access.Decision, error) {
+	d := t.Server.Evaluate(req, trace)
+	if d.Allowed {
+		return d, nil
+	}
+	if trace == nil {
+		trace = new([]access.Considered)
+		t.Server.Evaluate(req, trace)
+	}
+	return d, Refuse("no_matching_policy", considered(*trace))
+}
+
+// considered is the cause of a refusal by the access rules.
+type considered []access.Considered
+
+// Error implements error.
+func (c considered) Error() string { return describe(c) }
+
+// parseAddress reads an address that may have a port; the zero value is an unknown
+// one.
+func parseAddress(s string) netip.Addr {
+	if ap, err := netip.ParseAddrPort(s); err == nil {
+		return ap.Addr().Unmap().WithZone("")
+	}
+	a, _ := netip.ParseAddr(s)
+	return a.Unmap().WithZone("")
 }

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/base64"
@@ -72,6 +73,8 @@ type draft struct {
 	session  string         // sid: the browser session that it was given in; empty: none
 	jkt      string         // thumbprint of the key that it is bound to
 	values   []access.Value // further claims
+	// trace is told where the claims come from; nil for tokens that are given.
+	trace *[]access.ClaimStep
 }
 
 // kept is what has to be known to revoke the token: its id until others have
@@ -82,26 +85,33 @@ func (m *minted) kept() issued.Token {
 
 // mint makes an access token of the target's server.
 func (m *Minter) mint(ctx context.Context, t *Target, d *draft) (minted, error) {
-	facts := access.Facts{App: d.app, Person: d.who.person, Scopes: d.scopes}
-	var err error
-	if d.who.name, err = t.Server.Subject(&facts); err != nil {
+	out, claims, typ, err := m.compose(t, d)
+	if err != nil {
 		return minted{}, err
-	}
-	if d.values, err = t.Server.ResourceClaims(&facts); err != nil {
-		return minted{}, err
-	}
-	out := minted{id: newTokenID(), issued: m.now().Truncate(time.Second), lifetime: d.lifetime}
-	claims := make([]byte, 0, 512)
-	typ := ""
-	if t.Server.Shape == access.ShapeRFC9068 {
-		typ = rfc9068Type
-		claims = appendRFC9068(claims, t, d, &out)
-	} else {
-		claims = appendOkta(claims, t, d, &out)
 	}
 	token, err := m.rings.Sign(ctx, t.Tenant, t.Server, claims, typ)
 	out.token = token
 	return out, err
+}
+
+// compose makes the claims and the typ of an access token: all of it but the
+// signature.
+func (m *Minter) compose(t *Target, d *draft) (out minted, claims []byte, typ string, err error) {
+	facts := access.Facts{App: d.app, Person: d.who.person, Scopes: d.scopes, Trace: d.trace}
+	name, errName := t.Server.Subject(&facts)
+	if errName != nil && d.trace == nil {
+		return minted{}, nil, "", errName
+	}
+	d.who.name = name
+	if d.values, err = t.Server.ResourceClaims(&facts); err != nil || errName != nil {
+		return minted{}, nil, "", cmp.Or(errName, err)
+	}
+	out = minted{id: newTokenID(), issued: m.now().Truncate(time.Second), lifetime: d.lifetime}
+	claims = make([]byte, 0, 512)
+	if t.Server.Shape == access.ShapeRFC9068 {
+		return out, appendRFC9068(claims, t, d, &out), rfc9068Type, nil
+	}
+	return out, appendOkta(claims, t, d, &out), "", nil
 }
 
 // newTokenID returns a fresh jti: 256 random bits behind Okta's prefix.

@@ -27,8 +27,19 @@ func (x *exchange) authorization() Authorization {
 	g := x.kept
 	return Authorization{
 		Client: g.Client, Server: g.Server, User: g.User, Session: g.Session, Scopes: x.scopes,
-		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: g.Terms.Address,
+		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: x.address(),
 	}
+}
+
+// address returns where the person of the grant is, for rules about networks. An app
+// that cannot keep a secret runs where the person is, and so it is the caller's
+// address; behind one that can, the caller is a server of the app's, and what counts
+// is where the person's browser was when the grant was made.
+func (x *exchange) address() string {
+	if x.app.Public() {
+		return x.r.RemoteAddr
+	}
+	return x.kept.Terms.Address
 }
 
 // evaluatePerson asks everything that can have changed since the grant was made.

@@ -135,6 +135,9 @@ func ReasonOf(err error) string {
 	return "server_error"
 }
 
+// ErrorCode returns the error of the protocol that err will be answered with.
+func ErrorCode(err error) string { return refusals[ReasonOf(err)].code }
+
 // WriteError answers a request with what err is in the protocol (RFC 6749
 // section 5.2). What is not the caller's doing goes whole to the log and not at
 // all to the caller.

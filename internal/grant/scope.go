@@ -11,30 +11,35 @@ import (
 // the request is about, all of which exist on the server and may be had with the
 // grant type, of which admit knows. Which of them are granted is decided by the access rules.
 func narrow(x *exchange, admit func(*access.Scope) error) error {
-	asked := x.form.Get("scope")
+	names, err := admitScopes(x.target, x.form.Get("scope"), admit)
+	x.scopes = names
+	return err
+}
+
+// admitScopes is narrow without a request.
+func admitScopes(t *Target, asked string, admit func(*access.Scope) error) ([]string, error) {
 	if len(asked) > maxScope {
-		return Refuse("invalid_scope", nil)
+		return nil, Refuse("invalid_scope", nil)
 	}
 	names, err := splitScopes(asked)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if len(names) == 0 {
-		if names = x.target.Server.DefaultScopes(); len(names) == 0 {
-			return Refuse("no_default_scopes", nil)
+		if names = t.Server.DefaultScopes(); len(names) == 0 {
+			return nil, Refuse("no_default_scopes", nil)
 		}
 	}
 	for _, n := range names {
-		scope, ok := x.target.Server.Scope(n)
+		scope, ok := t.Server.Scope(n)
 		if !ok {
-			return Refuse("no_matching_scope", nil)
+			return nil, Refuse("no_matching_scope", nil)
 		}
 		if err := admit(scope); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	x.scopes = names
-	return nil
+	return names, nil
 }
 
 // splitScopes reads a space-separated list (RFC 6749 section 3.3), each name once

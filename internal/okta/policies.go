@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"encoding/json"
 	"net/http"
 
 	"gatehouse/internal/access"
@@ -165,6 +166,13 @@ type ruleBody struct {
 		People     *access.People    `json:"people"`
 		GrantTypes *access.Selection `json:"grantTypes"`
 		Scopes     *access.Selection `json:"scopes"`
+		// Network is ours, in the shape that Okta's sign-on rules have. A null takes it
+		// out; a body without it, as a client of Okta's sends, leaves it.
+		Network json.RawMessage `json:"network"`
+		// What nothing here asks would not be enforced.
+		Device    json.RawMessage `json:"device"`
+		Risk      json.RawMessage `json:"risk"`
+		RiskScore json.RawMessage `json:"riskScore"`
 	} `json:"conditions"`
 	Actions struct {
 		Token struct {
@@ -191,6 +199,18 @@ func (b *ruleBody) onto(r *access.Rule) error {
 	}
 	if b.Conditions.Scopes != nil {
 		r.Conditions.Scopes = *b.Conditions.Scopes
+	}
+	for path, raw := range map[string]json.RawMessage{"device": b.Conditions.Device, "risk": b.Conditions.Risk, "riskScore": b.Conditions.RiskScore} {
+		if len(raw) > 0 && string(raw) != "null" {
+			return unsupported("conditions."+path, "is not asked by access rules: leave it out")
+		}
+	}
+	if len(b.Conditions.Network) > 0 {
+		var n *access.NetworkCondition
+		if err := json.Unmarshal(b.Conditions.Network, &n); err != nil {
+			return unsupported("conditions.network", "must be an object with connection, include and exclude")
+		}
+		r.Conditions.Network = n
 	}
 	t := &r.Actions.Token
 	t.AccessTokenMinutes, t.RefreshTokenMinutes, t.RefreshWindowMinutes = b.Actions.Token.Access, b.Actions.Token.Refresh, b.Actions.Token.Window
@@ -292,14 +312,18 @@ func (a *api) rule(c *call, o ledger.Object[access.Rule]) object {
 		return a.href(append([]string{"authorizationServers", c.arg("authServerId"), "policies", r.Policy, "rules", o.ID}, parts...)...)
 	}
 	other := opposite(r.Status)
+	conditions := object{
+		"people":     object{"users": selected(r.Conditions.People.Users), "groups": selected(r.Conditions.People.Groups)},
+		"grantTypes": object{"include": orEmpty(r.Conditions.GrantTypes.Include)},
+		"scopes":     object{"include": orEmpty(r.Conditions.Scopes.Include)},
+	}
+	if n := r.Conditions.Network; n != nil {
+		conditions["network"] = n
+	}
 	return object{
 		"id": o.ID, "type": ruleType, "status": r.Status, "name": r.Name, "priority": r.Priority, "system": r.System,
 		"created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
-		"conditions": object{
-			"people":     object{"users": selected(r.Conditions.People.Users), "groups": selected(r.Conditions.People.Groups)},
-			"grantTypes": object{"include": orEmpty(r.Conditions.GrantTypes.Include)},
-			"scopes":     object{"include": orEmpty(r.Conditions.Scopes.Include)},
-		},
+		"conditions": conditions,
 		"actions": object{"token": object{
 			"accessTokenLifetimeMinutes":  r.Actions.Token.AccessTokenMinutes,
 			"refreshTokenLifetimeMinutes": r.Actions.Token.RefreshTokenMinutes,

@@ -60,7 +60,8 @@ type Gateway struct {
 type Identity struct {
 	Listen string
 	// URL is how others reach it, without a trailing slash; empty means the address it listens on.
-	URL string
+	URL            string
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
 }
 
 // Console is the listener of the administrators' pages, metrics and health. It is always on loopback.
