@@ -14,8 +14,8 @@ import (
 	"gatehouse/internal/app"
 )
 
-// claimsOf returns the claims of a token less those that no two tokens share.
-func claimsOf(t *testing.T, token string) map[string]any {
+// sharedClaims returns the claims of a token less those that no two tokens share.
+func sharedClaims(t *testing.T, token string) map[string]any {
 	t.Helper()
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {
@@ -34,7 +34,7 @@ func timeless(t *testing.T, raw []byte) map[string]any {
 	if err := json.Unmarshal(raw, &claims); err != nil {
 		t.Fatalf("%s: %v", raw, err)
 	}
-	for _, name := range []string{"jti", "iat", "exp", "auth_time", "sid", "at_hash", "amr", "acr", "nonce"} {
+	for _, name := range []string{"jti", "iat", "exp", "auth_time", "sid", "at_hash", "amr", "acr", "nonce", "sid"} {
 		delete(claims, name)
 	}
 	return claims
@@ -69,7 +69,7 @@ func TestPreviewIsWhatTheTokenEndpointDoes(t *testing.T) {
 	if !v.Granted || v.AccessTokenSeconds != 3600 || v.RefreshToken != nil || len(v.IDToken) > 0 {
 		t.Fatalf("a service: %+v", v)
 	}
-	if d := cmp.Diff(claimsOf(t, p.token("vacations:read")), timeless(t, v.AccessToken)); d != "" {
+	if d := cmp.Diff(sharedClaims(t, p.token("vacations:read")), timeless(t, v.AccessToken)); d != "" {
 		t.Errorf("the token of a service differs from its preview:\n%s", d)
 	}
 
@@ -78,10 +78,10 @@ func TestPreviewIsWhatTheTokenEndpointDoes(t *testing.T) {
 	idToken, _ := tokens["id_token"].(string)
 	person := client.PreviewRequest{ClientID: demo.BrowserClientID, User: demo.Users[0].Login, Scopes: []string{"openid", "vacations:read", "profile"}}
 	v = p.preview(person)
-	if d := cmp.Diff(claimsOf(t, accessToken), timeless(t, v.AccessToken)); d != "" {
+	if d := cmp.Diff(sharedClaims(t, accessToken), timeless(t, v.AccessToken)); d != "" {
 		t.Errorf("a person's access token differs from its preview:\n%s", d)
 	}
-	if d := cmp.Diff(claimsOf(t, idToken), timeless(t, v.IDToken)); d != "" {
+	if d := cmp.Diff(sharedClaims(t, idToken), timeless(t, v.IDToken)); d != "" {
 		t.Errorf("a person's ID token differs from its preview:\n%s", d)
 	}
 	from := map[string]client.PreviewedClaim{}
