@@ -33,6 +33,7 @@ var rules = []rule{
 	{room: "internal/telemetry", only: []string{"internal/fault", "internal/tenant"}, reason: "everything reports to it"},
 	{room: "internal/safehttp", only: []string{"internal/fault", "internal/tenant"}, reason: "the one outbound client must stay reviewable"},
 	{room: "internal/introspect", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it asks an issuer; what the answer allows is the gateway's business"},
+	{room: "internal/authzen", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it asks a decision point; what it is asked about is the gateway's business"},
 	{room: "internal/hostile", only: []string{}, reason: "an enemy of the tests knows nobody"},
 	{room: "internal/revocation", only: []string{"internal/cluster", "internal/fault", "internal/tenant", "verify"}, reason: "it is asked on every request, and knows neither stores nor requests"},
 	{room: "internal/relying", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it leads browsers to an issuer and back; what a session may do is the gateway's business"},

@@ -42,10 +42,11 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		SignIn: func(spec.Issuer, []string) (gateway.SignIn, error) {
 			return gateway.SignIn{Sessions: nobodySignsIn{}}, nil
 		},
-		APIKeys:     gateway.NewAPIKeys(),
-		Verifier:    verifier,
-		Revocations: revocation.New(revocation.Config{Loaded: true}),
-		Limiter:     ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
+		DecisionPoint: func(spec.DecisionPoint) (gateway.DecisionPoint, error) { return nobodyDecides{}, nil },
+		APIKeys:       gateway.NewAPIKeys(),
+		Verifier:      verifier,
+		Revocations:   revocation.New(revocation.Config{Loaded: true}),
+		Limiter:       ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{})),
 	})
 	if err != nil {
 		return nil, err

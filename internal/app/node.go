@@ -31,6 +31,7 @@ type node struct {
 	log      *revocationLog
 	issuers  *issuers
 	asked    *introspectors
+	points   *decisionPoints
 	apiKeys  *gateway.APIKeys
 	signIns  *signIns
 	keys     *keyring
@@ -81,6 +82,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	}
 	n.issuers = newIssuers(issuersConfig{Kept: keySets{filepath.Join(c.Data, "keys")}, IdentityURL: c.IdentityURL, Health: c.Health, Metrics: c.Metrics, Log: c.Log, Now: c.Now})
 	n.asked = newIntrospectors(c, n.issuers.remoteKeys)
+	n.points = newDecisionPoints(c)
 	if n.signIns, err = newSignIns(c, n.issuers); err != nil {
 		return nil, err
 	}
@@ -106,6 +108,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		Forgeries: ratelimit.Rate{Count: int64(c.UnknownTokens), Period: time.Second},
 	}
 	conf.CertificateHeader = c.CertificateHeader
+	conf.DecisionPoint = n.points.point
 	if c.Spool != nil {
 		conf.Recorder = c.Spool
 	}
@@ -146,6 +149,7 @@ func (n *node) swap(err error, s spec.Snapshot) error {
 	n.pools.serve()
 	n.issuers.retain(s)
 	n.asked.retain(s)
+	n.points.retain(s)
 	n.signIns.retain(s)
 	if n.member != nil {
 		n.member.Running(tenant.ID(s.Tenant), s.Revision)
@@ -160,6 +164,7 @@ func (n *node) close() error {
 	err := n.gateway.Close()
 	n.log.close()
 	n.asked.close()
+	n.points.close()
 	err = errors.Join(err, n.signIns.close())
 	n.keys.close()
 	n.issuers.close()

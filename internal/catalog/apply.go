@@ -105,6 +105,12 @@ func (d *Declared) desired(tx *ledger.Tx) (out []ledger.Desired, err error) {
 		}
 		add(KindIssuer, i.Name, spec.PathIssuer(i.Name), i)
 	}
+	for _, p := range d.Snapshot.DecisionPoints {
+		if p.Token, err = d.sealedToken(tx, p); err != nil {
+			return nil, err
+		}
+		add(KindPoint, p.Name, spec.PathDecisionPoint(p.Name), p)
+	}
 	for _, a := range d.Snapshot.APIs {
 		stored, err := Refer(tx, a)
 		if err != nil {

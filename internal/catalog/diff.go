@@ -165,6 +165,8 @@ func pathOf(kind, name string) string {
 		return spec.PathPolicy(name)
 	case KindModel:
 		return spec.PathModel(name)
+	case KindPoint:
+		return spec.PathDecisionPoint(name)
 	}
 	return kind + "." + name
 }

@@ -26,13 +26,14 @@ const (
 	KindZone     = "zone"
 	KindPolicy   = "policy"
 	KindModel    = "model"
+	KindPoint    = "decision_point"
 	KindManifest = "manifest"
 )
 
 // API is an API as it is stored: with the ids of what it names.
 type API struct {
 	spec.API
-	// IDs maps "issuers.NAME" and "zones.NAME" to the id of the object.
+	// IDs maps "issuers.NAME", "zones.NAME" and "decision_points.NAME" to the id of the object.
 	IDs map[string]string `json:"ids,omitempty"`
 }
 
@@ -84,6 +85,13 @@ var (
 		Keys:  func(m spec.Model) []ledger.Key { return []ledger.Key{nameKey(m.Name)} },
 		Check: func(m spec.Model) error { return spec.Err(m.Check()) },
 	})
+	// DecisionPoints are unique by name.
+	DecisionPoints = ledger.NewKind(ledger.Spec[spec.DecisionPoint]{
+		Name: KindPoint, IDPrefix: "dpt",
+		Keys:    func(p spec.DecisionPoint) []ledger.Key { return []ledger.Key{nameKey(p.Name)} },
+		Check:   checkPoint,
+		Secrets: []string{"token"},
+	})
 	// Manifests are unique by file.
 	Manifests = ledger.NewKind(ledger.Spec[Manifest]{
 		Name: KindManifest, IDPrefix: "mnf",
@@ -93,7 +101,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Issuers, APIs, Zones, Policies, Models, Manifests}
+	return []ledger.AnyKind{Issuers, APIs, Zones, Policies, Models, DecisionPoints, Manifests}
 }
 
 func nameKey(name string) ledger.Key { return ledger.By("name", name) }
@@ -109,12 +117,23 @@ func checkIssuer(i spec.Issuer) error {
 	return spec.Err(i.Check(spec.Rules{PlainIssuers: true}))
 }
 
+// checkPoint is checkIssuer for a decision point.
+func checkPoint(p spec.DecisionPoint) error {
+	if p.Token != "" && !ledger.Sealed(p.Token) {
+		return errors.New("token is not sealed: the catalog keeps no plain secrets")
+	}
+	return spec.Err(p.Check(spec.Rules{PlainIssuers: true}))
+}
+
 func refsOf(a API) []ledger.Ref {
 	var out []ledger.Ref
 	for _, name := range slices.Sorted(maps.Keys(a.IDs)) {
 		kind := KindIssuer
-		if strings.HasPrefix(name, "zones.") {
+		switch {
+		case strings.HasPrefix(name, "zones."):
 			kind = KindZone
+		case strings.HasPrefix(name, "decision_points."):
+			kind = KindPoint
 		}
 		out = append(out, ledger.Ref{Field: "ids." + name, Kind: kind, ID: a.IDs[name]})
 	}
@@ -148,9 +167,15 @@ func Refer(tx *ledger.Tx, a spec.API) (API, error) {
 			return API{}, err
 		}
 	}
-	for _, r := range a.Routes {
+	for i := range a.Routes {
+		r := &a.Routes[i]
 		for _, name := range r.Zones {
 			if err := add(KindZone, spec.PathZone(name), name); err != nil {
+				return API{}, err
+			}
+		}
+		for _, name := range r.Asked(&a) {
+			if err := add(KindPoint, spec.PathDecisionPoint(name), name); err != nil {
 				return API{}, err
 			}
 		}

@@ -38,6 +38,7 @@ func SnapshotAt(tx *ledger.Tx, at ledger.Revision) (s spec.Snapshot, err error) 
 	slices.SortFunc(s.Zones, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Policies, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
 	slices.SortFunc(s.Models, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(s.DecisionPoints, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
 }
 
@@ -76,6 +77,7 @@ func (c *collector) now(tx *ledger.Tx) error {
 		func() error { return each(tx, Zones, c.zone) },
 		func() error { return each(tx, Policies, c.policy) },
 		func() error { return each(tx, Models, c.model) },
+		func() error { return each(tx, DecisionPoints, c.point) },
 		func() error { return each(tx, Manifests, c.manifest) },
 	}
 	for _, step := range steps {
@@ -99,6 +101,8 @@ func (c *collector) record(r ledger.Record) error {
 		return decode(Policies, r, c.policy)
 	case KindModel:
 		return decode(Models, r, c.model)
+	case KindPoint:
+		return decode(DecisionPoints, r, c.point)
 	case KindManifest:
 		return decode(Manifests, r, c.manifest)
 	}
@@ -118,6 +122,10 @@ func (c *collector) api(a API)            { c.APIs = append(c.APIs, a.API) }
 func (c *collector) zone(z spec.Zone)     { c.Zones = append(c.Zones, z) }
 func (c *collector) policy(p spec.Policy) { c.Policies = append(c.Policies, p) }
 func (c *collector) model(m spec.Model)   { c.Models = append(c.Models, m) }
+func (c *collector) point(p spec.DecisionPoint) {
+	c.DecisionPoints = append(c.DecisionPoints, p)
+}
+
 func (c *collector) manifest(m Manifest) {
 	if c.Sources == nil {
 		c.Sources, c.secrets = map[string]string{}, map[string]string{}
@@ -148,7 +156,7 @@ func Guard(rules spec.Rules) ledger.Guard {
 
 func isOurs(kind string) bool {
 	switch kind {
-	case KindIssuer, KindAPI, KindZone, KindPolicy, KindModel, KindManifest:
+	case KindIssuer, KindAPI, KindZone, KindPolicy, KindModel, KindPoint, KindManifest:
 		return true
 	}
 	return false

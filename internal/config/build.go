@@ -91,6 +91,17 @@ func eachKey(n *node, f func(key string, value *node)) {
 	}
 }
 
+func (b builder) decisionPoints(n *node) []spec.DecisionPoint {
+	var out []spec.DecisionPoint
+	eachNamed(n, func(name string, v *node) {
+		out = append(out, spec.DecisionPoint{
+			Name: name, URL: v.get("url").str(), Token: reference(v.get("token")), Timeout: spec.Duration(b.duration(v.get("timeout"))),
+		})
+	})
+	slices.SortFunc(out, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
+	return out
+}
+
 func (b builder) issuers(n *node) []spec.Issuer {
 	var out []spec.Issuer
 	eachNamed(n, func(name string, v *node) {
@@ -220,6 +231,7 @@ func (b builder) api(name string, n *node) spec.API {
 		Upstream:     b.upstream(n.get("upstream")),
 		Auth:         n.get("auth").strs(),
 		Proof:        n.get("proof").str(),
+		Authorize:    n.get("authorize").strs(),
 		SignIn:       n.get("sign_in").str(),
 		Limits:       b.limits(n.get("limit")),
 		Headers: spec.Headers{
@@ -324,6 +336,7 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r.AMR = n.get("amr").strs()
 	r.Proof = n.get("proof").str()
 	r.Zones = n.get("zones").strs()
+	r.Authorize = n.get("authorize").strs()
 	return r
 }
 

@@ -35,12 +35,13 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 	b := builder{w}
 	file.Server = b.server(tree.get("server"))
 	file.Declared = spec.Snapshot{
-		Issuers:  b.issuers(tree.get("issuers")),
-		APIs:     b.apis(tree.get("apis")),
-		Zones:    b.zones(tree.get("zones")),
-		Policies: b.policies(tree.get("policies")),
-		Models:   b.models(tree.get("authzen")),
-		Sources:  map[string]string{},
+		Issuers:        b.issuers(tree.get("issuers")),
+		APIs:           b.apis(tree.get("apis")),
+		Zones:          b.zones(tree.get("zones")),
+		DecisionPoints: b.decisionPoints(tree.get("decision_points")),
+		Policies:       b.policies(tree.get("policies")),
+		Models:         b.models(tree.get("authzen")),
+		Sources:        map[string]string{},
 	}
 	for path, at := range w.sources {
 		if !strings.HasPrefix(path, "server") && path != "version" && path != "tests" {
@@ -52,7 +53,7 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 	c.rules(w, &file.Declared)
 	file.Tests = newTestReader(w, file.Declared.APIs).all(tree.get("tests"))
 	file.Secrets = w.secrets()
-	file.Values = w.secretValues(file.Declared.Issuers)
+	file.Values = w.secretValues(&file.Declared)
 	c.problems = append(c.problems, w.problems...)
 }
 
@@ -182,13 +183,18 @@ func (w *walker) secrets() map[string]string {
 }
 
 // secretValues returns what the references of secrets stand for.
-func (w *walker) secretValues(issuers []spec.Issuer) map[string]string {
+func (w *walker) secretValues(s *spec.Snapshot) map[string]string {
 	out := map[string]string{}
-	for _, i := range issuers {
-		path := spec.PathIssuer(i.Name) + ".client_secret"
-		if n := w.values[path]; i.ClientSecret != "" && n.usable() {
+	add := func(path, written string) {
+		if n := w.values[path]; written != "" && n.usable() {
 			out[path] = n.text
 		}
+	}
+	for _, i := range s.Issuers {
+		add(spec.PathIssuer(i.Name)+".client_secret", i.ClientSecret)
+	}
+	for _, p := range s.DecisionPoints {
+		add(spec.PathDecisionPoint(p.Name)+".token", p.Token)
 	}
 	return out
 }

@@ -62,6 +62,7 @@ var root = group("a Gatehouse configuration", []key{
 	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, decide, geo, replay, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
+	{name: "decision_points", doc: "Services outside that are asked whether requests may pass (OpenID AuthZEN 1.0), by a name that authorize uses. They can only refuse.", shape: named("a group of decision points by name", namePattern, spec.CheckName, group("a group with url, token and timeout", pointKeys))},
 	{name: "apis", doc: "What the gateway serves, by name.", shape: named("a group of APIs by name", namePattern, spec.CheckName, group("a group with upstream, auth and routes", apiKeys))},
 	{name: "policies", doc: "Cedar policies by name. They apply to every API, and can only tighten.", shape: named("a group of Cedar policies by name", namePattern, spec.CheckName, anyText)},
 	{name: "authzen", doc: "Policy sets that AuthZEN clients may ask about, by name. They have nothing to do with the APIs.", shape: named("a group of models by name", namePattern, spec.CheckName, group("a group with resources, entities and policies", modelKeys))},
@@ -72,6 +73,15 @@ var testLine = &shape{
 	what:   "a test such as GET /orders/1 with orders:read -> allow",
 	scalar: &scalar{kinds: []kind{text}, pattern: `^[A-Z]+ +[^ ]+.*-> *(allow|deny +[a-z_]+)$`, example: "GET /orders/1 with orders:read -> allow"},
 }
+
+var pointKeys = []key{
+	{name: "url", required: true, doc: "Where its access evaluation API is; without a path it is " + spec.EvaluationPath + " below it. https, or http on loopback.", shape: webAddress},
+	{name: "token", doc: "What the gateway proves itself with, as a bearer token: ${env:NAME} or ${file:/path}, never the token itself.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${env:PDP_TOKEN}"}}},
+	{name: "timeout", doc: "How long an answer may take: what is later is none, and the request is refused. Default 1s, at most 10s.", shape: duration},
+}
+
+// points are names of decision points.
+var points = oneOrMore(&shape{what: "the name of a decision point", scalar: &scalar{kinds: []kind{text}, example: "opa"}}, "names of decision points")
 
 var modelKeys = []key{
 	{name: "resources", required: true, doc: "Types of resources that the model decides about.", shape: oneOrMore(&shape{what: "a type such as todo", scalar: &scalar{kinds: []kind{text}, check: spec.CheckName, example: "todo"}}, "types such as [todo, user]")},
@@ -189,6 +199,7 @@ var apiKeys = []key{
 	{name: "auth", doc: "Who vouches for callers: issuer names, any of which will do; api_key, for API keys; mtls, for client certificates that the listener takes; session, for browsers that have signed in; or public.", shape: oneOrMore(&shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, words: []string{spec.Public, spec.AuthAPIKey, spec.AuthSession, spec.AuthMTLS}, open: true}}, "names of issuers, or public")},
 	{name: "sign_in", doc: "Issuer that browsers sign in at, with auth: session. Default: the only one with a client_id.", shape: &shape{what: "the name of an issuer", scalar: &scalar{kinds: []kind{text}, example: "okta"}}},
 	{name: "proof", doc: "What callers must prove, so that a stolen token is worth nothing: that they hold the key of a DPoP proof (dpop; dpop_nonce with a nonce of the gateway) or of a client certificate (mtls) to which the token is bound; any of these. Bound tokens are checked without it.", shape: words(spec.Proofs()...)},
+	{name: "authorize", doc: "Decision points that are asked about every caller, besides all that routes ask: each must let the request pass. Public routes have no caller, and ask nobody.", shape: points},
 	{name: "openapi", unbuilt: "openapi", doc: "An OpenAPI file with operations, schemas and scopes.", shape: filePath},
 	{name: "limit", doc: "Rate limits: COUNT/PERIOD per client, user, ip or api. All of them apply. A caller without a token counts as a client by its address.", shape: limits},
 	{name: "headers", doc: "What the upstream is told about the caller.", shape: group("a group with forward and claims", []key{
@@ -232,6 +243,7 @@ var routeShape = &shape{
 		{name: "max_age", doc: "The caller's sign-in must be at most this old.", shape: duration},
 		{name: "acr", doc: "Authentication context classes (acr) of which the token must have one, the preferred one first.", shape: oneOrMore(&shape{what: "an authentication context class", scalar: &scalar{kinds: []kind{text}, example: "phr"}}, "authentication context classes such as phr")},
 		{name: "amr", doc: "Authentication methods (amr) that the token must have, all of them.", shape: oneOrMore(&shape{what: "an authentication method", scalar: &scalar{kinds: []kind{text}, example: "hwk"}}, "authentication methods such as hwk")},
+		{name: "authorize", doc: "Decision points that are asked about callers of this operation, besides those of the API.", shape: points},
 		{name: "zones", doc: "Zones of which the caller's address must be in one.", shape: oneOrMore(anyText, "names of zones")},
 	},
 }

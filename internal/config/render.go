@@ -28,6 +28,12 @@ func Render(s spec.Snapshot, secrets map[string]string) []byte {
 			r.list(1, spec.PathZone(z.Name), z.Name, z.Networks)
 		}
 	}
+	if len(s.DecisionPoints) > 0 {
+		r.section("decision_points")
+		for i := range s.DecisionPoints {
+			r.decisionPoint(&s.DecisionPoints[i])
+		}
+	}
 	if len(s.APIs) > 0 {
 		r.section("apis")
 		for i := range s.APIs {
@@ -165,11 +171,7 @@ func (r *renderer) issuer(i spec.Issuer) {
 	r.list(2, path+".algorithms", "algorithms", i.Algorithms)
 	r.text(2, path+".tokens", "tokens", i.Tokens)
 	r.text(2, path+".client_id", "client_id", i.ClientID)
-	if strings.HasPrefix(i.ClientSecret, "${") {
-		r.line(2, "client_secret: "+quote(i.ClientSecret))
-	} else {
-		r.secret(2, path+".client_secret", "client_secret")
-	}
+	r.onlyReference(path+".client_secret", "client_secret", i.ClientSecret)
 	r.text(2, path+".client_auth", "client_auth", i.ClientAuth)
 	r.flag(2, path+".signed_answers", "signed_answers", i.SignedAnswers)
 	r.text(2, path+".introspection_url", "introspection_url", i.IntrospectionURL)
@@ -190,6 +192,23 @@ func (r *renderer) issuer(i spec.Issuer) {
 	}
 	r.list(2, path+".scopes", "scopes", i.Scopes)
 	r.claimNames(path+".claims", i.Claims)
+}
+
+// onlyReference writes the reference of a secret, and never a value.
+func (r *renderer) onlyReference(path, key, value string) {
+	if strings.HasPrefix(value, "${") {
+		r.line(2, key+": "+quote(value))
+		return
+	}
+	r.secret(2, path, key)
+}
+
+func (r *renderer) decisionPoint(p *spec.DecisionPoint) {
+	path := spec.PathDecisionPoint(p.Name)
+	r.line(1, quote(p.Name)+":")
+	r.text(2, path+".url", "url", p.URL)
+	r.onlyReference(path+".token", "token", p.Token)
+	r.duration(2, path+".timeout", "timeout", p.Timeout)
 }
 
 func (r *renderer) claimNames(path string, c spec.ClaimNames) {
@@ -220,6 +239,7 @@ func (r *renderer) api(a *spec.API) {
 	r.upstream(path+".upstream", a.Upstream)
 	r.list(2, path+".auth", "auth", a.Auth)
 	r.text(2, path+".proof", "proof", a.Proof)
+	r.list(2, path+".authorize", "authorize", a.Authorize)
 	r.text(2, path+".sign_in", "sign_in", a.SignIn)
 	r.limits(2, path+".limit", a.Limits)
 	r.headers(path+".headers", a.Headers)
@@ -318,7 +338,7 @@ func (r *renderer) route(api string, t *spec.Route) {
 	if t.Method == "*" {
 		name = "ANY " + t.Path
 	}
-	group := len(t.Groups)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0 || t.Proof != ""
+	group := len(t.Groups)+len(t.Roles)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR)+len(t.Authorize) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0 || t.Proof != ""
 	switch {
 	case r.secret(3, path, name):
 	case !group && t.Public && r.secrets[path+".public"] == "":
@@ -355,6 +375,7 @@ func (r *renderer) routeGroup(path string, t *spec.Route) {
 	r.list(4, path+".acr", "acr", t.ACR)
 	r.list(4, path+".amr", "amr", t.AMR)
 	r.text(4, path+".proof", "proof", t.Proof)
+	r.list(4, path+".authorize", "authorize", t.Authorize)
 	r.list(4, path+".zones", "zones", t.Zones)
 }
 

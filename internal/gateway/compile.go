@@ -39,6 +39,7 @@ const (
 	stepZone
 	stepGroups
 	stepPolicy
+	stepElsewhere
 	stepLimit
 	stepTransform
 	stepBackend
@@ -81,6 +82,7 @@ func steps() [stepCount]stepKind {
 		{stepZone, "zone", "where the caller is; of public operations as well", onRoute, (*compiler).zone},
 		{stepGroups, "groups", "who the caller is, now that the sign-in is good enough to say so", onRoute, (*compiler).groups},
 		{stepPolicy, "policy", "the operation's condition and the organization's policies may ask about all of the above", onRoute, (*compiler).policy},
+		{stepElsewhere, "decision points", "others may refuse what everything here would let pass; last, since each costs a call", onRoute, (*compiler).decisionPoints},
 		{stepLimit, "limit", "only allowed requests count, so nobody can use up another's allowance", onRoute, (*compiler).limit},
 		{stepTransform, "transform", "strip, then set: after all decisions, so that none reads what we wrote", onRoute, (*compiler).transform},
 		{stepBackend, "backend", "the answer comes from the API's upstream", onRoute, (*compiler).backend},
@@ -91,7 +93,7 @@ func steps() [stepCount]stepKind {
 
 var stepNames = [stepCount]string{
 	"canonicalize", "match", "guard", "authenticate", "sender", "revocation", "authorize",
-	"step-up", "zone", "groups", "policy", "limit", "transform", "backend",
+	"step-up", "zone", "groups", "policy", "decision points", "limit", "transform", "backend",
 	"filter response", "record",
 }
 

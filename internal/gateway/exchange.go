@@ -122,6 +122,7 @@ type facts struct {
 	bySession   bool            // the caller is a browser that has signed in
 	verdict     *policy.Verdict // of the rules that denied, nil when none did
 	shadow      *policy.Verdict // of the rules that would have, nil when none would
+	opinions    *opinions       // of decision points outside, nil where none is asked
 }
 
 // Request returns the request as the lane parsed it. It is read-only.

@@ -22,6 +22,7 @@ const (
 	OutcomeSkip       = "not needed"  // the route does not ask for it
 	OutcomeNotReached = "not reached" // an earlier step refused
 	OutcomeAssumed    = "assumed"     // the caller was described, so nothing was proven
+	OutcomeNotAsked   = "not asked"   // others decide, and are asked about requests that were sent only
 )
 
 // Trace is a decision step by step: what each needed, what it had, and the line
@@ -252,6 +253,8 @@ func (s *slot) traceStep(k stepKind, do step) TraceStep {
 		out.Outcome, out.Reason = OutcomeRefuse, s.reason.Name
 	case (k.id == stepAuthenticate || k.id == stepSender) && s.exact:
 		out.Outcome = OutcomeAssumed
+	case k.id == stepElsewhere && s.opinions != nil && s.opinions.nobody:
+		out.Outcome = OutcomeNotAsked
 	}
 	if do == nil {
 		return out
@@ -306,6 +309,8 @@ func (s *slot) source(id stepID) string {
 		return first(route("groups"), route("roles"), route())
 	case stepPolicy:
 		return s.ruleSource(route())
+	case stepElsewhere:
+		return first(route("authorize"), api("authorize"))
 	case stepLimit:
 		if n := len(s.limits); n > 0 && s.limits[n-1].rule.source != "" {
 			return s.limits[n-1].rule.source

@@ -107,6 +107,7 @@ func TestExplainHypothetical(t *testing.T) {
 		{Name: "zone", Outcome: "not needed"},
 		{Name: "groups", Outcome: "refuse", Reason: "group_required", Needed: "one of the groups employees", Had: "no groups", Source: "g.yaml:11:9"},
 		{Name: "policy", Outcome: "not reached"},
+		{Name: "decision points", Outcome: "not reached"},
 		{Name: "limit", Outcome: "not reached", Needed: "at most 5 in 1h0m0s per user", Source: "g.yaml:12:9"},
 		{Name: "transform", Outcome: "not reached"},
 		{Name: "backend", Outcome: "not reached", Source: "g.yaml:3:3"},

@@ -35,6 +35,9 @@ type Facts struct {
 	Route   string              `json:"route,omitempty"`
 	Reason  string              `json:"reason,omitempty"` // empty when it was allowed
 	Step    string              `json:"step,omitempty"`   // that refused
+	// Points are the decision points that were asked; the last one refused when their
+	// step did.
+	Points []string `json:"points,omitempty"`
 }
 
 // CallerFacts are what the caller's token said.
@@ -77,6 +80,11 @@ func (ex *Exchange) factsOf() (Facts, bool) {
 	}
 	if ex.reason != nil {
 		f.Reason, f.Step = ex.reason.Name, ex.stopped.String()
+	}
+	if ex.opinions != nil {
+		for _, o := range ex.opinions.list {
+			f.Points = append(f.Points, o.point)
+		}
 	}
 	for _, name := range f.Read {
 		if lines := (*policyFacts)(ex).Header(name); len(lines) > 0 {
@@ -200,6 +208,17 @@ func (j *Judge) Decide(f *Facts) (Judgement, error) {
 	}
 	if ex.route != nil {
 		out.Route = ex.route.name
+	}
+	if ex.opinions != nil && out.Allowed {
+		// Nobody is asked again: what a decision point has said then is what it says.
+		for _, name := range ex.route.spec.Asked(ex.route.api.spec) {
+			switch {
+			case !slices.Contains(f.Points, name):
+				out.Unknown = append(out.Unknown, "the decision point "+name)
+			case f.Step == stepElsewhere.String() && name == f.Points[len(f.Points)-1]:
+				out.Allowed, out.Reason = false, f.Reason
+			}
+		}
 	}
 	return out, nil
 }

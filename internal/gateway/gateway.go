@@ -48,24 +48,25 @@ type NewIssuer func(spec.Issuer) (verify.Issuer, error)
 // Config is what a Gateway is made of. Backend, Issuer, Verifier, Revocations
 // and Limiter are required.
 type Config struct {
-	Backend     NewBackend
-	Issuer      NewIssuer
-	Verifier    *verify.Verifier // its cache and clock are used; its issuers come from the snapshot
-	Revocations *revocation.Set
-	Introspect  NewIntrospector // nil: issuers of opaque tokens are not supported
-	APIKeys     *APIKeys        // nil: API keys are not supported
-	SignIn      NewSignIn       // nil: sessions of browsers are not supported
-	Limiter     *ratelimit.Limiter
-	Places      Places             // nil: where addresses are is not known
-	Context     ContextSigner      // nil: X-Gatehouse-Context is not set
-	Metrics     *telemetry.Metrics // nil: none
-	AccessLog   AccessLog          // nil: none
-	Recorder    Recorder           // nil: facts of decisions are not kept
-	Tracer      *telemetry.Tracer  // nil: trace context is passed on, spans are not recorded
-	Logger      *slog.Logger       // nil: discarded
-	Now         func() time.Time   // nil: time.Now
-	Snapshot    string             // file that snapshots are kept in; "" to keep none
-	IdentityURL string             // base address of the identity listener, for reason pages and the context's iss
+	Backend       NewBackend
+	Issuer        NewIssuer
+	Verifier      *verify.Verifier // its cache and clock are used; its issuers come from the snapshot
+	Revocations   *revocation.Set
+	Introspect    NewIntrospector // nil: issuers of opaque tokens are not supported
+	APIKeys       *APIKeys        // nil: API keys are not supported
+	SignIn        NewSignIn       // nil: sessions of browsers are not supported
+	Limiter       *ratelimit.Limiter
+	Places        Places             // nil: where addresses are is not known
+	DecisionPoint NewDecisionPoint   // nil: authorize is not supported
+	Context       ContextSigner      // nil: X-Gatehouse-Context is not set
+	Metrics       *telemetry.Metrics // nil: none
+	AccessLog     AccessLog          // nil: none
+	Recorder      Recorder           // nil: facts of decisions are not kept
+	Tracer        *telemetry.Tracer  // nil: trace context is passed on, spans are not recorded
+	Logger        *slog.Logger       // nil: discarded
+	Now           func() time.Time   // nil: time.Now
+	Snapshot      string             // file that snapshots are kept in; "" to keep none
+	IdentityURL   string             // base address of the identity listener, for reason pages and the context's iss
 	// TrustedProxies are the peers whose X-Forwarded-* and X-Request-ID are believed.
 	TrustedProxies []netip.Prefix
 	// ClientCA returns the authorities whose certificates the listener takes, which auth:

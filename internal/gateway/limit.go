@@ -100,6 +100,19 @@ func (s *limit) Do(ex *Exchange) error {
 	return nil
 }
 
+// full reports whether a limit has no room for the request, and counts nothing.
+func (s *limit) full(ex *Exchange) bool {
+	for i := range s.rules {
+		r := &s.rules[i]
+		if res := ex.gw.config.Limiter.Peek(ex.started, s.key(ex, r), r.rate); !res.Allowed {
+			ex.states[0] = limitState{r, res}
+			ex.limits, ex.retryAfter = ex.states[:1], res.RetryAfter
+			return true
+		}
+	}
+	return false
+}
+
 // key names the counter. A caller that is not known, as on a public route,
 // counts by its address; a client that acts for itself has no user and counts as
 // the client. Ids of two issuers are never the same subject.

@@ -75,6 +75,9 @@ func (g *Gateway) probe() *Gateway {
 		// The secret of a snapshot that is not served yet may not be one that can be opened.
 		p.config.Introspect = func(spec.Issuer) (Introspector, error) { return notAsked{}, nil }
 	}
+	if p.config.DecisionPoint != nil {
+		p.config.DecisionPoint = func(spec.DecisionPoint) (DecisionPoint, error) { return nobodyAsked{}, nil }
+	}
 	if p.config.SignIn != nil {
 		p.config.SignIn = func(spec.Issuer, []string) (SignIn, error) { return SignIn{Sessions: noSessions{}}, nil }
 	}

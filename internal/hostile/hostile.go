@@ -65,6 +65,7 @@ func New() (*Issuer, error) {
 	serve("GET /.well-known/openid-configuration", metadata)
 	serve("GET /.well-known/oauth-authorization-server", metadata)
 	serve("GET /keys", func() any { return map[string]any{"keys": []any{jwk(i.key, "k1")}} })
+	serve("POST /access/v1/evaluation", func() any { return map[string]any{"decision": true} })
 	serve("POST /introspect", func() any { return map[string]any{"active": true, "sub": "ana", "aud": "api://test"} })
 	i.Server = httptest.NewServer(mux)
 	return i, nil

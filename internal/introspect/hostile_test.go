@@ -234,21 +234,21 @@ func TestBreaker(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if n := f.asked.Load(); n != tolerated {
+	if n := f.asked.Load(); n != safehttp.Tolerated {
 		t.Errorf("it was asked %d times", n)
 	}
-	at.forward(shortestGap)
+	at.forward(time.Second)
 	_ = ask(100) // the one that tries
 	_ = ask(101)
-	if n := f.asked.Load(); n != tolerated+1 {
-		t.Errorf("after a second it was asked %d times", n-tolerated)
+	if n := f.asked.Load(); n != safehttp.Tolerated+1 {
+		t.Errorf("after a second it was asked %d times", n-safehttp.Tolerated)
 	}
 	f.answers(says(`{"active":true,"sub":"ana"}`))
-	at.forward(shortestGap)
+	at.forward(time.Second)
 	if err := ask(102); err == nil {
 		t.Error("the gap has not grown")
 	}
-	at.forward(shortestGap)
+	at.forward(time.Second)
 	if err := ask(103); err != nil {
 		t.Errorf("it is back, but: %v", err)
 	}
@@ -267,7 +267,7 @@ func TestOneStrangeTokenOpensNoBreaker(t *testing.T) {
 		says(`{"active":true,"sub":"ana"}`)(w, r)
 	})
 	c, _ := newTestClient(t, f)
-	for i := range 3 * tolerated {
+	for i := range 3 * safehttp.Tolerated {
 		if _, err := c.Ask(t.Context(), fmt.Appendf(nil, "strange%d", i)); reasonOf(err) != verify.ReasonIssuerUnreachable {
 			t.Fatal(err)
 		}

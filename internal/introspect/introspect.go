@@ -86,7 +86,7 @@ type Client struct {
 	cfg      Config
 	proof    proof
 	cache    *cache
-	breaker  breaker
+	breaker  safehttp.Breaker
 	metadata metadata
 	slots    chan struct{}
 	life     context.Context //nolint:containedctx // the life of the client itself
@@ -203,8 +203,8 @@ func (c *Client) fly(ctx context.Context, key [sha256.Size]byte, raw []byte, f *
 
 // call asks the issuer once. An error means that it did not say.
 func (c *Client) call(ctx context.Context, key [sha256.Size]byte, raw []byte) (*entry, error) {
-	if c.breaker.open(c.cfg.Now()) {
-		return nil, c.unreachable("it has not answered for a while, and is not asked all the time", c.breaker.last())
+	if c.breaker.Open(c.cfg.Now()) {
+		return nil, c.unreachable("it has not answered for a while, and is not asked all the time", c.breaker.Last())
 	}
 	select {
 	case c.slots <- struct{}{}:
@@ -212,18 +212,18 @@ func (c *Client) call(ctx context.Context, key [sha256.Size]byte, raw []byte) (*
 	case <-ctx.Done():
 		return nil, c.unreachable("too many questions are waiting for it", ctx.Err())
 	}
-	if !c.breaker.enter(c.cfg.Now()) {
-		return nil, c.unreachable("it has not answered for a while, and is not asked all the time", c.breaker.last())
+	if !c.breaker.Enter(c.cfg.Now()) {
+		return nil, c.unreachable("it has not answered for a while, and is not asked all the time", c.breaker.Last())
 	}
 	e, err := c.exchange(ctx, key, raw)
 	switch {
 	case err == nil:
-		c.breaker.succeeded()
+		c.breaker.Succeeded()
 	case aboutTheToken(err):
 		// One strange token must not keep the others out.
-		c.breaker.left()
+		c.breaker.Left()
 	default:
-		c.breaker.failed(c.cfg.Now(), err)
+		c.breaker.Failed(c.cfg.Now(), err)
 	}
 	return e, err
 }
@@ -286,4 +286,4 @@ func (c *Client) unreachable(detail string, cause error) *verify.Error {
 
 // Err returns why the issuer's last answer was none, nil when it was one or it was
 // never asked.
-func (c *Client) Err() error { return c.breaker.last() }
+func (c *Client) Err() error { return c.breaker.Last() }

@@ -25,6 +25,7 @@ import (
 const (
 	defaultTimeout = 5 * time.Second
 	defaultMaxBody = 1 << 20
+	defaultMaxIdle = 8
 	maxHeader      = 64 << 10
 	maxURL         = 8 << 10
 )
@@ -43,6 +44,7 @@ type Config struct {
 	AllowPrivate bool
 	Timeout      time.Duration  // of a whole call; 0 means 5 s
 	MaxBody      int64          // bytes of an answer; 0 means 1 MiB
+	MaxIdle      int            // idle connections kept to one host; 0 means 8
 	Resolver     Resolver       // nil means net.DefaultResolver
 	Roots        *x509.CertPool // nil means the system's
 }
@@ -72,6 +74,9 @@ func New(cfg Config) *Client {
 	if cfg.Resolver == nil {
 		cfg.Resolver = net.DefaultResolver
 	}
+	if cfg.MaxIdle <= 0 {
+		cfg.MaxIdle = defaultMaxIdle
+	}
 	c := &Client{cfg: cfg}
 	c.http = http.Client{
 		Transport: &http.Transport{
@@ -80,8 +85,8 @@ func New(cfg Config) *Client {
 			TLSClientConfig:        &tls.Config{RootCAs: cfg.Roots, MinVersion: tls.VersionTLS12},
 			TLSHandshakeTimeout:    cfg.Timeout,
 			DisableCompression:     true, // what is small must not unpack to something large
-			MaxIdleConnsPerHost:    8,
-			MaxIdleConns:           64,
+			MaxIdleConnsPerHost:    cfg.MaxIdle,
+			MaxIdleConns:           8 * cfg.MaxIdle,
 			IdleConnTimeout:        30 * time.Second,
 			MaxResponseHeaderBytes: maxHeader,
 		},

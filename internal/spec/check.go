@@ -66,9 +66,15 @@ func (s *Snapshot) Check(r Rules) []Finding {
 		f.list = append(f.list, z.Check()...)
 		zones = append(zones, z.Name)
 	}
+	points := make([]string, 0, len(s.DecisionPoints))
+	for i := range s.DecisionPoints {
+		f.list = append(f.list, s.DecisionPoints[i].Check(r)...)
+		points = append(points, s.DecisionPoints[i].Name)
+	}
 	for i := range s.APIs {
 		s.APIs[i].check(&f)
 		s.APIs[i].checkReferences(&f, issuers, zones)
+		s.APIs[i].checkDecisionPoints(&f, points)
 	}
 	s.checkSessions(&f)
 	for _, p := range s.Policies {
@@ -96,6 +102,9 @@ func (s *Snapshot) checkNames(f *findings) {
 	}
 	for _, z := range s.Zones {
 		once(PathZone(z.Name))
+	}
+	for _, p := range s.DecisionPoints {
+		once(PathDecisionPoint(p.Name))
 	}
 	for _, p := range s.Policies {
 		once(PathPolicy(p.Name))

@@ -79,6 +79,7 @@ func (r *Route) checkCaller(f *findings, path string, a *API) {
 		{"acr", len(r.ACR) > 0},
 		{"amr", len(r.AMR) > 0},
 		{"proof", r.Proof != ""},
+		{"authorize", len(r.Authorize) > 0},
 	}
 	for _, d := range demands {
 		switch {

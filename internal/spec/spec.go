@@ -14,8 +14,10 @@ type Snapshot struct {
 	Issuers  []Issuer `json:"issuers,omitempty"` // by name
 	APIs     []API    `json:"apis,omitempty"`    // by name
 	Zones    []Zone   `json:"zones,omitempty"`   // by name
-	Policies []Policy `json:"policies,omitempty"`
-	Models   []Model  `json:"models,omitempty"` // by name
+	// DecisionPoints are asked from outside, by name.
+	DecisionPoints []DecisionPoint `json:"decision_points,omitempty"`
+	Policies       []Policy        `json:"policies,omitempty"`
+	Models         []Model         `json:"models,omitempty"` // by name
 	// Sources says where a setting was written: dotted path (see Path*) to "file:line:column".
 	Sources map[string]string `json:"sources,omitempty"`
 }
@@ -74,9 +76,10 @@ type API struct {
 	URL                  string   `json:"url,omitempty"`
 	KeepBasePath         bool     `json:"keep_base_path,omitempty"`
 	Upstream             Upstream `json:"upstream"`
-	Auth                 []string `json:"auth,omitempty"`    // issuer names, "api_key", "session"; or just "public"
-	SignIn               string   `json:"sign_in,omitempty"` // issuer that browsers sign in at; empty = the only one that can be meant
-	Proof                string   `json:"proof,omitempty"`   // what callers prove about themselves, see Proofs
+	Auth                 []string `json:"auth,omitempty"`      // issuer names, "api_key", "session"; or just "public"
+	SignIn               string   `json:"sign_in,omitempty"`   // issuer that browsers sign in at; empty = the only one that can be meant
+	Proof                string   `json:"proof,omitempty"`     // what callers prove about themselves, see Proofs
+	Authorize            []string `json:"authorize,omitempty"` // decision points that are asked about every caller, all of them
 	Limits               []Limit  `json:"limits,omitempty"`
 	Headers              Headers  `json:"headers,omitzero"`
 	ForwardAuthorization bool     `json:"forward_authorization,omitempty"`
@@ -104,6 +107,8 @@ type Route struct {
 	AMR    []string `json:"amr,omitempty"`     // all of these authentication methods
 	Proof  string   `json:"proof,omitempty"`   // as of the API; can only tighten
 	Zones  []string `json:"zones,omitempty"`   // the caller's address is in any of these
+	// Authorize names decision points that are asked besides the API's.
+	Authorize []string `json:"authorize,omitempty"`
 }
 
 // Upstream is the pool of servers behind an API.
