@@ -22,6 +22,10 @@ type ready struct {
 		Issuer       string `json:"issuer"`
 		ClientID     string `json:"client_id"`
 		ClientSecret string `json:"client_secret"`
+		Users        []struct {
+			Login    string `json:"login"`
+			Password string `json:"password"`
+		} `json:"users"`
 	} `json:"demo"`
 	APIToken string `json:"api_token"`
 }

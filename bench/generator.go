@@ -92,12 +92,7 @@ func (g *generator) read() error {
 		return err
 	}
 	for line := range strings.Lines(string(b)) {
-		path, headers, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "\t")
-		r := "GET " + path + " HTTP/1.1\r\nHost: " + g.Address + "\r\n"
-		if headers != "" {
-			r += strings.ReplaceAll(headers, "\t", "\r\n") + "\r\n"
-		}
-		g.requests = append(g.requests, []byte(r+"\r\n"))
+		g.requests = append(g.requests, g.request(strings.TrimSuffix(line, "\n")))
 	}
 	if len(g.requests) == 0 {
 		return fmt.Errorf("%s holds no requests", g.File)
@@ -111,6 +106,23 @@ func (g *generator) read() error {
 	}
 	g.times = make([]time.Duration, 0, expect)
 	return nil
+}
+
+// request returns the bytes of a line of the file. One that begins with "POST "
+// ends with the body of a form, behind the last tab.
+func (g *generator) request(line string) []byte {
+	method, form := "GET", ""
+	if rest, ok := strings.CutPrefix(line, "POST "); ok {
+		last := strings.LastIndexByte(rest, '\t')
+		method, line, form = "POST", rest[:last], rest[last+1:]
+		line += "\tContent-Type: application/x-www-form-urlencoded\tContent-Length: " + strconv.Itoa(len(form))
+	}
+	path, headers, _ := strings.Cut(line, "\t")
+	r := method + " " + path + " HTTP/1.1\r\nHost: " + g.Address + "\r\n"
+	if headers != "" {
+		r += strings.ReplaceAll(headers, "\t", "\r\n") + "\r\n"
+	}
+	return []byte(r + "\r\n" + form)
 }
 
 func (g *generator) connect() (err error) {
