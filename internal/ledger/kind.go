@@ -215,14 +215,15 @@ func (k *Kind[T]) Create(tx *Tx, v T) (Object[T], error) {
 // Insert adds an object with the id and the extensions of o; an empty id means a
 // new one. fault.Conflict when the id or a unique key is taken.
 func (k *Kind[T]) Insert(tx *Tx, o Object[T]) (Object[T], error) {
-	if o.ID == "" {
+	given := o.ID != "" // a new id is nobody else's
+	if !given {
 		o.ID = k.NewID(tx)
 	}
 	doc, err := k.core.document(o.Value, nil, o.Extensions)
 	if err != nil {
 		return Object[T]{}, err
 	}
-	r, err := tx.create(k.core, o.ID, doc)
+	r, err := tx.create(k.core, o.ID, given, doc)
 	if err != nil {
 		return Object[T]{}, err
 	}

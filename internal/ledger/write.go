@@ -40,20 +40,22 @@ func (tx *Tx) mayWrite(k *kindCore) error {
 	return nil
 }
 
-// create adds an object.
-func (tx *Tx) create(k *kindCore, id string, doc []byte) (Record, error) {
+// create adds an object. An id that was given, and not made here, may be taken.
+func (tx *Tx) create(k *kindCore, id string, given bool, doc []byte) (Record, error) {
 	if err := tx.mayWrite(k); err != nil {
 		return Record{}, err
 	}
 	if !validID(id) {
 		return Record{}, fault.New(fault.Invalid, "%s is not an id: use 1 to 64 letters, digits, hyphens, underscores or dots", quote(id))
 	}
-	_, taken, err := tx.r.Object(tx.ctx, k.name, id)
-	if err != nil {
-		return Record{}, err
-	}
-	if taken {
-		return Record{}, fault.New(fault.Conflict, "%s %s exists already", k.name, id)
+	if given {
+		_, taken, err := tx.r.Object(tx.ctx, k.name, id)
+		if err != nil {
+			return Record{}, err
+		}
+		if taken {
+			return Record{}, fault.New(fault.Conflict, "%s %s exists already", k.name, id)
+		}
 	}
 	meta := Meta{ID: id, Created: tx.now, Owner: tx.owner}
 	return tx.save(k, Record{Kind: k.name, Meta: meta, Data: doc}, nil)

@@ -20,8 +20,7 @@ func (db *DB) AddCode(ctx context.Context, g issued.Grant, c issued.Code) error 
 		if err := addGrant(ctx, tx, t, &g); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, sqlAddCode, t, c.Hash, g.ID, c.RedirectURI, c.CodeChallenge, micros(c.Created), micros(c.Expires))
-		return err
+		return tx.later(ctx, sqlAddCode, t, c.Hash, g.ID, c.RedirectURI, c.CodeChallenge, micros(c.Created), micros(c.Expires))
 	})
 }
 
@@ -128,17 +127,17 @@ func addMade(ctx context.Context, tx *tx, t tenant.ID, grant string, made *issue
 		if err != nil {
 			return false, err
 		}
-		if _, err := tx.exec(ctx, sqlChangeTerms, t, grant, string(terms)); err != nil {
+		if err := tx.later(ctx, sqlChangeTerms, t, grant, string(terms)); err != nil {
 			return false, err
 		}
 	}
 	if made.Token.ID != "" {
-		if _, err := tx.exec(ctx, sqlAddToken, t, grant, made.Token.ID, micros(made.Token.Expires)); err != nil {
+		if err := tx.later(ctx, sqlAddToken, t, grant, made.Token.ID, micros(made.Token.Expires)); err != nil {
 			return false, err
 		}
 	}
 	if r := made.Refresh; r != nil && !made.Kept {
-		_, err = tx.exec(ctx, sqlAddRefresh, t, r.Hash, grant, micros(r.Created), micros(r.IdleUntil), micros(r.Expires))
+		err = tx.later(ctx, sqlAddRefresh, t, r.Hash, grant, micros(r.Created), micros(r.IdleUntil), micros(r.Expires))
 	}
 	return err == nil, err
 }

@@ -151,7 +151,11 @@ func (db *DB) try(ctx context.Context, write bool, f func(context.Context, *tx) 
 			t.rollback()
 		}
 	}()
-	if err := f(ctx, &tx{t}); err != nil {
+	tx := &tx{t: t}
+	if err := f(ctx, tx); err != nil {
+		return err
+	}
+	if err := tx.settle(ctx); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {

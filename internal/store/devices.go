@@ -16,9 +16,8 @@ created, expires, resources) VALUES ($1, $2, $3, $4, $5, $6, $7, 'pending', '', 
 // fault.Conflict when the user code stands for another one.
 func (db *DB) AddDevice(ctx context.Context, d issued.Device) error {
 	return db.ofTenant(ctx, "add device authorization", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlAddDevice, t, d.Hash, d.UserCode, d.Server, d.Client, joined(d.Scopes), d.JKT,
+		return tx.later(ctx, sqlAddDevice, t, d.Hash, d.UserCode, d.Server, d.Client, joined(d.Scopes), d.JKT,
 			d.Interval.Microseconds(), micros(d.Created), micros(d.Expires), joined(d.Resources))
-		return err
 	})
 }
 
@@ -70,8 +69,7 @@ func (db *DB) PollDevice(ctx context.Context, hash string, now time.Time) (d iss
 			return err
 		}
 		if early = n == 0; early {
-			_, err = tx.exec(ctx, sqlSlowDown, t, hash, micros(now))
-			return err
+			return tx.later(ctx, sqlSlowDown, t, hash, micros(now))
 		}
 		if d.Grant == "" {
 			return nil

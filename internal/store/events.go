@@ -35,7 +35,7 @@ func (db *DB) AppendEvents(ctx context.Context, events []audit.Event) error {
 	}
 	return db.write(ctx, "append events", func(ctx context.Context, tx *tx) error {
 		for i, e := range events {
-			_, err := tx.exec(ctx, sqlAppendEvent, e.Tenant, micros(e.Time), word(e.ID), word(e.Type), word(e.Actor.ID), word(string(e.Outcome.Result)),
+			err := tx.later(ctx, sqlAppendEvent, e.Tenant, micros(e.Time), word(e.ID), word(e.Type), word(e.Actor.ID), word(string(e.Outcome.Result)),
 				word(e.Outcome.Reason), word(e.RequestID), data[i])
 			if err != nil {
 				return err

@@ -43,8 +43,7 @@ func addGrant(ctx context.Context, tx *tx, t tenant.ID, g *issued.Grant) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.exec(ctx, sqlAddGrant, t, g.ID, g.Server, g.Client, g.User, g.Session, g.Issuer, joined(g.Scopes), string(terms), micros(g.Created))
-	return err
+	return tx.later(ctx, sqlAddGrant, t, g.ID, g.Server, g.Client, g.User, g.Session, g.Issuer, joined(g.Scopes), string(terms), micros(g.Created))
 }
 
 const selectGrant = `SELECT g.id, g.server, g.client, g.user_id, g.session, g.issuer, g.scopes, g.terms, g.created, g.revoked, g.used, g.updated,

@@ -77,7 +77,7 @@ func (l *ledgerTx) Save(ctx context.Context, o ledger.Record, links ledger.Links
 			return err
 		}
 	}
-	if _, err := l.tx.exec(ctx, sqlSaveObject, l.tenant, o.Kind, o.ID, o.Revision, o.Owner, string(o.Data),
+	if err := l.tx.later(ctx, sqlSaveObject, l.tenant, o.Kind, o.ID, o.Revision, o.Owner, string(o.Data),
 		micros(o.Created), micros(o.Updated)); err != nil {
 		return err
 	}
@@ -86,12 +86,12 @@ func (l *ledgerTx) Save(ctx context.Context, o ledger.Record, links ledger.Links
 		if k.Unique {
 			unique = 1
 		}
-		if _, err := l.tx.exec(ctx, sqlSaveKey, l.tenant, o.Kind, k.Name, k.Value, o.ID, unique); err != nil {
+		if err := l.tx.later(ctx, sqlSaveKey, l.tenant, o.Kind, k.Name, k.Value, o.ID, unique); err != nil {
 			return err
 		}
 	}
 	for _, r := range links.Refs {
-		if _, err := l.tx.exec(ctx, sqlSaveRef, l.tenant, o.Kind, o.ID, r.Field, r.Kind, r.ID, int64(r.OnDelete)); err != nil {
+		if err := l.tx.later(ctx, sqlSaveRef, l.tenant, o.Kind, o.ID, r.Field, r.Kind, r.ID, int64(r.OnDelete)); err != nil {
 			return err
 		}
 	}
@@ -100,7 +100,7 @@ func (l *ledgerTx) Save(ctx context.Context, o ledger.Record, links ledger.Links
 
 func (l *ledgerTx) unlink(ctx context.Context, kind, id string) error {
 	for _, text := range []string{sqlDeleteKeys, sqlDeleteRefs} {
-		if _, err := l.tx.exec(ctx, text, l.tenant, kind, id); err != nil {
+		if err := l.tx.later(ctx, text, l.tenant, kind, id); err != nil {
 			return err
 		}
 	}
@@ -111,8 +111,7 @@ func (l *ledgerTx) Remove(ctx context.Context, kind, id string) error {
 	if err := l.unlink(ctx, kind, id); err != nil {
 		return err
 	}
-	_, err := l.tx.exec(ctx, sqlDeleteObject, l.tenant, kind, id)
-	return err
+	return l.tx.later(ctx, sqlDeleteObject, l.tenant, kind, id)
 }
 
 const sqlAppend = `INSERT INTO changes (tenant, seq, part, parts, time, actor_type, actor_id, actor_name, reason, kind, id, operation,
@@ -124,7 +123,7 @@ const sqlMoveHead = `UPDATE heads SET seq = $2, hash = $3 WHERE tenant = $1 AND 
 func (l *ledgerTx) Append(ctx context.Context, changes []ledger.Change, head ledger.Head) error {
 	for i := range changes {
 		c := &changes[i]
-		_, err := l.tx.exec(ctx, sqlAppend, l.tenant, c.Revision, c.Part, c.Parts, micros(c.Time), c.Actor.Type, c.Actor.ID, c.Actor.Name,
+		err := l.tx.later(ctx, sqlAppend, l.tenant, c.Revision, c.Part, c.Parts, micros(c.Time), c.Actor.Type, c.Actor.ID, c.Actor.Name,
 			c.Reason, c.Kind, c.ID, string(c.Op), micros(c.Created), c.Owner, optional(c.Before), optional(c.After), c.Previous, c.Hash)
 		if err != nil {
 			return err

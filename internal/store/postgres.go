@@ -85,23 +85,54 @@ func (e *pgEngine) begin(ctx context.Context, write bool) (transaction, error) {
 	if write {
 		options = sql.TxOptions{Isolation: sql.LevelReadCommitted}
 	}
-	t, err := e.db.BeginTx(ctx, &options)
+	conn, err := e.db.Conn(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return pgTx{t}, nil
+	t, err := conn.BeginTx(ctx, &options)
+	if err != nil {
+		_ = conn.Close() // back to the pool, which looks at what state it is in
+		return nil, err
+	}
+	return pgTx{t, conn}, nil
 }
 
-type pgTx struct{ *sql.Tx }
+// pgTx is a transaction and the connection that it holds.
+type pgTx struct {
+	*sql.Tx
+	conn *sql.Conn
+}
 
 func (t pgTx) commit() error {
-	if err := t.Commit(); err != nil {
+	err := t.Commit()
+	_ = t.conn.Close() // as above
+	if err != nil {
 		return fmt.Errorf("commit: %w", err)
 	}
 	return nil
 }
 
-func (t pgTx) rollback() { _ = t.Rollback() } // a transaction whose connection is gone is undone anyway
+func (t pgTx) rollback() {
+	_ = t.Rollback() // a transaction whose connection is gone is undone anyway
+	_ = t.conn.Close()
+}
+
+func (t pgTx) sendAll(ctx context.Context, all []statement) error {
+	batch := &pgx.Batch{}
+	for _, s := range all {
+		for i := range s.args { // to what database/sql would make of them
+			v, err := driver.DefaultParameterConverter.ConvertValue(s.args[i])
+			if err != nil {
+				return fmt.Errorf("parameter $%d: %w", i+1, err)
+			}
+			s.args[i] = v
+		}
+		batch.Queue(s.query, s.args...)
+	}
+	return t.conn.Raw(func(c any) error {
+		return c.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close() //nolint:forcetypeassert // it is our own driver's
+	})
+}
 
 var textColumn = regexp.MustCompile(`\bTEXT\b`)
 

@@ -51,7 +51,7 @@ func (db *DB) addRevocation(ctx context.Context, tx *tx, r *cluster.Revocation) 
 	if err := tx.row(ctx, sqlNextNumber, "revocations").Scan(&seq); err != nil {
 		return 0, err
 	}
-	_, err = tx.exec(ctx, sqlAddRevocation, r.Tenant, string(r.Kind), r.Issuer, r.Value, micros(r.IssuedBefore), micros(r.Expires),
+	err = tx.later(ctx, sqlAddRevocation, r.Tenant, string(r.Kind), r.Issuer, r.Value, micros(r.IssuedBefore), micros(r.Expires),
 		micros(db.clock()), seq, word(r.Reason), word(r.Actor))
 	return seq, err
 }
@@ -133,8 +133,7 @@ func (db *DB) LiftRevocation(ctx context.Context, seq int64) (r cluster.Revocati
 			return err
 		}
 		r = found.Revocation
-		_, err = tx.exec(ctx, sqlLiftRevocation, t, seq)
-		return err
+		return tx.later(ctx, sqlLiftRevocation, t, seq)
 	})
 	return r, err
 }

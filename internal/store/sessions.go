@@ -19,8 +19,7 @@ VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`
 // AddSession stores a session for good.
 func (db *DB) AddSession(ctx context.Context, s sessions.Session) error {
 	return db.ofTenant(ctx, "add session", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlAddSession, sessionValues(t, &s)...)
-		return err
+		return tx.later(ctx, sqlAddSession, sessionValues(t, &s)...)
 	})
 }
 
@@ -135,8 +134,7 @@ const sqlTouchSession = `UPDATE sessions SET seen = $3, idle_until = $4 WHERE te
 // TouchSession notes a use of a session; the later of two stays.
 func (db *DB) TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) error {
 	return db.ofTenant(ctx, "touch session", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlTouchSession, t, id, micros(seen), micros(idleUntil))
-		return err
+		return tx.later(ctx, sqlTouchSession, t, id, micros(seen), micros(idleUntil))
 	})
 }
 
@@ -159,8 +157,7 @@ func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) er
 		if err != nil {
 			return err
 		}
-		_, err = tx.exec(ctx, sqlJoinSession, t, id, app, micros(now))
-		return err
+		return tx.later(ctx, sqlJoinSession, t, id, app, micros(now))
 	})
 }
 
@@ -247,7 +244,7 @@ func (db *DB) endSession(ctx context.Context, tx *tx, t tenant.ID, s *sessions.S
 	}{
 		{sqlEndOnline, []any{t, s.ID, micros(now)}}, {sqlPartFromGrants, []any{t, s.ID}}, {sqlDropSessionApps, []any{t, s.ID}},
 	} {
-		if _, err := tx.exec(ctx, end.text, end.args...); err != nil {
+		if err := tx.later(ctx, end.text, end.args...); err != nil {
 			return nil, err
 		}
 	}
@@ -262,8 +259,7 @@ const sqlAddWaiting = `INSERT INTO waiting (tenant, purpose, hash, browser, data
 // AddWaiting stores a request that waits.
 func (db *DB) AddWaiting(ctx context.Context, w sessions.Waiting) error {
 	return db.ofTenant(ctx, "add waiting request", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlAddWaiting, t, w.Purpose, w.Hash, w.Browser, string(w.Data), micros(w.Created), micros(w.Expires))
-		return err
+		return tx.later(ctx, sqlAddWaiting, t, w.Purpose, w.Hash, w.Browser, string(w.Data), micros(w.Created), micros(w.Expires))
 	})
 }
 

@@ -42,9 +42,8 @@ func (s ringStore) Insert(ctx context.Context, r keys.Record) error {
 		return fault.New(fault.Invalid, "a signing key needs a tenant and an id")
 	}
 	return s.db.write(ctx, "insert signing key", func(ctx context.Context, tx *tx) error {
-		_, err := tx.exec(ctx, sqlInsertSigningKey, r.Tenant, r.Server, r.ID, string(r.Algorithm), r.Use, string(r.State), r.Private,
+		return tx.later(ctx, sqlInsertSigningKey, r.Tenant, r.Server, r.ID, string(r.Algorithm), r.Use, string(r.State), r.Private,
 			string(r.Public), micros(r.Created), micros(r.Activates), micros(r.Expires))
-		return err
 	})
 }
 
@@ -67,7 +66,6 @@ WHERE tenant = $1 AND server = $2 AND kid = $3 AND state IN ('EXPIRED', 'REVOKED
 
 func (s ringStore) Delete(ctx context.Context, t tenant.ID, server, id string) error {
 	return s.db.write(ctx, "delete signing key", func(ctx context.Context, tx *tx) error {
-		_, err := tx.exec(ctx, sqlDeleteSigningKey, t, server, id)
-		return err
+		return tx.later(ctx, sqlDeleteSigningKey, t, server, id)
 	})
 }

@@ -34,11 +34,57 @@ type transaction interface {
 	rollback()
 }
 
+// pipeline is a transaction that runs many statements for one round trip.
+type pipeline interface {
+	// sendAll runs the statements in order, up to the first that fails.
+	sendAll(ctx context.Context, all []statement) error
+}
+
+// statement is one that has not been run yet.
+type statement struct {
+	query string
+	args  []any
+}
+
 // tx runs statements in a transaction.
-type tx struct{ t transaction }
+type tx struct {
+	t       transaction
+	waiting []statement // in their order; before any other is run, these are
+}
+
+// mostWaiting bounds what waits, and with it the memory of a large transaction.
+const mostWaiting = 1000
+
+// later runs a statement of which nobody reads the outcome: at once, or together
+// with others before the next statement that is read, or before the commit. Its failure ends the
+// transaction either way.
+func (t *tx) later(ctx context.Context, query string, args ...any) error {
+	if _, ok := t.t.(pipeline); !ok {
+		_, err := t.t.ExecContext(ctx, query, args...)
+		return err
+	}
+	t.waiting = append(t.waiting, statement{query, args})
+	if len(t.waiting) < mostWaiting {
+		return nil
+	}
+	return t.settle(ctx)
+}
+
+// settle runs what waits.
+func (t *tx) settle(ctx context.Context) error {
+	if len(t.waiting) == 0 {
+		return nil
+	}
+	all := t.waiting
+	t.waiting = nil
+	return t.t.(pipeline).sendAll(ctx, all) //nolint:forcetypeassert // only there does anything wait
+}
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := t.settle(ctx); err != nil {
+		return 0, err
+	}
 	r, err := t.t.ExecContext(ctx, query, args...)
 	if err != nil {
 		return 0, err
@@ -47,12 +93,18 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 }
 
 // row runs a query for one row.
-func (t *tx) row(ctx context.Context, query string, args ...any) *sql.Row {
+func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
+	if err := t.settle(ctx); err != nil {
+		return failedRow{err}
+	}
 	return t.t.QueryRowContext(ctx, query, args...)
 }
 
 // rows runs a query and calls scan for every row of its result.
 func (t *tx) rows(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	if err := t.settle(ctx); err != nil {
+		return err
+	}
 	rows, err := t.t.QueryContext(ctx, query, args...)
 	if err != nil {
 		return err
@@ -68,6 +120,11 @@ func (t *tx) rows(ctx context.Context, scan func(scanner) error, query string, a
 
 // scanner is a row.
 type scanner interface{ Scan(dest ...any) error }
+
+// failedRow is the row of a query that was never run.
+type failedRow struct{ err error }
+
+func (r failedRow) Scan(...any) error { return r.err }
 
 // micros is how a time is stored: microseconds since 1970, and 0 for the zero time.
 func micros(t time.Time) int64 {

@@ -36,8 +36,7 @@ last_failure = CASE WHEN excluded.last_failure > user_state.last_failure THEN ex
 func (db *DB) SaveUserStates(ctx context.Context, states []UserState) error {
 	return db.saveStates(ctx, "save user states", len(states), func(ctx context.Context, tx *tx, t tenant.ID, i int) error {
 		s := states[i]
-		_, err := tx.exec(ctx, sqlSaveUserState, t, s.ID, micros(s.LastSignIn), micros(s.LastFailure), s.FailedAttempts)
-		return err
+		return tx.later(ctx, sqlSaveUserState, t, s.ID, micros(s.LastSignIn), micros(s.LastFailure), s.FailedAttempts)
 	})
 }
 
@@ -80,8 +79,7 @@ last_used = CASE WHEN excluded.last_used > key_state.last_used THEN excluded.las
 func (db *DB) SaveKeyStates(ctx context.Context, states []KeyState) error {
 	return db.saveStates(ctx, "save key states", len(states), func(ctx context.Context, tx *tx, t tenant.ID, i int) error {
 		s := states[i]
-		_, err := tx.exec(ctx, sqlSaveKeyState, t, s.ID, micros(s.LastUsed), s.Uses)
-		return err
+		return tx.later(ctx, sqlSaveKeyState, t, s.ID, micros(s.LastUsed), s.Uses)
 	})
 }
 
@@ -154,7 +152,6 @@ ON CONFLICT (tenant, id) DO UPDATE SET failed_attempts = 0, last_sign_in = exclu
 // EndAttempts notes that a user has signed in: the count begins anew.
 func (db *DB) EndAttempts(ctx context.Context, user string, at time.Time) error {
 	return db.ofTenant(ctx, "note sign-in", func(ctx context.Context, tx *tx, t tenant.ID) error {
-		_, err := tx.exec(ctx, sqlEndAttempts, t, user, micros(at))
-		return err
+		return tx.later(ctx, sqlEndAttempts, t, user, micros(at))
 	})
 }
