@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -193,6 +194,55 @@ func TestUniqueIsConflict(t *testing.T) {
 			return nil
 		})
 		if !fault.Is(err, fault.Conflict) {
+			t.Error(err)
+		}
+	})
+}
+
+// What waits is there for whoever reads, in its order, and its failure undoes all,
+// wherever in the transaction it comes out.
+func TestStatementsThatWait(t *testing.T) {
+	eachURL(t, func(t *testing.T, url string) {
+		db := openTest(t, url)
+		count := func(ctx context.Context, tx *tx, value string) (n int) {
+			if err := tx.row(ctx, `SELECT count(*) FROM object_keys WHERE tenant = $1 AND value = $2`, "acme", value).Scan(&n); err != nil {
+				t.Error(err)
+			}
+			return n
+		}
+		key := func(ctx context.Context, tx *tx, value, id string) error {
+			return tx.later(ctx, sqlSaveKey, "acme", "k", "n", value, id, 1)
+		}
+		if err := db.write(t.Context(), "many", func(ctx context.Context, tx *tx) error {
+			for i := range 2*mostWaiting + 1 {
+				if err := key(ctx, tx, strconv.Itoa(i), "i"); err != nil {
+					return err
+				}
+			}
+			if n := count(ctx, tx, strconv.Itoa(2*mostWaiting)); n != 1 {
+				t.Errorf("a reader sees %d rows of the last statement", n)
+			}
+			if err := tx.later(ctx, sqlDeleteKeys, "acme", "k", "i"); err != nil {
+				return err
+			}
+			return key(ctx, tx, "again", "i")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		err := db.write(t.Context(), "twice", func(ctx context.Context, tx *tx) error {
+			return errors.Join(key(ctx, tx, "other", "i"), key(ctx, tx, "again", "j"), key(ctx, tx, "third", "i"))
+		})
+		if !fault.Is(err, fault.Conflict) {
+			t.Errorf("a key that is taken: %v", err)
+		}
+		if err := db.read(t.Context(), "look", func(ctx context.Context, tx *tx) error {
+			for value, want := range map[string]int{"0": 0, "again": 1, "other": 0, "third": 0} {
+				if n := count(ctx, tx, value); n != want {
+					t.Errorf("%q is there %d times, want %d", value, n, want)
+				}
+			}
+			return nil
+		}); err != nil {
 			t.Error(err)
 		}
 	})
