@@ -125,38 +125,46 @@ func (w *webApp) manage(ctx context.Context, method, path string, body, into any
 	}
 	req.Header.Set("Content-Type", "application/json")
 	req.Header.Set("Authorization", "SSWS "+w.APIToken)
-	_, said, err := w.do(req)
+	a, err := w.do(req)
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(said, into)
+	return json.Unmarshal(a.body, into)
 }
 
-// do sends a request and returns the answer with its body; one of 400 or above is an error.
-func (w *webApp) do(req *http.Request) (*http.Response, []byte, error) {
-	res, err := w.http.Do(req)
+// answer is what came back, after redirects: from where, where else it leads, and its body.
+type answer struct {
+	from *url.URL
+	to   string
+	body []byte
+}
+
+// do sends a request; an answer of 400 or above is an error.
+func (w *webApp) do(req *http.Request) (a answer, err error) {
+	res, err := w.http.Do(req) //nolint:gosec // to the server that the benchmark started
 	if err != nil {
-		return nil, nil, err
+		return a, err
 	}
-	said, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	a.from, a.to = res.Request.URL, res.Header.Get("Location")
+	a.body, err = io.ReadAll(io.LimitReader(res.Body, 1<<20))
 	if err := errors.Join(err, res.Body.Close()); err != nil {
-		return nil, nil, err
+		return a, err
 	}
 	if res.StatusCode >= http.StatusBadRequest {
-		return nil, nil, fmt.Errorf("%s %s: %s\n%s", req.Method, req.URL, res.Status, said)
+		return a, fmt.Errorf("%s %s: %s\n%s", req.Method, a.from, res.Status, a.body)
 	}
-	return res, said, nil
+	return a, nil
 }
 
 // authorize sends the browser to the authorization endpoint.
-func (w *webApp) authorize(ctx context.Context, prompt string) (*http.Response, []byte, error) {
+func (w *webApp) authorize(ctx context.Context, prompt string) (answer, error) {
 	q := url.Values{
 		"client_id": {w.id}, "redirect_uri": {callback}, "response_type": {"code"}, "scope": {"openid offline_access " + scope},
 		"state": {"state"}, "nonce": {"nonce"}, "prompt": {prompt},
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, w.Demo.Issuer+"/v1/authorize?"+q.Encode(), http.NoBody)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	return w.do(req)
 }
@@ -165,39 +173,39 @@ var formToken = regexp.MustCompile(`name="token" value="([^"]+)"`)
 
 // signIn gives the name and the password of the demo's first person.
 func (w *webApp) signIn(ctx context.Context) error {
-	page, said, err := w.authorize(ctx, "login")
+	page, err := w.authorize(ctx, "login")
 	if err != nil {
 		return err
 	}
-	token := formToken.FindSubmatch(said)
+	token := formToken.FindSubmatch(page.body)
 	if token == nil {
-		return fmt.Errorf("%s is no page to sign in:\n%s", page.Request.URL, said)
+		return fmt.Errorf("%s is no page to sign in:\n%s", page.from, page.body)
 	}
 	who := w.Demo.Users[0]
 	form := url.Values{"token": {string(token[1])}, "step": {"signin"}, "identifier": {who.Login}, "password": {who.Password}}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page.Request.URL.String(), strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, page.from.String(), strings.NewReader(form.Encode()))
 	if err != nil {
 		return err
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Sec-Fetch-Site", "same-origin")
-	_, _, err = w.do(req)
+	_, err = w.do(req)
 	return err
 }
 
 // exchange returns the request that exchanges a new code.
 func (w *webApp) exchange(ctx context.Context) (string, error) {
-	res, said, err := w.authorize(ctx, "none")
+	a, err := w.authorize(ctx, "none")
 	if err != nil {
 		return "", err
 	}
-	back, err := url.Parse(res.Header.Get("Location"))
+	back, err := url.Parse(a.to)
 	if err != nil {
 		return "", err
 	}
 	code := back.Query().Get("code")
 	if code == "" {
-		return "", fmt.Errorf("no code: %s led to %q\n%s", res.Request.URL, back, said)
+		return "", fmt.Errorf("no code: %s led to %q\n%s", a.from, back, a.body)
 	}
 	endpoint, err := url.Parse(w.Demo.Issuer + "/v1/token")
 	if err != nil {

@@ -130,7 +130,7 @@ func (t pgTx) sendAll(ctx context.Context, all []statement) error {
 		batch.Queue(s.query, s.args...)
 	}
 	return t.conn.Raw(func(c any) error {
-		return c.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close() //nolint:forcetypeassert // it is our own driver's
+		return c.(*stdlib.Conn).Conn().SendBatch(ctx, batch).Close() //nolint:errcheck,forcetypeassert // it is our own driver's
 	})
 }
 

@@ -77,7 +77,7 @@ func (t *tx) settle(ctx context.Context) error {
 	}
 	all := t.waiting
 	t.waiting = nil
-	return t.t.(pipeline).sendAll(ctx, all) //nolint:forcetypeassert // only there does anything wait
+	return t.t.(pipeline).sendAll(ctx, all) //nolint:errcheck,forcetypeassert // only there does anything wait
 }
 
 // exec runs a statement and returns how many rows it changed.
