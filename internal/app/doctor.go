@@ -160,8 +160,10 @@ func (e *examination) issuers(ctx context.Context) {
 			continue
 		}
 		check := "issuer " + is.Name
-		if is.Tokens == spec.TokensOpaque {
+		if is.Asked() {
 			e.asks(ctx, client, is)
+		}
+		if is.Tokens == spec.TokensOpaque {
 			continue
 		}
 		keys, err := verify.NewRemoteKeys(verify.RemoteConfig{Issuer: is.URL, Fetch: client.Fetch}) //nolint:contextcheck // fetches have a life of their own

@@ -114,7 +114,7 @@ func clientKey(s spec.Issuer, secret string) string {
 func (i *introspectors) retain(s spec.Snapshot) {
 	named := map[string]bool{}
 	for _, is := range s.Issuers {
-		if is.Tokens != spec.TokensOpaque {
+		if !is.Asked() {
 			continue
 		}
 		secret, err := i.sealer.Open(is.ClientSecret, catalog.SecretPlace(tenant.Default, is))

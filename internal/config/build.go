@@ -232,6 +232,7 @@ func (b builder) api(name string, n *node) spec.API {
 		Auth:         n.get("auth").strs(),
 		Proof:        n.get("proof").str(),
 		Authorize:    n.get("authorize").strs(),
+		Introspect:   n.get("introspect").isTrue(),
 		SignIn:       n.get("sign_in").str(),
 		Limits:       b.limits(n.get("limit")),
 		Headers: spec.Headers{
@@ -336,6 +337,7 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r.AMR = n.get("amr").strs()
 	r.Proof = n.get("proof").str()
 	r.Zones = n.get("zones").strs()
+	r.Introspect = n.get("introspect").isTrue()
 	r.Authorize = n.get("authorize").strs()
 	return r
 }

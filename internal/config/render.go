@@ -239,6 +239,7 @@ func (r *renderer) api(a *spec.API) {
 	r.upstream(path+".upstream", a.Upstream)
 	r.list(2, path+".auth", "auth", a.Auth)
 	r.text(2, path+".proof", "proof", a.Proof)
+	r.flag(2, path+".introspect", "introspect", a.Introspect)
 	r.list(2, path+".authorize", "authorize", a.Authorize)
 	r.text(2, path+".sign_in", "sign_in", a.SignIn)
 	r.limits(2, path+".limit", a.Limits)
@@ -338,7 +339,7 @@ func (r *renderer) route(api string, t *spec.Route) {
 	if t.Method == "*" {
 		name = "ANY " + t.Path
 	}
-	group := len(t.Groups)+len(t.Roles)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR)+len(t.Authorize) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0 || t.Proof != ""
+	group := len(t.Groups)+len(t.Roles)+len(t.Limits)+len(t.Zones)+len(t.ACR)+len(t.AMR)+len(t.Authorize) > 0 || t.MaxBody != 0 || t.When != "" || t.MFA != 0 || t.MaxAge != 0 || t.Proof != "" || t.Introspect
 	switch {
 	case r.secret(3, path, name):
 	case !group && t.Public && r.secrets[path+".public"] == "":
@@ -375,6 +376,7 @@ func (r *renderer) routeGroup(path string, t *spec.Route) {
 	r.list(4, path+".acr", "acr", t.ACR)
 	r.list(4, path+".amr", "amr", t.AMR)
 	r.text(4, path+".proof", "proof", t.Proof)
+	r.flag(4, path+".introspect", "introspect", t.Introspect)
 	r.list(4, path+".authorize", "authorize", t.Authorize)
 	r.list(4, path+".zones", "zones", t.Zones)
 }

@@ -35,7 +35,8 @@ type accepted struct {
 	name, url string
 	audience  []string // of which aud must name one; never empty
 
-	introspect      Introspector // nil: its tokens are verified here
+	introspect      Introspector // nil: it is not asked about its tokens
+	local           bool         // JWTs of it are verified here
 	missingAudience bool         // its word is taken for a token without aud
 	algorithms      []string     // of asked about tokens that look signed; empty = any
 
@@ -51,6 +52,7 @@ type authenticate struct {
 	api      string
 	issuers  []accepted
 	asked    []*accepted // of issuers, those that are asked about their tokens
+	fresh    bool        // they are asked about tokens that were verified here as well
 	keys     *APIKeys    // nil: the API takes none
 	session  *bySession  // nil: browsers do not sign in
 
@@ -59,8 +61,8 @@ type authenticate struct {
 	tokens      bool          // there are issuers of tokens
 }
 
-func newAuthenticate(c *compiler, a *api) *authenticate {
-	s := &authenticate{verifier: c.out.verifier, api: a.name, issuers: a.issuers}
+func newAuthenticate(c *compiler, a *api, fresh bool) *authenticate {
+	s := &authenticate{verifier: c.out.verifier, api: a.name, issuers: a.issuers, fresh: fresh}
 	for i := range s.issuers {
 		switch {
 		case s.issuers[i].authority != nil:
@@ -77,7 +79,7 @@ func newAuthenticate(c *compiler, a *api) *authenticate {
 	if a.takesKeys {
 		s.keys = c.g.config.APIKeys
 	}
-	s.session = newBySession(c, a)
+	s.session = newBySession(c, a, fresh)
 	return s
 }
 
@@ -114,6 +116,11 @@ func (s *authenticate) Do(ex *Exchange) error {
 	}
 	if err := s.accepts(t); err != nil {
 		return err
+	}
+	if s.fresh {
+		if err := s.standing(ex, t, raw); err != nil {
+			return err
+		}
 	}
 	ex.token = t
 	ex.memo = ex.memoOf(t, raw)
@@ -302,8 +309,14 @@ func (s *authenticate) explain(f *facts) (needed, had string) {
 			continue
 		}
 		part := "a token of " + i.name + " (" + i.url + ") for " + strings.Join(i.audience, " or ")
-		if i.introspect != nil {
+		switch {
+		case i.introspect == nil:
+		case !i.local:
 			part += ", which the issuer is asked about"
+		case s.fresh:
+			part += ", verified here and asked about"
+		default:
+			part += ", verified here or asked about"
 		}
 		parts = append(parts, part)
 	}

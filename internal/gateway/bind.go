@@ -31,7 +31,11 @@ func (c *compiler) authenticate(r *route) (step, error) {
 	if r.public() {
 		return nil, nil //nolint:nilnil // nobody needs to be known
 	}
-	return newAuthenticate(c, r.api), nil
+	r.fresh = r.spec.Introspects(r.api.spec)
+	if err := c.askable(r); err != nil {
+		return nil, err
+	}
+	return newAuthenticate(c, r.api, r.fresh), nil
 }
 
 func (c *compiler) revocation(r *route) (step, error) {

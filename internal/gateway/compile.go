@@ -153,6 +153,7 @@ type route struct {
 	steps   []boundStep
 	metrics *telemetry.RouteMetrics
 	policy  []byte // value of the RateLimit-Policy field
+	fresh   bool   // issuers are asked about tokens that were verified here
 	scope   string // the first set of scopes, as a challenge names it
 	signIn  []byte // parameters of a challenge to sign in again
 	proof   string // what is demanded of the sender, one of spec.Proofs
@@ -237,13 +238,15 @@ func (c *compiler) compileIssuers(previous *compiled) error {
 			}
 			continue
 		}
-		if s.Tokens == spec.TokensOpaque {
+		if s.Asked() {
 			if err := c.compileAsked(s); err != nil {
 				return fmt.Errorf("issuer %s: %w", s.Name, err)
 			}
-			continue
+			if s.Tokens == spec.TokensOpaque {
+				continue
+			}
 		}
-		if s.Tokens != "" && s.Tokens != spec.TokensJWT {
+		if s.Tokens != "" && s.Tokens != spec.TokensJWT && s.Tokens != spec.TokensBoth {
 			return c.unsupported("issuers."+s.Name+".tokens", s.Tokens)
 		}
 		v, err := c.g.config.Issuer(s)
@@ -257,7 +260,9 @@ func (c *compiler) compileIssuers(previous *compiled) error {
 		if len(audience) == 0 {
 			return fault.New(fault.Invalid, "issuer %s: no audience is configured, so tokens made for others would be accepted: set audience", s.Name)
 		}
-		c.issuers[s.Name] = accepted{name: s.Name, url: v.URL, audience: slices.Clone(audience)}
+		if s.Tokens != spec.TokensBoth {
+			c.issuers[s.Name] = accepted{name: s.Name, url: v.URL, audience: slices.Clone(audience), local: true}
+		}
 		v.Audience = nil // each API checks its own
 		at := slices.IndexFunc(list, func(o verify.Issuer) bool { return o.URL == v.URL })
 		switch {

@@ -35,7 +35,7 @@ var errNotAsked = Refuse(ReasonTokenMalformed, nil, "the token is longer than an
 // local reports whether the API accepts tokens of the issuer that are verified here.
 func (s *authenticate) local(url string) bool {
 	for i := range s.issuers {
-		if s.issuers[i].introspect == nil && s.issuers[i].url == url {
+		if s.issuers[i].local && s.issuers[i].url == url {
 			return true
 		}
 	}
@@ -93,6 +93,30 @@ func (s *authenticate) ask(ex *Exchange, raw []byte) (t *verify.Token, done bool
 	return nil, refused != nil, refused
 }
 
+// standing asks the issuer whether a token that was verified here still stands. What
+// the token says of its holder stays what counts; the issuer can only refuse. A
+// built-in server is not asked: what it has revoked is known here.
+func (s *authenticate) standing(ex *Exchange, t *verify.Token, raw []byte) error {
+	if t.Algorithm == "" {
+		return nil // the issuer has been asked: it is all that is known of the token
+	}
+	for i := range s.issuers {
+		is := &s.issuers[i]
+		if is.introspect == nil || is.url != t.Issuer {
+			continue
+		}
+		_, known, err := is.introspect.Cached(raw)
+		if !known {
+			_, err = is.introspect.Ask(ex.Context(), raw)
+		}
+		if err != nil {
+			return refusedToken(err)
+		}
+		return nil
+	}
+	return nil
+}
+
 // moreTelling returns the error that says more: of several issuers, all but one
 // have never heard of the token.
 func moreTelling(a, b error) error {
@@ -140,7 +164,27 @@ func (c *compiler) compileAsked(s spec.Issuer) error {
 	}
 	c.issuers[s.Name] = accepted{
 		name: s.Name, url: s.URL, audience: append([]string(nil), s.Audience...),
-		introspect: i, algorithms: append([]string(nil), s.Algorithms...), missingAudience: s.MissingAudience == spec.MissingAudienceAccept,
+		introspect: i, local: s.Tokens == spec.TokensBoth, algorithms: append([]string(nil), s.Algorithms...), missingAudience: s.MissingAudience == spec.MissingAudienceAccept,
+	}
+	return nil
+}
+
+// askable refuses a route that asks about all tokens, when there are tokens that nobody
+// can be asked about. Those of built-in servers are revoked here.
+func (c *compiler) askable(r *route) error {
+	if !r.fresh {
+		return nil
+	}
+	list := slices.Clone(r.api.issuers)
+	if r.api.signIn != nil {
+		list = append(list, r.api.signsIn)
+	}
+	for i := range list {
+		is := &list[i]
+		builtin := slices.ContainsFunc(c.out.spec.Issuers, func(s spec.Issuer) bool { return s.Name == is.name && s.Builtin != "" })
+		if is.authority == nil && is.partner == nil && is.introspect == nil && !builtin {
+			return fault.New(fault.Invalid, "introspect: the issuer %s cannot be asked about its tokens: set tokens: both", is.name)
+		}
 	}
 	return nil
 }

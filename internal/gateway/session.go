@@ -107,13 +107,13 @@ func (c *compiler) compileSession(a *api, s *spec.API) error {
 	return nil
 }
 
-func newBySession(c *compiler, a *api) *bySession {
+func newBySession(c *compiler, a *api, fresh bool) *bySession {
 	if a.signIn == nil {
 		return nil
 	}
 	s := &bySession{
 		signIn: a.signIn, name: a.signIn.Cookie, others: a.spec.TakesTokens(),
-		judge: authenticate{verifier: c.out.verifier, api: a.name, issuers: []accepted{a.signsIn}},
+		judge: authenticate{verifier: c.out.verifier, api: a.name, issuers: []accepted{a.signsIn}, fresh: fresh},
 	}
 	if a.signsIn.introspect != nil {
 		s.judge.asked = []*accepted{&s.judge.issuers[0]}
@@ -164,6 +164,11 @@ func (s *bySession) find(ex *Exchange) error {
 	}
 	if err := s.judge.accepts(t); err != nil {
 		return err
+	}
+	if s.judge.fresh {
+		if err := s.judge.standing(ex, t, raw); err != nil {
+			return err
+		}
 	}
 	if t.KeyThumbprint != "" || t.CertThumbprint != "" {
 		return errBoundSession

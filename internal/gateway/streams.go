@@ -88,15 +88,18 @@ func (w watched) Opened(end func(string)) {
 func (w watched) Closed() { w.gw.streams.remove(w.stream) }
 
 // askedIssuer returns who was asked about the exchange's token, nil for a token
-// that was verified here.
+// that was verified here and not asked about besides.
 func (ex *Exchange) askedIssuer() Introspector {
-	if ex.token.Algorithm != "" {
+	if ex.token.Algorithm != "" && !ex.route.fresh {
 		return nil
 	}
 	for i := range ex.route.api.issuers {
 		if is := &ex.route.api.issuers[i]; is.introspect != nil && is.url == ex.token.Issuer {
 			return is.introspect
 		}
+	}
+	if is := &ex.route.api.signsIn; ex.session != nil && is.url == ex.token.Issuer {
+		return is.introspect
 	}
 	return nil
 }
@@ -196,7 +199,11 @@ func (g *Gateway) judge(s *stream, now time.Time) error {
 func (o *streams) ask(g *Gateway, s *stream) {
 	ctx, cancel := context.WithTimeout(g.base, askAgain)
 	defer cancel()
-	_, err := s.issuer.Ask(ctx, s.raw)
+	raw := s.raw
+	if s.session != nil {
+		raw, _, _ = s.session.Access(g.config.Now(), false) // it may have been renewed
+	}
+	_, err := s.issuer.Ask(ctx, raw)
 	now := g.config.Now()
 	o.mu.Lock()
 	defer o.mu.Unlock()

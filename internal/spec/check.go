@@ -77,6 +77,7 @@ func (s *Snapshot) Check(r Rules) []Finding {
 		s.APIs[i].checkDecisionPoints(&f, points)
 	}
 	s.checkSessions(&f)
+	s.checkIntrospection(&f)
 	for _, p := range s.Policies {
 		f.list = append(f.list, p.Check()...)
 	}
@@ -152,6 +153,7 @@ func Algorithms() []string {
 const (
 	TokensJWT    = "jwt"
 	TokensOpaque = "opaque" // asked about by introspection
+	TokensBoth   = "both"   // JWTs are verified here, others are asked about
 )
 
 // Values of an issuer's MissingAudience.
@@ -245,20 +247,20 @@ func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
 			f.addf(path+".client_secret", "client_secret has no effect without client_id")
 		}
 		if i.ClientAuth != "" {
-			f.addf(path+".client_auth", "client_auth has no effect: it is for tokens: opaque")
+			f.addf(path+".client_auth", "client_auth has no effect: it is for tokens: opaque or both")
 		}
 		if i.SignedAnswers {
-			f.addf(path+".signed_answers", "signed_answers has no effect: it is for tokens: opaque")
+			f.addf(path+".signed_answers", "signed_answers has no effect: it is for tokens: opaque or both")
 		}
 		if i.IntrospectionURL != "" {
-			f.addf(path+".introspection_url", "introspection_url has no effect: it is for tokens: opaque")
+			f.addf(path+".introspection_url", "introspection_url has no effect: it is for tokens: opaque or both")
 		}
 		if i.MissingAudience != "" {
 			f.addf(path+".missing_audience", "missing_audience has no effect: a jwt without an audience is always refused")
 		}
-	case TokensOpaque:
+	case TokensOpaque, TokensBoth:
 		if i.ClientID == "" || i.ClientSecret == "" {
-			f.addf(path, "an issuer of opaque tokens has client_id and client_secret: the gateway asks it about every token")
+			f.addf(path, "an issuer that is asked about tokens has client_id and client_secret: the gateway asks in its own name")
 		}
 		if i.Builtin != "" {
 			f.addf(path+".tokens", "a built-in authorization server says itself what its tokens are: leave tokens out")
@@ -273,7 +275,7 @@ func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
 			f.addf(path+".missing_audience", "missing_audience is refuse or accept")
 		}
 	default:
-		f.addf(path+".tokens", "tokens are jwt or opaque")
+		f.addf(path+".tokens", "tokens are jwt, opaque or both")
 	}
 }
 

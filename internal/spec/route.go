@@ -80,6 +80,7 @@ func (r *Route) checkCaller(f *findings, path string, a *API) {
 		{"amr", len(r.AMR) > 0},
 		{"proof", r.Proof != ""},
 		{"authorize", len(r.Authorize) > 0},
+		{"introspect", r.Introspect},
 	}
 	for _, d := range demands {
 		switch {

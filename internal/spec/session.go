@@ -121,8 +121,8 @@ func (s *Snapshot) checkSessions(f *findings) {
 		if used[o.Name] {
 			continue
 		}
-		if o.ClientID != "" && o.Tokens != TokensOpaque {
-			f.addf(path+".client_id", "client_id has no effect: it is for tokens: opaque, and for APIs with auth: session")
+		if o.ClientID != "" && !o.Asked() {
+			f.addf(path+".client_id", "client_id has no effect: it is for tokens: opaque or both, and for APIs with auth: session")
 		}
 		if len(o.Session.Scopes) > 0 || o.Session.Idle != 0 || o.Session.Lifetime != 0 {
 			f.addf(path+".session", "session has no effect: no API with auth: session signs in here")

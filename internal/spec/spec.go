@@ -29,7 +29,7 @@ type Issuer struct {
 	URL        string   `json:"url,omitempty"`
 	Audience   []string `json:"audience,omitempty"` // accepted audiences; empty for a built-in server means its own
 	Algorithms []string `json:"algorithms,omitempty"`
-	Tokens     string   `json:"tokens,omitempty"` // "jwt" (default) or "opaque"
+	Tokens     string   `json:"tokens,omitempty"` // "jwt" (default), "opaque" or "both"
 	ClientID   string   `json:"client_id,omitempty"`
 	// ClientSecret is a sealed value or a ${env:}/${file:} reference, never plain text.
 	ClientSecret string `json:"client_secret,omitempty"`
@@ -73,19 +73,21 @@ type API struct {
 	BasePath string `json:"base_path,omitempty"` // "" or "/x", no trailing slash
 	// URL is how callers address the API, when that is not host and base path as
 	// requests show them here. DPoP proofs name it.
-	URL                  string   `json:"url,omitempty"`
-	KeepBasePath         bool     `json:"keep_base_path,omitempty"`
-	Upstream             Upstream `json:"upstream"`
-	Auth                 []string `json:"auth,omitempty"`      // issuer names, "api_key", "session"; or just "public"
-	SignIn               string   `json:"sign_in,omitempty"`   // issuer that browsers sign in at; empty = the only one that can be meant
-	Proof                string   `json:"proof,omitempty"`     // what callers prove about themselves, see Proofs
-	Authorize            []string `json:"authorize,omitempty"` // decision points that are asked about every caller, all of them
-	Limits               []Limit  `json:"limits,omitempty"`
-	Headers              Headers  `json:"headers,omitzero"`
-	ForwardAuthorization bool     `json:"forward_authorization,omitempty"`
-	EncodedSlashes       bool     `json:"encoded_slashes,omitempty"` // let %2F through in path parameters, as it is
-	MaxBody              int64    `json:"max_body,omitempty"`        // bytes; 0 = the default of 10 MiB; -1 = no limit
-	Routes               []Route  `json:"routes"`
+	URL          string   `json:"url,omitempty"`
+	KeepBasePath bool     `json:"keep_base_path,omitempty"`
+	Upstream     Upstream `json:"upstream"`
+	Auth         []string `json:"auth,omitempty"`      // issuer names, "api_key", "session"; or just "public"
+	SignIn       string   `json:"sign_in,omitempty"`   // issuer that browsers sign in at; empty = the only one that can be meant
+	Proof        string   `json:"proof,omitempty"`     // what callers prove about themselves, see Proofs
+	Authorize    []string `json:"authorize,omitempty"` // decision points that are asked about every caller, all of them
+	// Introspect asks issuers about tokens that were verified here as well.
+	Introspect           bool    `json:"introspect,omitempty"`
+	Limits               []Limit `json:"limits,omitempty"`
+	Headers              Headers `json:"headers,omitzero"`
+	ForwardAuthorization bool    `json:"forward_authorization,omitempty"`
+	EncodedSlashes       bool    `json:"encoded_slashes,omitempty"` // let %2F through in path parameters, as it is
+	MaxBody              int64   `json:"max_body,omitempty"`        // bytes; 0 = the default of 10 MiB; -1 = no limit
+	Routes               []Route `json:"routes"`
 }
 
 // Route is one operation and what it asks of the caller.
@@ -107,6 +109,8 @@ type Route struct {
 	AMR    []string `json:"amr,omitempty"`     // all of these authentication methods
 	Proof  string   `json:"proof,omitempty"`   // as of the API; can only tighten
 	Zones  []string `json:"zones,omitempty"`   // the caller's address is in any of these
+	// Introspect is as of the API; can only tighten.
+	Introspect bool `json:"introspect,omitempty"`
 	// Authorize names decision points that are asked besides the API's.
 	Authorize []string `json:"authorize,omitempty"`
 }
