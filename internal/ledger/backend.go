@@ -24,6 +24,9 @@ type Reader interface {
 	// Object returns one object and whether it is there.
 	Object(ctx context.Context, kind, id string) (Record, bool, error)
 	Objects(ctx context.Context, q ObjectQuery) ([]Record, error)
+	// Count returns how many rows Objects would return of a kind, now, if nothing
+	// bounded the page.
+	Count(ctx context.Context, q ObjectQuery) (int, error)
 	Changes(ctx context.Context, q ChangeQuery) ([]Change, error)
 	// Referrers returns who refers to an object, by kind, id and field.
 	Referrers(ctx context.Context, q ReferrerQuery) ([]Referrer, error)
@@ -92,6 +95,7 @@ type ObjectQuery struct {
 	// At asks for the state of a kind at an older revision, by id; 0 is now.
 	At         Revision
 	After      Position // the page begins behind this
+	Skip       int      // of a kind, now: and behind so many more
 	Limit      int
 	Descending bool
 }

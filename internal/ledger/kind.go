@@ -183,6 +183,9 @@ func (k *Kind[T]) List(tx *Tx, q Query) (Page[T], error) {
 	return p, nil
 }
 
+// Count returns how many objects the query finds, on all its pages.
+func (k *Kind[T]) Count(tx *Tx, q Query) (int, error) { return tx.Count(k.core.name, q) }
+
 // All goes through the objects of every page of the query, and ends after the
 // first error.
 func (k *Kind[T]) All(tx *Tx, q Query) iter.Seq2[Object[T], error] {
@@ -201,7 +204,7 @@ func (k *Kind[T]) All(tx *Tx, q Query) iter.Seq2[Object[T], error] {
 			if p.Next == "" {
 				return
 			}
-			q.After = p.Next
+			q.After, q.Skip = p.Next, 0
 		}
 	}
 }

@@ -17,6 +17,7 @@ type Query struct {
 	Below  string   // and less than this; empty: no bound
 	// After is the Next of the page before; empty for the first page.
 	After      string
+	Skip       int // leaves out so many more; a page far back costs as much as all before it
 	Limit      int // 0 means 200; at most 1,000
 	Descending bool
 }
@@ -56,16 +57,9 @@ func (q Query) bounds() (low, high string, err error) {
 // List returns a page of objects of a kind, and where the next page begins:
 // empty when this is the last.
 func (tx *Tx) List(kind string, q Query) ([]Record, string, error) {
-	if _, err := tx.ledger.registry.kind(kind); err != nil {
+	oq, err := tx.objectQuery(kind, q)
+	if err != nil {
 		return nil, "", err
-	}
-	oq := ObjectQuery{Kind: kind, By: text(q.By), Limit: pageLimit(q.Limit) + 1, Descending: q.Descending}
-	var err error
-	if oq.Low, oq.High, err = q.bounds(); err != nil {
-		return nil, "", err
-	}
-	if q.By == "" && (len(q.Equal) > 0 || q.Prefix+q.From+q.Below != "") {
-		return nil, "", fault.New(fault.Invalid, "a query with values needs the name of a key or an index")
 	}
 	if q.After != "" {
 		if oq.After, err = parseCursor(q.After); err != nil {
@@ -77,6 +71,29 @@ func (tx *Tx) List(kind string, q Query) ([]Record, string, error) {
 		return rows, "", err
 	}
 	return rows[:oq.Limit-1], cursor(places[oq.Limit-2]), nil
+}
+
+func (tx *Tx) objectQuery(kind string, q Query) (oq ObjectQuery, err error) {
+	if _, err := tx.ledger.registry.kind(kind); err != nil {
+		return oq, err
+	}
+	oq = ObjectQuery{Kind: kind, By: text(q.By), Skip: max(q.Skip, 0), Limit: pageLimit(q.Limit) + 1, Descending: q.Descending}
+	if oq.Low, oq.High, err = q.bounds(); err != nil {
+		return oq, err
+	}
+	if q.By == "" && (len(q.Equal) > 0 || q.Prefix+q.From+q.Below != "") {
+		return oq, fault.New(fault.Invalid, "a query with values needs the name of a key or an index")
+	}
+	return oq, nil
+}
+
+// Count returns how many objects of a kind a query finds, on all its pages.
+func (tx *Tx) Count(kind string, q Query) (int, error) {
+	oq, err := tx.objectQuery(kind, q)
+	if err != nil {
+		return 0, err
+	}
+	return tx.r.Count(tx.ctx, oq)
 }
 
 // page runs the query, and returns for each row its position in the list.

@@ -33,6 +33,6 @@ func (k *Kind[T]) Select(tx *Tx, q Query, match func(Object[T]) bool) (Page[T], 
 		if next == "" {
 			return p, nil
 		}
-		q.After = next
+		q.After, q.Skip = next, 0
 	}
 }

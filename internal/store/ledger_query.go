@@ -13,9 +13,9 @@ const (
 
 	sqlObject = selectObjects + `WHERE o.tenant = $1 AND o.kind = $2 AND o.id = $3`
 
-	sqlObjects = selectObjects + `WHERE o.tenant = $1 AND o.kind = $2 AND o.id > $3 ORDER BY o.id LIMIT $4`
+	sqlObjects = selectObjects + `WHERE o.tenant = $1 AND o.kind = $2 AND o.id > $3 ORDER BY o.id LIMIT $4 OFFSET $5`
 
-	sqlObjectsDown = selectObjects + `WHERE o.tenant = $1 AND o.kind = $2 AND o.id < $3 ORDER BY o.id DESC LIMIT $4`
+	sqlObjectsDown = selectObjects + `WHERE o.tenant = $1 AND o.kind = $2 AND o.id < $3 ORDER BY o.id DESC LIMIT $4 OFFSET $5`
 
 	sqlObjectsOf = `SELECT o.kind, o.kind, o.id, o.revision, o.owner, o.data, o.created, o.updated FROM objects o
 WHERE o.tenant = $1 AND o.owner = $2 AND o.owner <> '' AND (o.kind, o.id) > ($3, $4) ORDER BY o.kind, o.id LIMIT $5`
@@ -24,9 +24,9 @@ WHERE o.tenant = $1 AND o.owner = $2 AND o.owner <> '' AND (o.kind, o.id) > ($3,
 JOIN objects o ON o.tenant = k.tenant AND o.kind = k.kind AND o.id = k.id
 WHERE k.tenant = $1 AND k.kind = $2 AND k.name = $3 AND k.value >= $4 AND k.value < $5 `
 
-	sqlByKey = selectByKey + `AND (k.value, k.id) > ($6, $7) ORDER BY k.value, k.id LIMIT $8`
+	sqlByKey = selectByKey + `AND (k.value, k.id) > ($6, $7) ORDER BY k.value, k.id LIMIT $8 OFFSET $9`
 
-	sqlByKeyDown = selectByKey + `AND (k.value, k.id) < ($6, $7) ORDER BY k.value DESC, k.id DESC LIMIT $8`
+	sqlByKeyDown = selectByKey + `AND (k.value, k.id) < ($6, $7) ORDER BY k.value DESC, k.id DESC LIMIT $8 OFFSET $9`
 
 	// The state at a revision is each object's last change up to it.
 	sqlObjectsAt = `SELECT '', c.kind, c.id, c.seq, c.owner, c.data_after, c.created, c.time FROM changes c
@@ -69,15 +69,33 @@ func (l *ledgerTx) objects(q ledger.ObjectQuery) (text string, args []any) {
 	case q.At != 0:
 		return sqlObjectsAt, []any{l.tenant, q.Kind, q.After.ID, q.At, q.Limit}
 	case q.By == "" && q.Descending:
-		return sqlObjectsDown, []any{l.tenant, q.Kind, q.After.ID, q.Limit}
+		return sqlObjectsDown, []any{l.tenant, q.Kind, q.After.ID, q.Limit, q.Skip}
 	case q.By == "":
-		return sqlObjects, []any{l.tenant, q.Kind, q.After.ID, q.Limit}
+		return sqlObjects, []any{l.tenant, q.Kind, q.After.ID, q.Limit, q.Skip}
 	}
 	text = sqlByKey
 	if q.Descending {
 		text = sqlByKeyDown
 	}
-	return text, []any{l.tenant, q.Kind, q.By, q.Low, q.High, q.After.Value, q.After.ID, q.Limit}
+	return text, []any{l.tenant, q.Kind, q.By, q.Low, q.High, q.After.Value, q.After.ID, q.Limit, q.Skip}
+}
+
+const (
+	sqlCountObjects = `SELECT count(*) FROM objects o WHERE o.tenant = $1 AND o.kind = $2`
+
+	sqlCountByKey = `SELECT count(*) FROM object_keys k WHERE k.tenant = $1 AND k.kind = $2 AND k.name = $3 AND k.value >= $4 AND k.value < $5`
+)
+
+func (l *ledgerTx) Count(ctx context.Context, q ledger.ObjectQuery) (n int, err error) {
+	if q.High == "" {
+		q.High = beyond
+	}
+	text, args := sqlCountObjects, []any{l.tenant, q.Kind}
+	if q.By != "" {
+		text, args = sqlCountByKey, append(args, q.By, q.Low, q.High)
+	}
+	err = l.tx.row(ctx, text, args...).Scan(&n)
+	return n, err
 }
 
 func scanRecord(row scanner) (r ledger.Record, err error) {

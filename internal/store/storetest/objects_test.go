@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/tenant"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 func TestCreateGetPutDelete(t *testing.T) {
@@ -218,6 +219,7 @@ func TestListPages(t *testing.T) {
 						q := tc.q
 						q.Descending, q.Limit = down, limit
 						got := b.list(ctx, t, q)
+						b.counted(ctx, t, q, got)
 						var want []string
 						for _, n := range names {
 							if i := slices.Index(names, n); tc.want(team{Name: n, Rank: int64(i%4) - 2}) {
@@ -249,6 +251,27 @@ func TestListPages(t *testing.T) {
 			}
 		}
 	})
+}
+
+// counted asserts that a query counts what it lists, and that skipping some leaves
+// the others.
+func (b bench) counted(ctx context.Context, t *testing.T, q ledger.Query, all []ledger.Object[team]) {
+	t.Helper()
+	err := b.ledger.View(ctx, func(tx *ledger.Tx) error {
+		n, err := b.team.Count(tx, q)
+		if err == nil && n != len(all) {
+			t.Errorf("counts %d, lists %d", n, len(all))
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, q.Skip = range []int{1, 3, 1000} {
+		if d := cmp.Diff(all[min(q.Skip, len(all)):], b.list(ctx, t, q), cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("skip %d: %s", q.Skip, d)
+		}
+	}
 }
 
 func (b bench) list(ctx context.Context, t *testing.T, q ledger.Query) (out []ledger.Object[team]) {
