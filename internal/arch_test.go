@@ -59,6 +59,7 @@ var rules = []rule{
 	{room: "internal/grant", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "internal/admin", never: []string{"internal/store", "internal/gateway", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "internal/okta", never: []string{"internal/store", "internal/gateway", "internal/grant", "internal/authserver", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
+	{room: "internal/scim", never: []string{"internal/store", "internal/gateway", "internal/grant", "internal/authserver", "internal/okta", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services"},
 	{room: "client", only: []string{}, reason: "public: it speaks to the product over HTTP alone"},
 }
 

@@ -68,6 +68,7 @@ type App struct {
 	addresses     Ready
 	identityPages later
 	okta          later
+	scim          later
 	admin         later
 	tokens        *administrators
 

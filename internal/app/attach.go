@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/okta"
+	"gatehouse/internal/scim"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
@@ -96,6 +97,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	}
 	a.identityPages.set(id.handler)
 	a.okta.set(okta.New(a.oktaAPI(id)))
+	a.scim.set(scim.New(a.scimAPI(id)))
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()}, Previews: previewService{id},

@@ -11,6 +11,7 @@ import (
 	"gatehouse/docs/reasons"
 	"gatehouse/internal/decide"
 	"gatehouse/internal/login"
+	"gatehouse/internal/scim"
 )
 
 // later is a handler that exists once what it stands on does. Until then it
@@ -41,6 +42,7 @@ func (a *App) identityHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/gatehouse/v1/", &a.admin)
 	mux.Handle("/api/v1/", &a.okta)
+	mux.Handle(scim.Root+"/", &a.scim)
 	for _, path := range login.SessionPaths() {
 		mux.Handle(path, &a.identityPages) // by the browser's cookie, not by an API token
 	}

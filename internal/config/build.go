@@ -27,7 +27,7 @@ func (b builder) server(n *node) Server {
 			ClientCA: n.get("gateway").get("tls").get("client_ca").str(), ClientCerts: n.get("gateway").get("tls").get("client_certs").str(),
 			ClientCertHeader: n.get("gateway").get("client_cert_header").str(),
 		},
-		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str()},
+		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str(), SCIMDelete: n.get("identity").get("scim_delete").str()},
 		Console:         Console{Listen: n.get("console").get("listen").str()},
 		Log:             Log{Level: n.get("log").get("level").str(), Format: n.get("log").get("format").str()},
 		Geo:             Geo{Country: n.get("geo").get("country").str(), ASN: n.get("geo").get("asn").str()},

@@ -108,6 +108,7 @@ type TLS struct{ Cert, Key string }
 type Identity struct {
 	Listen, URL    string
 	TrustedProxies []netip.Prefix `json:",omitempty"`
+	SCIMDelete     string         `json:",omitempty"` // "remove" (or "") or "deactivate"
 }
 
 // Console is the section "server.console".

@@ -34,6 +34,8 @@ type Group struct {
 	// ProfileChanged and MembersChanged say when; zero: with the group itself.
 	ProfileChanged time.Time `json:"profileChanged,omitzero"`
 	MembersChanged time.Time `json:"membersChanged,omitzero"`
+	// External is what the system that provisions the group calls it.
+	External string `json:"externalId,omitempty"`
 }
 
 func checkGroup(g Group) error {
@@ -43,6 +45,9 @@ func checkGroup(g Group) error {
 	}
 	if len(g.Description) > 1024 {
 		fields = append(fields, fault.Field{Path: "description", Message: "is longer than 1024 bytes"})
+	}
+	if !externalID(g.External) {
+		fields = append(fields, fault.Field{Path: "externalId", Message: "must be at most 255 bytes without control characters"})
 	}
 	for _, f := range checkAttributes(g.Attributes) {
 		// These names mean something for users alone.

@@ -14,9 +14,9 @@ var (
 		Name: "user", IDPrefix: "00u",
 		Keys: func(u User) []ledger.Key { return []ledger.Key{byLogin(u.Profile.Login)} },
 		Index: func(u User) []ledger.Key {
-			return append(attributeKeys(u.Profile),
+			return append(append(attributeKeys(u.Profile),
 				ledger.By("email", strings.ToLower(u.Profile.Email)),
-				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login)))
+				ledger.By("status", string(u.Status), strings.ToLower(u.Profile.Login))), byExternal(u.External)...)
 		},
 		Refs: func(u User) []ledger.Ref {
 			return []ledger.Ref{{Field: "type", Kind: "user_type", ID: u.Type}}
@@ -26,8 +26,10 @@ var (
 	// Groups are unique by name.
 	Groups = ledger.NewKind(ledger.Spec[Group]{
 		Name: "group", IDPrefix: "00g",
-		Keys:  func(g Group) []ledger.Key { return []ledger.Key{ledger.By("name", g.Name)} },
-		Index: func(g Group) []ledger.Key { return []ledger.Key{ledger.By("folded", strings.ToLower(g.Name))} },
+		Keys: func(g Group) []ledger.Key { return []ledger.Key{ledger.By("name", g.Name)} },
+		Index: func(g Group) []ledger.Key {
+			return append(byExternal(g.External), ledger.By("folded", strings.ToLower(g.Name)))
+		},
 		Check: checkGroup,
 	})
 	// Memberships are found from both sides.
@@ -59,6 +61,13 @@ var (
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
 	return []ledger.AnyKind{Users, Groups, Memberships, GroupRules, Factors, UserTypes, Schemas}
+}
+
+func byExternal(id string) []ledger.Key {
+	if id == "" {
+		return nil
+	}
+	return []ledger.Key{ledger.By("external", id)}
 }
 
 func byLogin(login string) ledger.Key { return ledger.By("login", strings.ToLower(login)) }

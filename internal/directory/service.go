@@ -46,6 +46,7 @@ type NewUser struct {
 	Question string   // recovery question; empty for none
 	Answer   string   // to the question
 	Groups   []string // ids of groups to put the user into
+	External string   // what the system that provisions the user calls them
 }
 
 // Bounds of a password, in characters and bytes. The upper one keeps hashing
@@ -59,7 +60,7 @@ const (
 // taken.
 func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser) (out ledger.Object[User], err error) {
 	defer fault.Wrap(&err, "make user %q", n.Profile.Login)
-	u := User{Status: n.Status, Type: n.Type, Profile: n.Profile}
+	u := User{Status: n.Status, Type: n.Type, Profile: n.Profile, External: n.External}
 	if u.Status == "" {
 		u.Status = Active
 		if n.Staged {

@@ -49,6 +49,8 @@ type User struct {
 	Activated       time.Time `json:"activated,omitzero"`
 	// Question is what the person is asked when the password is forgotten.
 	Question *Question `json:"recoveryQuestion,omitempty"`
+	// External is what the system that provisions the user calls them (RFC 7643 section 3.1).
+	External string `json:"externalId,omitempty"`
 }
 
 // MayAct reports whether the user's tokens and keys are good: a user who has left,
@@ -103,6 +105,7 @@ func checkUser(u User) error {
 	wrong(u.Password != "" && !strings.HasPrefix(u.Password, "$argon2id$"), "passwordHash", "is not an argon2id verifier")
 	wrong(u.Question != nil && (strings.TrimSpace(u.Question.Text) == "" || len(u.Question.Text) > 255), "recoveryQuestion.text", "must be 1 to 255 bytes")
 	wrong(u.Question != nil && !strings.HasPrefix(u.Question.Answer, "$argon2id$"), "recoveryQuestion.answerHash", "is not an argon2id verifier")
+	wrong(!externalID(u.External), "externalId", "must be at most 255 bytes without control characters")
 	fields = append(fields, checkAttributes(p.Attributes)...)
 	if len(fields) > 0 {
 		return fault.New(fault.Invalid, "the user is not valid").WithFields(fields...)
@@ -116,6 +119,8 @@ func looksLikeEmail(s string) bool {
 	at := strings.IndexByte(s, '@')
 	return at > 0 && at < len(s)-1 && strings.Count(s, "@") == 1 && !strings.ContainsFunc(s, spaceOrControl)
 }
+
+func externalID(s string) bool { return len(s) <= 255 && !strings.ContainsFunc(s, control) }
 
 func control(r rune) bool { return r < 0x20 || r == 0x7f }
 

@@ -51,7 +51,8 @@ func attributeKeys(p Profile) []ledger.Key {
 }
 
 // Condition is one that every user of a list fulfils: an attribute, by its name in
-// the profile or "status", is equal to a text or begins with it, whatever its case.
+// the profile or "status", is equal to a text or begins with it, whatever its case;
+// "externalId" is equal to it, case and all.
 type Condition struct {
 	Attribute, Text string
 	Prefix          bool
@@ -72,6 +73,10 @@ func (c Condition) query() (q ledger.Query, rank int, ok bool) {
 		return ledger.Query{By: "email", Prefix: text}, 2, true
 	case c.Attribute == "email":
 		return ledger.Query{By: "email", Equal: []string{text}}, 0, true
+	case c.Attribute == "externalId" && !c.Prefix:
+		return ledger.Query{By: "external", Equal: []string{c.Text}}, 0, true
+	case c.Attribute == "externalId":
+		return q, 0, false
 	case c.Attribute == "status" && !c.Prefix:
 		return ledger.Query{By: "status", Equal: []string{strings.ToUpper(c.Text)}}, 4, true
 	case c.Attribute == "status":
@@ -94,12 +99,7 @@ type UserList struct {
 
 // ListUsers returns a page of users.
 func (s *Service) ListUsers(ctx context.Context, q UserList) (p ledger.Page[User], err error) {
-	find, best := ledger.Query{}, 1<<30
-	for _, c := range q.Where {
-		if by, rank, ok := c.query(); ok && rank < best {
-			find, best = by, rank
-		}
-	}
+	find := narrowest(q.Where)
 	find.After, find.Limit = q.After, q.Limit
 	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		p, err = Users.Select(tx, find, q.Match)

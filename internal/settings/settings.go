@@ -62,6 +62,8 @@ type Identity struct {
 	// URL is how others reach it, without a trailing slash; empty means the address it listens on.
 	URL            string
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	// SCIMDelete says what DELETE of a user by SCIM does: "deactivate" first, else remove.
+	SCIMDelete string
 }
 
 // Console is the listener of the administrators' pages, metrics and health. It is always on loopback.
