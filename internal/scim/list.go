@@ -356,7 +356,9 @@ func copyPlace(to, from resource, at place) {
 		}
 		for i, e := range v {
 			if m, ok := e.(resource); ok && m[at.sub.name] != nil {
-				list[i].(resource)[at.sub.name] = m[at.sub.name] //nolint:forcetypeassert // made here, or the whole attribute
+				if shown, ok := list[i].(resource); ok {
+					shown[at.sub.name] = m[at.sub.name]
+				}
 			}
 		}
 	}

@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"encoding/json"
 	"maps"
 	"reflect"
 	"slices"
@@ -289,25 +288,4 @@ func described(f *filter, attr *attribute) (resource, bool) {
 		m[sub.name] = v
 	}
 	return m, true
-}
-
-// clone returns a copy that shares nothing.
-func clone(v any) any {
-	switch v := v.(type) {
-	case resource:
-		out := make(resource, len(v))
-		for name, e := range v {
-			out[name] = clone(e)
-		}
-		return out
-	case []any:
-		out := make([]any, len(v))
-		for i, e := range v {
-			out[i] = clone(e)
-		}
-		return out
-	case json.Number:
-		return v.String()
-	}
-	return v
 }

@@ -84,7 +84,9 @@ func show(p directory.Profile) resource {
 		}
 		list, _ := res[e.name].([]any)
 		if n := len(list); n > 0 && typeOf(list[n-1]) == e.kind {
-			list[n-1].(resource)[e.sub] = v //nolint:forcetypeassert // made here
+			if m, ok := list[n-1].(resource); ok {
+				m[e.sub] = v
+			}
 			continue
 		}
 		one := resource{e.sub: v, "type": e.kind}
@@ -134,7 +136,8 @@ func element(res resource, name, kind string) resource {
 	if name != "emails" {
 		for _, e := range list {
 			if strings.EqualFold(typeOf(e), kind) || typeOf(e) == "" && kind == "work" {
-				return e.(resource) //nolint:forcetypeassert // of a complex attribute
+				m, _ := e.(resource)
+				return m
 			}
 		}
 		return nil
@@ -155,7 +158,8 @@ func element(res resource, name, kind string) resource {
 	}
 	for i, e := range list {
 		if (i == first) == (kind == "work") {
-			return e.(resource) //nolint:forcetypeassert // of a complex attribute
+			m, _ := e.(resource)
+			return m
 		}
 	}
 	return nil

@@ -200,7 +200,7 @@ func (s *server) replaceUser(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return s.changeUser(c, func(resource) (resource, error) { return clone(res).(resource), nil }) //nolint:forcetypeassert // of a resource
+	return s.changeUser(c, func(resource) (resource, error) { return res, nil })
 }
 
 func (s *server) patchUser(c *call) (answer, error) {

@@ -89,7 +89,8 @@ func set(to resource, attr *attribute, v any) error {
 		return nil
 	}
 	if old, ok := to[attr.name].(resource); ok && !attr.multi {
-		maps.Copy(old, v.(resource)) //nolint:forcetypeassert // coerce made it
+		fresh, _ := v.(resource)
+		maps.Copy(old, fresh)
 		for name, sub := range old {
 			if sub == nil {
 				delete(old, name)
@@ -122,7 +123,7 @@ func coerce(attr *attribute, v any) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if m, complex := one.(resource); complex {
+		if m, ok := one.(resource); ok {
 			maps.DeleteFunc(m, func(_ string, sub any) bool { return sub == nil })
 		}
 		if one != nil {
