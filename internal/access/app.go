@@ -62,6 +62,7 @@ type App struct {
 	Grants []ScopeGrant `json:"grants,omitempty"`
 	// Certificates are those that were generated for the app.
 	Certificates []AppCertificate `json:"certificates,omitempty"`
+	Extension    Extension        `json:"extension,omitzero"`
 }
 
 // AppSecret is one secret of an app. It is compared by its hash; the sealed copy
@@ -165,6 +166,7 @@ func checkApp(a App) error {
 		seen[k.ID] = true
 	}
 	checkOIDC(&c, &a)
+	checkExtension(&c, &a)
 	return c.err("app %s is not valid", quoted(a.Label))
 }
 

@@ -11,6 +11,9 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 	if err != nil {
 		return nil, err
 	}
+	if id.inspector, err = grant.NewInspector(grant.InspectorConfig{Rings: id.rings, Revoked: c.Revoked, Now: c.Now}); err != nil {
+		return nil, err
+	}
 	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access})
 	id.previewer = grant.NewPreviewer(grant.PreviewConfig{Minter: minter, Judge: judge})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
@@ -21,6 +24,7 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 
 		Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: c.DB, Key: nonces, Now: c.Now}),
 		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants, Devices: c.DB,
+		Derived: c.DB, Inspector: id.inspector,
 	}
 	return grant.New(config), nil
 }

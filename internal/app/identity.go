@@ -32,14 +32,14 @@ import (
 // identity is everything that stands on the store: the ledger, the domain
 // services and the authorization server. It exists once the store is open.
 type identity struct {
-	db     *store.DB
-	ledger *ledger.Ledger
-	views  *access.Views
-	access *access.Service
-	people *directory.Service
-	rings  *grant.Rings
-	issuer *grant.Issuer
-
+	db        *store.DB
+	ledger    *ledger.Ledger
+	views     *access.Views
+	access    *access.Service
+	people    *directory.Service
+	rings     *grant.Rings
+	issuer    *grant.Issuer
+	inspector *grant.Inspector
 	previewer *grant.Previewer
 	grants    *issued.Service
 	codes     *grant.Codes
@@ -123,7 +123,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	pages := id.openPeople(c)
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
-		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
+		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
 		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath,
 	})

@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"gatehouse/internal/access"
@@ -19,7 +18,6 @@ import (
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
-	"gatehouse/verify"
 )
 
 // Site is the tenant that a request is for, and the address of its identity
@@ -37,6 +35,7 @@ type Config struct {
 	Rings       *grant.Rings
 	Clients     *grant.Clients
 	Tokens      *grant.Endpoint
+	Inspector   *grant.Inspector
 	Login       Interaction
 	Origins     login.Origins // whose pages may call (CORS)
 	Waiting     *session.Room // for pushed requests
@@ -52,16 +51,11 @@ type Config struct {
 	Grants     grant.Revoker
 	Now        func() time.Time // the clock
 	Log        *slog.Logger     // nil = discard
-	// CacheSize bounds the verified tokens that introspection remembers; 0 means
-	// verify.DefaultCacheSize.
-	CacheSize int
 }
 
 // Server answers the protocol endpoints of every authorization server.
 type Server struct {
-	cfg       Config
-	verifiers sync.Map         // verifierName to *serverVerifier
-	base      *verify.Verifier // of no issuer: the cache that all share
+	cfg Config
 }
 
 // New returns the handler for paths below /oauth2/ and /.well-known/. What is
@@ -70,11 +64,7 @@ func New(cfg Config) (*Server, error) {
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
-	base, err := verify.New(verify.Config{Now: cfg.Now, CacheSize: cfg.CacheSize, Leeway: -1})
-	if err != nil {
-		return nil, err
-	}
-	return &Server{cfg: cfg, base: base}, nil
+	return &Server{cfg: cfg}, nil
 }
 
 // route is one address of an authorization server. The pattern's {server} is an

@@ -164,13 +164,17 @@ func (h *house) serve(log *slog.Logger) {
 	h.grants = issued.NewService(issued.Config{Store: h.db, Bus: h.bus, Now: h.clock.Now})
 	h.codes = grant.NewCodes(grant.CodesConfig{Store: h.db, Judge: judge, Minter: minter, Now: h.clock.Now})
 	h.devices = grant.NewDevices(grant.DevicesConfig{Store: h.db, Judge: judge, Now: h.clock.Now})
+	inspector, err := grant.NewInspector(grant.InspectorConfig{Rings: h.rings, Revoked: h.revoked, Now: h.clock.Now})
+	must(t, err)
 	h.config = Config{
-		Site:  func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
-		Views: h.views, Rings: h.rings, Clients: clients,
+		Inspector: inspector,
+		Site:      func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
+		Views:     h.views, Rings: h.rings, Clients: clients,
 		Login: pages{}, Waiting: session.NewRoom(h.db, h.clock.Now),
 		Tokens: grant.New(grant.Config{
 			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
 			Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: h.db, Key: []byte("a key of the test"), Now: h.clock.Now}), Judge: judge, Codes: h.db, Refresh: h.db, Devices: h.db, Grants: h.grants,
+			Derived: h.db, Inspector: inspector,
 		}),
 		Refresh: h.db, Grants: h.grants, Devices: h.devices, DevicePage: "/activate",
 		Revocations: h.db, Bus: h.bus, Revoked: h.revoked, Audit: h.audit, Now: h.clock.Now, Log: log,

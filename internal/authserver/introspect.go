@@ -1,14 +1,10 @@
 package authserver
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"net/http"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/grant"
-	"gatehouse/internal/tenant"
-	"gatehouse/verify"
 )
 
 // inactive is the answer for everything that is not a valid access token of this
@@ -52,13 +48,6 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Tar
 		return
 	}
 	grant.WriteJSON(w, http.StatusOK, grant.AppendIntrospection(nil, tok))
-}
-
-// revoked reports whether a genuine token is revoked, by whatever of it.
-func (s *Server) revoked(t tenant.ID, tok *verify.Token, raw string) bool {
-	sum := sha256.Sum256([]byte(raw))
-	k := s.cfg.Revoked.KeysOf(t, tok, base64.RawURLEncoding.EncodeToString(sum[:]))
-	return s.cfg.Revoked.Names(&k, tok.IssuedAt) != ""
 }
 
 // admit reads the form and authenticates the client of a request that is not for

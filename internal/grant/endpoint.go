@@ -29,12 +29,14 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
 
-	Proofs  *Proofs
-	Judge   *Judge
-	Codes   CodeStore
-	Refresh RefreshStore
-	Devices DeviceStore // nil: no page for devices is there, and so no device grant
-	Grants  Revoker
+	Proofs    *Proofs
+	Judge     *Judge
+	Codes     CodeStore
+	Refresh   RefreshStore
+	Devices   DeviceStore // nil: no page for devices is there, and so no device grant
+	Grants    Revoker
+	Derived   DerivedStore // nil: no token exchange
+	Inspector *Inspector
 }
 
 // Revoker ends grants; when it returns nil every live node refuses their tokens.
@@ -72,6 +74,9 @@ func New(cfg Config) *Endpoint {
 	if cfg.Devices != nil {
 		all = append(all, deviceCode{})
 	}
+	if cfg.Derived != nil {
+		all = append(all, tokenExchange{})
+	}
 	for _, g := range all {
 		e.grants[g.name()] = g
 		e.types = append(e.types, g.name())
@@ -107,6 +112,7 @@ type exchange struct {
 	presented    string          // refresh token
 	jkt          string          // thumbprint of the key that the client has proved to have
 	made         issued.Made
+	exchanged    *exchanged // nil: no token exchange
 	idToken      string
 	refreshToken string
 }
@@ -198,6 +204,9 @@ func (e *Endpoint) evaluate(x *exchange) error {
 	if x.kept != nil {
 		return e.evaluatePerson(x)
 	}
+	if x.exchanged != nil && x.exchanged.subject.UserID != "" {
+		return e.evaluateOnBehalf(x)
+	}
 	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes, Address: parseAddress(x.r.RemoteAddr)}
 	var err error
 	x.decision, err = judge(x.target, &req, nil)
@@ -210,6 +219,7 @@ func (e *Endpoint) mint(x *exchange) error {
 	if x.kept != nil {
 		d.session = x.kept.Session
 	}
+	x.exchanged.onto(&d, e.cfg.Now())
 	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &d)
 	if err != nil || x.kept == nil {
 		return err
@@ -223,7 +233,9 @@ func (e *Endpoint) persist(x *exchange) error {
 	if err := x.grant.persist(e, x); err != nil {
 		return err
 	}
-	e.cfg.Audit.Record(granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, RequestClient(x.r)))
+	ev := granted(x.target, x.app, x.grant.name(), x.scopes, &x.subject, &x.decision, &x.minted, RequestClient(x.r))
+	x.exchanged.describe(ev.Debug)
+	e.cfg.Audit.Record(ev)
 	return nil
 }
 
@@ -240,6 +252,9 @@ func (e *Endpoint) respond(x *exchange) error {
 	}
 	if x.idToken != "" {
 		b = memberString(b, "id_token", x.idToken)
+	}
+	if x.exchanged != nil {
+		b = memberString(b, "issued_token_type", x.exchanged.issuedType)
 	}
 	WriteJSON(x.w, http.StatusOK, append(b, '}'))
 	return nil

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -39,8 +40,21 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 	}
 	b = appendSession(b, tok.Session)
 	b = appendConfirmation(b, tok.KeyThumbprint)
+	b = appendAsIs(b, tok, "act", "may_act")
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
 	return append(b, '}')
+}
+
+// appendAsIs appends claims as they stand in the token.
+func appendAsIs(b []byte, tok *verify.Token, names ...string) []byte {
+	for _, name := range names {
+		if v, ok := tok.Claim(name); ok {
+			if raw, err := json.Marshal(v); err == nil {
+				b = append(member(b, name), raw...)
+			}
+		}
+	}
+	return b
 }
 
 // AppendRefreshIntrospection appends what introspection says of a refresh token

@@ -30,35 +30,24 @@ func NewJudge(cfg JudgeConfig) *Judge { return &Judge{cfg: cfg} }
 // person evaluates everything that can have changed since the last time: the app,
 // the user, the assignment, the scopes and the access rules.
 func (j *Judge) person(ctx context.Context, t *Target, a *Authorization, grantType string) (*subject, access.Decision, error) {
-	return j.consider(ctx, t, a, grantType, nil)
+	return j.through(ctx, t, a, a.Client, grantType, nil)
 }
 
 // consider is person, and tells the trace of every policy and rule that was looked
 // at, if there is one.
 func (j *Judge) consider(ctx context.Context, t *Target, a *Authorization, grantType string, trace *[]access.Considered) (*subject, access.Decision, error) {
-	app, ok := t.View.App(a.Client)
-	if !ok || app.Status != access.Active {
-		return nil, access.Decision{}, Refuse("invalid_client", nil)
-	}
-	for _, s := range a.Scopes {
-		if _, ok := t.Server.Scope(s); !ok {
-			return nil, access.Decision{}, Refuse("no_matching_scope", nil)
-		}
-	}
-	p, err := j.cfg.Persons.Person(tenant.With(ctx, t.Tenant), a.User, a.Client)
-	switch {
-	case fault.Is(err, fault.NotFound):
-		return nil, access.Decision{}, Refuse("user_inactive", err)
-	case err != nil:
+	return j.through(ctx, t, a, a.Client, grantType, trace)
+}
+
+// through is consider where the access rules are about another app than the one that
+// the person uses: it asks with what that one has.
+func (j *Judge) through(ctx context.Context, t *Target, a *Authorization, asks, grantType string, trace *[]access.Considered) (*subject, access.Decision, error) {
+	who, err := j.present(ctx, t, a)
+	if err != nil {
 		return nil, access.Decision{}, err
-	case !p.User.MayAct():
-		return nil, access.Decision{}, Refuse("user_inactive", nil)
-	case !p.Assigned && !app.OIDC.ImplicitAssignment:
-		return nil, access.Decision{}, Refuse("user_not_assigned", nil)
 	}
-	who := &subject{name: p.UserName, userID: p.ID, person: &p, authTime: a.AuthTime, acr: a.ACR, amr: a.AMR}
 	req := access.Request{
-		Client: a.Client, GrantType: grantType, Scopes: a.Scopes, User: p.ID, Groups: p.GroupIDs(), Address: parseAddress(a.Address),
+		Client: asks, GrantType: grantType, Scopes: a.Scopes, User: who.userID, Groups: who.person.GroupIDs(), Address: parseAddress(a.Address),
 	}
 	d, err := judge(t, &req, trace)
 	if err != nil {
@@ -95,4 +84,30 @@ func parseAddress(s string) netip.Addr {
 	}
 	a, _ := netip.ParseAddr(s)
 	return a.Unmap().WithZone("")
+}
+
+// present returns the person if the app, the user and the assignment are in force and
+// the scopes are there.
+func (j *Judge) present(ctx context.Context, t *Target, a *Authorization) (*subject, error) {
+	app, ok := t.View.App(a.Client)
+	if !ok || app.Status != access.Active {
+		return nil, Refuse("invalid_client", nil)
+	}
+	for _, s := range a.Scopes {
+		if _, ok := t.Server.Scope(s); !ok {
+			return nil, Refuse("no_matching_scope", nil)
+		}
+	}
+	p, err := j.cfg.Persons.Person(tenant.With(ctx, t.Tenant), a.User, a.Client)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return nil, Refuse("user_inactive", err)
+	case err != nil:
+		return nil, err
+	case !p.User.MayAct():
+		return nil, Refuse("user_inactive", nil)
+	case !p.Assigned && !app.OIDC.ImplicitAssignment:
+		return nil, Refuse("user_not_assigned", nil)
+	}
+	return &subject{name: p.UserName, userID: p.ID, person: &p, authTime: a.AuthTime, acr: a.ACR, amr: a.AMR}, nil
 }

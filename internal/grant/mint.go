@@ -71,6 +71,7 @@ type draft struct {
 	audience []string // nil: the server's own
 	lifetime time.Duration
 	session  string         // sid: the browser session that it was given in; empty: none
+	act      []byte         // JSON: who acts for the subject (RFC 8693 section 4.1); nil: nobody
 	jkt      string         // thumbprint of the key that it is bound to
 	values   []access.Value // further claims
 	// trace is told where the claims come from; nil for tokens that are given.
@@ -140,8 +141,7 @@ func appendOkta(b []byte, t *Target, d *draft, m *minted) []byte {
 		b = memberString(b, "uid", d.who.userID)
 	}
 	b = memberStrings(b, "scp", d.scopes)
-	b = appendSession(b, d.session)
-	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
+	b = appendCircumstances(b, d)
 	b = memberString(b, "sub", d.who.name)
 	return append(appendValues(b, d.values, d.who), '}')
 }
@@ -160,8 +160,7 @@ func appendRFC9068(b []byte, t *Target, d *draft, m *minted) []byte {
 	if d.who.userID != "" {
 		b = memberString(b, "uid", d.who.userID)
 	}
-	b = appendSession(b, d.session)
-	b = appendConfirmation(appendAuthentication(b, d.who), d.jkt)
+	b = appendCircumstances(b, d)
 	return append(appendValues(b, d.values, d.who), '}')
 }
 
@@ -173,6 +172,19 @@ func appendSession(b []byte, session string) []byte {
 		return b
 	}
 	return memberString(b, "sid", session)
+}
+
+// appendCircumstances appends what is the same in both shapes: the session, how the
+// user signed in, who acts for them, and what the token is bound to.
+func appendCircumstances(b []byte, d *draft) []byte {
+	b = appendAuthentication(appendSession(b, d.session), d.who)
+	if d.act != nil {
+		b = append(member(b, "act"), d.act...)
+	}
+	if who := d.app.Extension.MayAct; who != "" {
+		b = append(memberString(append(member(b, "may_act"), '{'), "sub", who), '}')
+	}
+	return appendConfirmation(b, d.jkt)
 }
 
 // appendAudience says for whom the token is: a string, or a list when several were

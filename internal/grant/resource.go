@@ -38,6 +38,9 @@ func (e *Endpoint) narrowTargets(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	if x.exchanged != nil {
+		return x.exchangedTargets(asked)
+	}
 	if x.form.Has("audience") {
 		return Refuse("audience_not_supported", nil)
 	}

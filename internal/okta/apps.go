@@ -33,6 +33,8 @@ type appBody struct {
 		Implicit bool           `json:"implicitAssignment"`
 		Notes    map[string]any `json:"notes"`
 		Client   clientSettings `json:"oauthClient"`
+		// Extension is what Okta's clients do not know, and so leave as it is.
+		Extension *access.Extension `json:"gatehouse"`
 	} `json:"settings"`
 	Accessibility map[string]any `json:"accessibility"`
 	Visibility    map[string]any `json:"visibility"`
@@ -112,6 +114,9 @@ func (b *appBody) onto(x *access.App) error {
 	o.ClientURI, o.LogoURI, o.PolicyURI, o.TermsURI, o.InitiateLoginURI = c.ClientURI, c.LogoURI, c.PolicyURI, c.TermsURI, c.InitiateURI
 	o.ParticipateSLO, o.LogoutURI, o.LogoutSession = c.SLO, c.LogoutURI, c.LogoutSession
 	o.ImplicitAssignment = b.Settings.Implicit
+	if b.Settings.Extension != nil {
+		x.Extension = *b.Settings.Extension
+	}
 	o.PKCERequired = x.AuthMethod == access.AuthNone
 	if b.Credentials.Client.PKCE != nil {
 		o.PKCERequired = *b.Credentials.Client.PKCE

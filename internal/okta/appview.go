@@ -2,6 +2,7 @@ package okta
 
 import (
 	"encoding/json"
+	"reflect"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
@@ -34,14 +35,22 @@ func (a *api) app(o ledger.Object[access.App], secret string) object {
 		}),
 		"profile":     x.OIDC.Display["profile"],
 		"credentials": object{"userNameTemplate": object{"template": userName, "type": "BUILT_IN"}, "signing": signing, "oauthClient": client},
-		"settings": object{
+		"settings": extended(x, object{
 			"app": object{}, "manualProvisioning": false, "implicitAssignment": x.OIDC.ImplicitAssignment, "emOptInStatus": "NONE",
 			"notifications": object{"vpn": object{"network": object{"connection": "DISABLED"}, "message": nil, "helpUrl": nil}},
 			"notes":         shown(x, "notes", object{"admin": nil, "enduser": nil}),
 			"oauthClient":   a.clientSettings(x),
-		},
+		}),
 		"_links": a.appLinks(o),
 	}
+}
+
+// extended adds what Okta's apps do not have, where it is set.
+func extended(x access.App, settings object) object {
+	if !reflect.ValueOf(x.Extension).IsZero() {
+		settings["gatehouse"] = x.Extension
+	}
+	return settings
 }
 
 // shown lays what was sent for display over what is shown without it.

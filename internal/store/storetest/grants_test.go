@@ -255,3 +255,34 @@ func TestDevices(t *testing.T) {
 		}
 	})
 }
+
+// A token that was made of another hangs on the same grant, and ends with it.
+func TestTokensOfAGrant(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		g := issued.Grant{ID: "oar1", Server: "aus1", Client: "app1", User: "ana", Issuer: "https://id.test", Scopes: []string{"a"}, Created: at(0)}
+		must(t, b.db.AddGrant(ctx, g, made("j1", "")))
+		found, err := b.db.TokenGrant(ctx, "j1")
+		if err != nil || found.ID != g.ID || found.User != "ana" {
+			t.Errorf("%+v %v", found, err)
+		}
+		for _, id := range []string{"j2", ""} {
+			if _, err := b.db.TokenGrant(ctx, id); !fault.Is(err, fault.NotFound) {
+				t.Errorf("%q: %v", id, err)
+			}
+		}
+		if _, err := b.db.TokenGrant(in(t, "bravo"), "j1"); !fault.Is(err, fault.NotFound) {
+			t.Errorf("another tenant's: %v", err)
+		}
+		if ok, err := b.db.AddToken(ctx, g.ID, issued.Token{ID: "j2", Expires: at(600)}, at(1)); !ok || err != nil {
+			t.Fatal(ok, err)
+		}
+		_, tokens, err := b.db.RevokeGrants(ctx, issued.Selection{Grant: g.ID}, at(2))
+		if err != nil || len(tokens) != 2 {
+			t.Errorf("%v %v", tokens, err)
+		}
+		if ok, err := b.db.AddToken(ctx, g.ID, issued.Token{ID: "j3", Expires: at(600)}, at(3)); ok || err != nil {
+			t.Errorf("a token of a grant that has ended: %v %v", ok, err)
+		}
+	})
+}
