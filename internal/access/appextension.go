@@ -1,6 +1,11 @@
 package access
 
-import "strings"
+import (
+	"encoding/json"
+	"strings"
+
+	"gatehouse/verify"
+)
 
 // Extension holds the settings of an app that Okta's apps do not have. Management
 // shows and takes them as they stand here, below settings.gatehouse.
@@ -10,6 +15,83 @@ type Extension struct {
 	// exchange tokens.
 	MayAct   string   `json:"may_act,omitempty"`
 	Exchange Exchange `json:"token_exchange,omitzero"`
+	// Issuers may vouch for people by assertions (RFC 7523 section 2.1).
+	Issuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
+}
+
+// TrustedIssuer is somebody whose word an app may bring about who a person is.
+type TrustedIssuer struct {
+	Issuer string            `json:"issuer"` // iss of the assertions, byte for byte
+	Keys   []json.RawMessage `json:"keys"`   // public JWKs, each with a kid
+	// Subject says what sub is: SubjectLogin or SubjectID; empty is SubjectLogin.
+	Subject string `json:"subject,omitempty"`
+}
+
+// What the sub of an assertion is.
+const (
+	SubjectLogin = "login"
+	SubjectID    = "id"
+)
+
+// set returns the JWK Set of the issuer's keys, nil when they are not usable.
+func (i *TrustedIssuer) set() []byte {
+	list := make([]AppKey, len(i.Keys))
+	for n, raw := range i.Keys {
+		var k struct {
+			ID string `json:"kid"`
+		}
+		if json.Unmarshal(raw, &k) != nil {
+			return nil
+		}
+		list[n] = AppKey{ID: k.ID, JWK: raw}
+		if k.ID == "" || !usableKey(list[n]) {
+			return nil
+		}
+	}
+	return keySet(list, nil)
+}
+
+// Voucher returns the keys of an issuer that may vouch for people to the app, and what
+// it calls them.
+func (a *AppView) Voucher(issuer string) (keys verify.KeySource, subject string, ok bool) {
+	v, ok := a.vouchers[issuer]
+	return v.keys, v.subject, ok
+}
+
+type voucher struct {
+	keys    verify.KeySource
+	subject string
+}
+
+func vouchers(list []TrustedIssuer) map[string]voucher {
+	if len(list) == 0 {
+		return nil
+	}
+	out := make(map[string]voucher, len(list))
+	for i := range list {
+		keys, err := verify.NewStaticKeys(list[i].set())
+		if err == nil {
+			out[list[i].Issuer] = voucher{keys, list[i].Subject}
+		}
+	}
+	return out
+}
+
+func checkIssuers(c *checks, a *App) {
+	const path = "settings.gatehouse.trusted_issuers"
+	list := a.Extension.Issuers
+	c.that(len(list) == 0 || a.MayUse(GrantJWTBearer), path, "is for apps with the grant type "+GrantJWTBearer)
+	c.that(!a.Public() || !a.MayUse(GrantJWTBearer), "grantTypes", "a public app (auth method none) cannot use JWT bearer: anybody could be it")
+	c.that(len(list) <= 20, path, "has more than 20 issuers")
+	seen := map[string]bool{}
+	for i := range list {
+		is := &list[i]
+		c.that(is.Issuer != "" && len(is.Issuer) <= 255 && !strings.ContainsFunc(is.Issuer, notPrintable), path+".issuer", "is 1 to 255 printable characters without spaces")
+		c.that(!seen[is.Issuer], path+".issuer", quoted(is.Issuer)+" occurs twice")
+		c.that(len(is.Keys) > 0 && len(is.Keys) <= 20 && is.set() != nil, path+".keys", "needs 1 to 20 public RSA (2048 bits or more), EC or Ed25519 JWKs, each with a kid and without private members")
+		c.that(is.Subject == "" || is.Subject == SubjectLogin || is.Subject == SubjectID, path+".subject", "must be login or id")
+		seen[is.Issuer] = true
+	}
 }
 
 // Exchange says what an app may do by token exchange (RFC 8693), beyond turning a
@@ -31,6 +113,7 @@ func checkExtension(c *checks, a *App) {
 		c.that(name != "" && len(name) <= 255 && !strings.ContainsFunc(name, notPrintable), path+".audiences", "an audience is 1 to 255 printable characters without spaces")
 	}
 	c.that(len(a.Extension.MayAct) <= 100 && !strings.ContainsFunc(a.Extension.MayAct, notPrintable), "settings.gatehouse.may_act", "is not a client_id")
+	checkIssuers(c, a)
 	used := e.Impersonation || len(e.Audiences) > 0
 	c.that(!used || a.MayUse(GrantTokenExchange), path, "is for apps with the grant type "+GrantTokenExchange)
 	c.that(!a.Public() || !a.MayUse(GrantTokenExchange), "grantTypes", "a public app (auth method none) cannot use token exchange: anybody could be it")

@@ -141,8 +141,9 @@ type AppView struct {
 	ID     string // the client_id
 	Object string // the id in the ledger, by which assignments name the app
 	App
-	secrets [][32]byte // hashes of the active secrets
-	keys    verify.KeySource
+	secrets  [][32]byte // hashes of the active secrets
+	keys     verify.KeySource
+	vouchers map[string]voucher // by issuer
 }
 
 // PublicKeys returns the app's active keys, nil when it has none.
@@ -160,7 +161,7 @@ func (a *AppView) HasSecret(sum [32]byte) bool {
 
 // NewAppView returns the app, whose id in the ledger is given, ready for requests.
 func NewAppView(id string, a App) *AppView {
-	v := &AppView{ID: a.Client(id), Object: id, App: a}
+	v := &AppView{ID: a.Client(id), Object: id, App: a, vouchers: vouchers(a.Extension.Issuers)}
 	for _, s := range a.Secrets {
 		h, err := hex.DecodeString(s.Hash)
 		if s.Status == Active && err == nil && len(h) == 32 {

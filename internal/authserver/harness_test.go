@@ -174,7 +174,7 @@ func (h *house) serve(log *slog.Logger) {
 		Tokens: grant.New(grant.Config{
 			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
 			Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: h.db, Key: []byte("a key of the test"), Now: h.clock.Now}), Judge: judge, Codes: h.db, Refresh: h.db, Devices: h.db, Grants: h.grants,
-			Derived: h.db, Inspector: inspector,
+			Derived: h.db, Inspector: inspector, Users: h.people, Single: h.db,
 		}),
 		Refresh: h.db, Grants: h.grants, Devices: h.devices, DevicePage: "/activate",
 		Revocations: h.db, Bus: h.bus, Revoked: h.revoked, Audit: h.audit, Now: h.clock.Now, Log: log,

@@ -62,8 +62,8 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 		// Okta's SDKs send no jti: the assertion as a whole can be used once.
 		claims.ID = keys.Hash(cred.assertion)
 	}
-	if err := claims.check(c.now(), t, endpoint); err != nil {
-		return nil, id, err
+	if wrong := claims.wrong(c.now(), t, endpoint); wrong != "" {
+		return nil, id, Refuse("client_assertion_"+wrong, nil)
 	}
 	// A mark outlives the assertion by the leeway, so that it is refused for as
 	// long as it would be accepted.
@@ -96,26 +96,27 @@ type assertion struct {
 	hasExpires                 bool
 }
 
-// check applies the rules for the claims of a genuine assertion.
-func (a *assertion) check(now time.Time, t *Target, endpoint string) error {
+// wrong applies the rules for the claims of a genuine assertion, and returns the end
+// of the reason to refuse it; empty: there is none.
+func (a *assertion) wrong(now time.Time, t *Target, endpoint string) string {
 	// One audience and no other: an assertion that another server would accept
 	// too could have been taken from there.
 	if len(a.Audience) != 1 || a.Audience[0] != t.Endpoint(endpoint) && a.Audience[0] != t.Endpoint("token") && a.Audience[0] != t.Issuer() {
-		return Refuse("client_assertion_invalid_audience", nil)
+		return "invalid_audience"
 	}
 	switch {
 	case !a.hasExpires:
-		return Refuse("client_assertion_expiration_required", nil)
+		return "expiration_required"
 	case now.Add(-assertionLeeway).After(a.Expires):
-		return Refuse("client_assertion_expired_token", nil)
+		return "expired_token"
 	case a.Expires.After(now.Add(maxAssertionLife + assertionLeeway)):
-		return Refuse("client_assertion_expires_too_far", nil)
+		return "expires_too_far"
 	case a.Issued.After(now.Add(assertionLeeway)), a.NotBefore.After(now.Add(assertionLeeway)):
-		return Refuse("client_assertion_issued_at_in_future", nil)
+		return "issued_at_in_future"
 	case a.ID == "" || len(a.ID) > maxTokenID:
-		return Refuse("client_assertion_jti_required", nil)
+		return "jti_required"
 	}
-	return nil
+	return ""
 }
 
 // readAssertion reads the claims. Names are compared as they stand, and a name

@@ -35,6 +35,8 @@ type Config struct {
 	Refresh   RefreshStore
 	Devices   DeviceStore // nil: no page for devices is there, and so no device grant
 	Grants    Revoker
+	Users     Users        // nil: no JWT bearer
+	Single    SingleUse    // of its assertions
 	Derived   DerivedStore // nil: no token exchange
 	Inspector *Inspector
 }
@@ -77,6 +79,9 @@ func New(cfg Config) *Endpoint {
 	if cfg.Derived != nil {
 		all = append(all, tokenExchange{})
 	}
+	if cfg.Users != nil {
+		all = append(all, jwtBearer{})
+	}
 	for _, g := range all {
 		e.grants[g.name()] = g
 		e.types = append(e.types, g.name())
@@ -112,6 +117,8 @@ type exchange struct {
 	presented    string          // refresh token
 	jkt          string          // thumbprint of the key that the client has proved to have
 	made         issued.Made
+	begins       bool       // kept is not stored yet: this request begins it
+	vouched      *assertion // of JWT bearer
 	exchanged    *exchanged // nil: no token exchange
 	idToken      string
 	refreshToken string

@@ -2,11 +2,20 @@ package grant
 
 import (
 	"slices"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 )
+
+// begin makes the grant that this very request begins. It is stored when everything
+// else is done.
+func (x *exchange) begin(a *Authorization, now time.Time) {
+	a.Address = RequestClient(x.r).IP
+	g := newGrant(x.target, a, x.grant.name(), now)
+	x.kept, x.begins = &g, true
+}
 
 // bound makes sure that a grant that is bound to a key stays with it. A public
 // app's refresh token is bound to the key of its first request (RFC 9449 section

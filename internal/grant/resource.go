@@ -48,6 +48,10 @@ func (e *Endpoint) narrowTargets(x *exchange) error {
 	if x.kept == nil {
 		return nil
 	}
+	if x.begins {
+		x.kept.Terms.Resources = asked
+		return nil
+	}
 	granted := grantedTargets(x.target, x.kept)
 	for _, a := range asked {
 		if !slices.Contains(granted, a) {
