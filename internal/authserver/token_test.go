@@ -127,9 +127,9 @@ func TestTokenErrors(t *testing.T) {
 		status            int
 		code, text        string
 	}{
-		{"no grant type", "", "scope=a:read", auth, 400, "invalid_request", "The token request must specify a 'grant_type'. Valid values: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code]"},
-		{"unknown grant type", "", "grant_type=magic", auth, 400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code]."},
-		{"password grant", "", "grant_type=password&username=a&password=b", auth, 400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code]."},
+		{"no grant type", "", "scope=a:read", auth, 400, "invalid_request", "The token request must specify a 'grant_type'. Valid values: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer]"},
+		{"unknown grant type", "", "grant_type=magic", auth, 400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer]."},
+		{"password grant", "", "grant_type=password&username=a&password=b", auth, 400, "unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer]."},
 		{"identity 5: parameter twice", "", ok + "&scope=b", auth, 400, "invalid_request", "The request contained multiple parameters with the same name."},
 		{"identity 5: parameter twice, once encoded", "", ok + "&%73cope=b", auth, 400, "invalid_request", "The request contained multiple parameters with the same name."},
 		{"broken escape", "", ok + "&x=%zz", auth, 400, "invalid_request", "The request body is not a well-formed form."},
@@ -137,7 +137,7 @@ func TestTokenErrors(t *testing.T) {
 		{"JSON body", "", `{"grant_type":"client_credentials"}`, append([]string{"Content-Type", "", "Content-Type", "application/json"}, auth...), 400, "invalid_request", "The request must have the content type application/x-www-form-urlencoded."},
 		{"secret in the address", "?client_secret=" + a.Secret, ok, auth, 400, "invalid_request", "Client credentials cannot be supplied via query parameters."},
 		{"secret in the address, encoded", "?client%5fsecret=" + a.Secret, ok, auth, 400, "invalid_request", "Client credentials cannot be supplied via query parameters."},
-		{"parameters in the address alone", "?" + ok, "", auth, 400, "invalid_request", "The token request must specify a 'grant_type'. Valid values: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code]"},
+		{"parameters in the address alone", "?" + ok, "", auth, 400, "invalid_request", "The token request must specify a 'grant_type'. Valid values: [authorization_code, client_credentials, refresh_token, urn:ietf:params:oauth:grant-type:device_code, urn:ietf:params:oauth:grant-type:token-exchange, urn:ietf:params:oauth:grant-type:jwt-bearer]"},
 		{"identity 44: body too large", "", ok + "&x=" + strings.Repeat("a", 70_000), auth, 413, "invalid_request", "The request is too large."},
 		{"too many parameters", "", ok + manyParameters(), auth, 413, "invalid_request", "The request is too large."},
 		{"identity 44: scope too large", "", "grant_type=client_credentials&scope=" + strings.Repeat("a+", 5_000), auth, 400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},
@@ -280,7 +280,7 @@ func TestPolicyDecides(t *testing.T) {
 	}
 	for _, want := range []string{
 		"the server has no policies",
-		"jobs: " + access.BecauseClient,
+		"jobs: " + access.BecauseClient + " (it is for " + a.ID + ")",
 		"jobs: " + access.BecauseMatched + "; jobs / read: " + access.BecauseScopes + " (b:read)",
 	} {
 		if !slices.Contains(considered, want) {
