@@ -26,6 +26,7 @@ import (
 	"gatehouse/internal/config"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/mail"
 	"gatehouse/internal/replay"
 	"gatehouse/internal/settings"
 	"gatehouse/internal/telemetry"
@@ -64,6 +65,9 @@ type App struct {
 	atlas    access.Atlas  // nil: nobody knows where addresses are
 	clientCA *clientCA     // nil: the gateway listener holds client certificates against no authority
 	started  time.Time
+
+	post    post
+	mailbox *mail.Mailbox // nil: letters are sent, or there are none
 
 	addresses     Ready
 	identityPages later
@@ -115,6 +119,9 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	}
 	listeners, err := a.listen(ctx)
 	if err != nil {
+		return nil, err
+	}
+	if err := a.openPost(); err != nil {
 		return nil, err
 	}
 	places, err := a.places()

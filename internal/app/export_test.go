@@ -1,11 +1,13 @@
 package app
 
 import (
+	"context"
 	"testing"
 	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/mail"
 )
 
 // NewAPIToken makes an API token of a user of a running program.
@@ -38,4 +40,17 @@ func FlushLog(t testing.TB, a *App) {
 	if err := a.current().audit.Flush(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// Letters waits until so many letters have come into the mailbox of a running program,
+// and returns those that are kept, the newest first.
+func Letters(t testing.TB, a *App, n int) []mail.Caught {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	list, err := a.mailbox.Wait(ctx, n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return list
 }

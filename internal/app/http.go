@@ -12,6 +12,7 @@ import (
 	"gatehouse/internal/decide"
 	"gatehouse/internal/login"
 	"gatehouse/internal/scim"
+	"gatehouse/internal/web"
 )
 
 // later is a handler that exists once what it stands on does. Until then it
@@ -73,6 +74,10 @@ func (a *App) consoleHandler() http.Handler {
 	mux.HandleFunc("GET /docs/reasons/{reason}", serveReason)
 	mux.HandleFunc("GET /docs/reasons/{$}", serveReasonIndex)
 	mux.HandleFunc("GET /docs/style.css", serveStyle)
+	if letters := a.mailboxHandler(); letters != nil {
+		mux.Handle("GET "+mailboxPath, letters)
+		mux.Handle("GET "+web.AssetPath, letters)
+	}
 	return secured(loopbackHost(mux))
 }
 

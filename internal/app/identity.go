@@ -21,6 +21,7 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/login"
+	"gatehouse/internal/mail"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/session"
 	"gatehouse/internal/store"
@@ -51,6 +52,10 @@ type identity struct {
 	revoker   *revoker
 	url       string
 
+	events  *told        // audit, and people are told of what concerns them
+	letters *mail.Outbox // nil: there is no mail
+	pages   *login.Server
+
 	tokenUse *tokenUse
 	orgToken func(ctx context.Context, token string) (*verify.Token, error) // verifies one for the management API
 	members  []*cluster.Member
@@ -69,6 +74,7 @@ type identityConfig struct {
 	Log     *slog.Logger
 	Now     func() time.Time
 	Places  access.Atlas // where addresses are; nil: nobody knows
+	Post    post
 }
 
 // newRegistry returns every kind that this program keeps.
@@ -92,6 +98,10 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.audit = audit.NewWriter(audit.WriterConfig{
 		Sink: c.DB, NewID: func() string { return keys.ID("evt") }, Now: c.Now, Log: c.Log,
 	})
+	id.events = &told{Writer: id.audit}
+	if c.Post.transport != nil {
+		id.letters = mail.New(mail.Config{Transport: c.Post.transport, From: c.Post.from, Audit: id.audit, Log: c.Log, Now: c.Now})
+	}
 	if id.ledger, err = ledger.New(ledger.Config{
 		Store: c.DB.Ledger(), Registry: registry, Clock: c.Now,
 		// The bus of one process calls its members, which only take a note.
@@ -108,7 +118,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
-	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.audit, Sealer: c.Sealer, SingleUse: c.DB})
+	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB})
 	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err
@@ -121,6 +131,8 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	pages := id.openPeople(c)
+	id.pages = pages.login
+	id.events.pages.Store(pages.login)
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
@@ -198,6 +210,10 @@ func (id *identity) run(ctx context.Context) {
 	id.work.Go(func() { _ = id.rings.Run(ctx) })
 	id.work.Go(func() { id.prune(ctx) })
 	id.work.Go(func() { id.revoker.run(ctx) })
+	id.work.Go(func() { id.pages.Run(ctx) })
+	if id.letters != nil {
+		id.work.Go(func() { id.letters.Run(ctx) })
+	}
 }
 
 // prune forgets what has expired, once an hour.

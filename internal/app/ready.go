@@ -15,8 +15,9 @@ type Ready struct {
 	Gateway  string `json:"gateway"`
 	Identity string `json:"identity"`
 	Console  string `json:"console"`
-	Decide   string `json:"decide,omitempty"` // where server.decide.listen is
-	Envoy    string `json:"envoy,omitempty"`  // host:port of server.decide.envoy
+	Decide   string `json:"decide,omitempty"`  // where server.decide.listen is
+	Envoy    string `json:"envoy,omitempty"`   // host:port of server.decide.envoy
+	Mailbox  string `json:"mailbox,omitempty"` // where letters are shown, when none is sent
 	PID      int    `json:"pid"`
 	Demo     *Demo  `json:"demo,omitempty"`      // dev only
 	APIToken string `json:"api_token,omitempty"` // dev only: of the demo tenant's administrator
@@ -84,6 +85,9 @@ func (r Ready) welcome(allowed, denied welcomeCall) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Gatehouse is running.\n\n")
 	fmt.Fprintf(&b, "  gateway   %s\n  identity  %s\n  console   %s\n", r.Gateway, r.Identity, r.Console)
+	if r.Mailbox != "" {
+		fmt.Fprintf(&b, "  mailbox   %s\n", r.Mailbox)
+	}
 	for _, c := range []welcomeCall{allowed, denied} {
 		if c.Command != "" {
 			fmt.Fprintf(&b, "\n%s\n\n  %s\n", c.Title, c.Command)

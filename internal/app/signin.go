@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
 	"gatehouse/internal/issued"
 	"gatehouse/internal/login"
 	"gatehouse/internal/session"
@@ -21,17 +22,22 @@ type people struct {
 
 // openPeople composes it over an open identity half.
 func (id *identity) openPeople(c identityConfig) people {
-	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now})
+	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: login.Words()})
 	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now})
 	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants
 	waiting := session.NewRoom(c.DB, c.Now)
+	site := login.Site{Tenant: tenant.Default, URL: c.URL}
+	var letters login.Letters
+	if id.letters != nil {
+		letters = id.letters
+	}
 	return people{kit: kit, waiting: waiting, login: login.New(login.Config{
-		Site: func(*http.Request) (login.Site, bool) {
-			return login.Site{Tenant: tenant.Default, URL: c.URL}, true
-		},
+		Site:    func(*http.Request) (login.Site, bool) { return site, true },
+		SiteOf:  func(t tenant.ID) (login.Site, bool) { return site, t == site.Tenant },
+		Letters: letters, History: audit.NewLog(c.DB),
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes, Devices: id.devices,
 		People: id.people, Factors: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
-		Revoke: id.revokeGrants, Audit: id.audit, Log: c.Log, Now: c.Now,
+		Revoke: id.revokeGrants, Audit: id.events, Log: c.Log, Now: c.Now,
 	})}
 }
 

@@ -37,6 +37,7 @@ func (b builder) server(n *node) Server {
 	s.Gateway.TrustedProxies = networks(n.get("gateway").get("trusted_proxies"))
 	s.Identity.TrustedProxies = networks(n.get("identity").get("trusted_proxies"))
 	s.Decide = b.decide(n.get("decide"))
+	s.Mail = b.mail(n.get("mail"))
 	return s
 }
 
@@ -48,6 +49,12 @@ func networks(n *node) (out []netip.Prefix) {
 		}
 	}
 	return out
+}
+
+func (b builder) mail(n *node) Mail {
+	return Mail{
+		Server: n.get("smtp").str(), From: n.get("from").str(), User: n.get("user").str(), Password: n.get("password").str(), CA: n.get("ca").str(),
+	}
 }
 
 func (b builder) decide(n *node) Decide {

@@ -78,6 +78,7 @@ type Server struct {
 	Identity        Identity
 	Console         Console
 	Log             Log
+	Mail            Mail   `json:",omitzero"`
 	Decide          Decide `json:",omitzero"`
 	Geo             Geo    `json:",omitzero"`
 	Replay          Replay `json:",omitzero"`
@@ -113,6 +114,13 @@ type Identity struct {
 
 // Console is the section "server.console".
 type Console struct{ Listen string }
+
+// Mail is the section "server.mail". Server "" sends nothing.
+type Mail struct {
+	Server, From, User string
+	Password           string `json:"-"` // resolved; "" for none
+	CA                 string // PEM file; "" for the system's
+}
 
 // Decide is the section "server.decide": who may ask for decisions.
 type Decide struct {

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"slices"
@@ -141,6 +142,28 @@ func CheckDecideToken(s string) error {
 		if s[i] <= ' ' || s[i] > '~' {
 			return errors.New("a token is printable ASCII without spaces")
 		}
+	}
+	return nil
+}
+
+// CheckMailServer reports what is wrong with the address of a mail server.
+func CheckMailServer(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "smtp" && u.Scheme != "smtps" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return errors.New("a mail server is smtps://HOST:465, or smtp://HOST:587 for one with STARTTLS")
+	}
+	if u.User != nil {
+		return errors.New("the name and the password of a mail server have keys of their own: user and password")
+	}
+	return nil
+}
+
+// CheckSender reports what is wrong with whom letters are from.
+func CheckSender(s string) error {
+	a, err := mail.ParseAddress(s)
+	if err != nil || strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f }) ||
+		strings.ContainsFunc(a.Address, func(r rune) bool { return r <= 0x20 || r > 0x7e }) {
+		return errors.New("letters are from an address such as no-reply@acme.test, or Acme <no-reply@acme.test>")
 	}
 	return nil
 }

@@ -59,7 +59,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
-	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, decide, geo, replay, log, shutdown_timeout", serverKeys)},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, mail, decide, geo, replay, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "decision_points", doc: "Services outside that are asked whether requests may pass (OpenID AuthZEN 1.0), by a name that authorize uses. They can only refuse.", shape: named("a group of decision points by name", namePattern, spec.CheckName, group("a group with url, token and timeout", pointKeys))},
@@ -120,6 +120,7 @@ var serverKeys = []key{
 	{name: "console", doc: "The listener of the administrators' pages, metrics and health: always on loopback.", shape: group("a group with listen", []key{
 		{name: "listen", doc: "Loopback address of the console listener. Default 127.0.0.1:8082.", shape: &shape{what: `a loopback address such as "127.0.0.1:8082"`, scalar: &scalar{kinds: []kind{text}, check: CheckConsoleAddress, pattern: address.scalar.pattern, example: "127.0.0.1:8082"}}},
 	})},
+	{name: "mail", doc: "The server that takes letters to people: links for a forgotten password, codes, notices. Default: nothing is sent; in dev letters are shown on the console listener.", shape: group("a group with smtp and from", mailKeys)},
 	{name: "log", doc: "What is logged and how.", shape: group("a group with level and format", []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
 		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
@@ -134,6 +135,15 @@ var serverKeys = []key{
 		{name: "max_size", doc: "How much disk they may take; the oldest go first. Default 256MiB.", shape: size},
 	})},
 	{name: "shutdown_timeout", doc: "How long running requests may take to finish after SIGTERM. Default 30s.", shape: duration},
+}
+
+// mailKeys say how letters to people leave.
+var mailKeys = []key{
+	{name: "smtp", required: true, doc: "The server: smtps://HOST:465, or smtp://HOST:587 with STARTTLS. Without TLS letters go to this machine only.", shape: &shape{what: "smtps://host:465 or smtp://host:587", scalar: &scalar{kinds: []kind{text}, check: CheckMailServer, pattern: `^smtps?://[^/@ ]+/?$`, example: "smtps://mail.acme.test:465"}}},
+	{name: "from", required: true, doc: "Whom letters are from.", shape: &shape{what: "an address, or a name and an address", scalar: &scalar{kinds: []kind{text}, check: CheckSender, example: "Acme <no-reply@acme.test>"}}},
+	{name: "user", doc: "How this process names itself to the server. Goes with password.", shape: anyText},
+	{name: "password", doc: "How it proves it: ${env:NAME} or ${file:/path}.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${file:/run/secrets/smtp}"}}},
+	{name: "ca", doc: "PEM file with the authorities of the server's certificate. Default: those of the system.", shape: filePath},
 }
 
 // decideKeys say who may ask for decisions, beside the console listener on this machine.

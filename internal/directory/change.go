@@ -31,6 +31,15 @@ type UserChange struct {
 	Password *string
 	Question *string // with Answer
 	Answer   *string
+	// Only, when it is set, says whether the user is still as the caller knows them; its
+	// error ends the change.
+	Only func(User) error
+	// Once, when it is set, takes what the change stands on, such as a link that is good
+	// once. It is called after all that takes time or can be refused by itself, and its
+	// error ends the change.
+	Once func(ctx context.Context) error
+	// Recover says that the new password ends a lock-out as well.
+	Recover bool
 }
 
 // ChangeUser changes a user. A password makes a provisioned user active, and
@@ -50,10 +59,25 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 			return user, err
 		}
 	}
+	if c.Once != nil {
+		if err := c.Once(ctx); err != nil {
+			return user, err
+		}
+	}
 	_, err = s.cfg.Ledger.Update(ctx, actor, "change user "+userID, func(tx *ledger.Tx) error {
 		u, err := Users.Get(tx, userID)
 		if err != nil {
 			return err
+		}
+		if c.Only != nil {
+			if err := c.Only(u.Value); err != nil {
+				return err
+			}
+		}
+		if c.Recover && u.Value.Status == LockedOut {
+			if err := u.Value.enter(Active, tx); err != nil {
+				return err
+			}
 		}
 		if c.Profile != nil {
 			if err := c.Profile(&u.Value.Profile); err != nil {

@@ -74,9 +74,9 @@ const (
 
 // The event types of factors, named as in Okta's System Log.
 const (
-	factorEnrolled = "user.mfa.factor.activate"
-	factorRemoved  = "user.mfa.factor.deactivate"
-	factorsReset   = "user.mfa.factor.reset_all"
+	EventFactorAdded   = "user.mfa.factor.activate"
+	EventFactorRemoved = "user.mfa.factor.deactivate"
+	EventFactorsReset  = "user.mfa.factor.reset_all"
 )
 
 // Sealer encrypts secrets for one place each; *keys.Sealer does.
@@ -131,7 +131,7 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 		return o, "", err
 	}
 	if f.Status == FactorActive {
-		s.record(ctx, actor, factorEnrolled, "Enroll factor "+f.Type, userEntity(user))
+		s.record(ctx, actor, EventFactorAdded, "Enroll factor "+f.Type, userEntity(user))
 	}
 	return o, secret, nil
 }
@@ -204,7 +204,7 @@ func (s *Service) ActivateFactor(ctx context.Context, actor ledger.Actor, userID
 	if err == nil {
 		var user ledger.Object[User]
 		if user, err = s.User(ctx, userID); err == nil {
-			s.record(ctx, actor, factorEnrolled, "Enroll factor "+o.Value.Type, userEntity(user))
+			s.record(ctx, actor, EventFactorAdded, "Enroll factor "+o.Value.Type, userEntity(user))
 		}
 	}
 	return o, err
@@ -279,7 +279,7 @@ func (s *Service) RemoveFactor(ctx context.Context, actor ledger.Actor, userID, 
 		return Factors.Delete(tx, o.ID, 0)
 	})
 	if err == nil {
-		s.record(ctx, actor, factorRemoved, "Remove factor", userEntity(user))
+		s.record(ctx, actor, EventFactorRemoved, "Remove factor", userEntity(user))
 	}
 	return err
 }
@@ -304,7 +304,7 @@ func (s *Service) ResetFactors(ctx context.Context, actor ledger.Actor, userID s
 		return nil
 	})
 	if err == nil {
-		s.record(ctx, actor, factorsReset, "Reset all factors", userEntity(user))
+		s.record(ctx, actor, EventFactorsReset, "Reset all factors", userEntity(user))
 	}
 	return err
 }

@@ -57,6 +57,7 @@ type accountPage struct {
 	Changed  time.Time // of the password; zero: not known
 	Problem  string
 	Done     string
+	Letters  bool      // letters are sent: the address can be changed
 	Factor   time.Time // since when there is a second factor; zero: none
 	Sessions []accountSession
 	Apps     []accountApp
@@ -97,7 +98,7 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, m *member) 
 func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member, status int, problem string) {
 	p := accountPage{
 		Token: m.token, Name: m.user.Value.Profile.DisplayName(), Login: m.user.Value.Profile.Login, Email: m.user.Value.Profile.Email,
-		Changed: m.user.Value.PasswordChanged, Problem: problem, Done: done[r.URL.Query().Get("done")],
+		Changed: m.user.Value.PasswordChanged, Problem: problem, Letters: s.cfg.Letters != nil, Done: done[r.URL.Query().Get("done")],
 	}
 	site, _ := s.cfg.Site(r)
 	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)

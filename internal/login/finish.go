@@ -91,7 +91,7 @@ func (s *Server) Fail(w http.ResponseWriter, r *http.Request, t *grant.Target, q
 func (s *Server) end(v *visit, err error) {
 	refusal, ours := refusalOf(err)
 	if ours {
-		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "sign-in failed", slog.String("path", v.r.URL.Path), slog.Any("error", err))
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "sign-in failed", slog.String("page", v.r.Pattern), slog.Any("error", err))
 		if fault.Is(err, fault.Unavailable) || fault.Is(err, fault.Timeout) {
 			refusal = &Refusal{Code: "temporarily_unavailable", Text: "The authorization server is currently unable to handle the request due to a temporary overloading or maintenance of the server."}
 		}
@@ -138,7 +138,7 @@ func (s *Server) lost(w http.ResponseWriter, r *http.Request, err error) {
 		Text: "The sign-in was finished, took too long, or was begun in another browser. Go back to the app and start again.",
 	}
 	if f := fault.Of(err); f == nil || f.Code != fault.NotFound && f.Code != fault.Denied {
-		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "sign-in failed", slog.String("path", r.URL.Path), slog.Any("error", err))
+		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "sign-in failed", slog.String("page", r.Pattern), slog.Any("error", err))
 		status, p.Heading, p.Text = http.StatusServiceUnavailable, "Signing in does not work right now", "Wait a moment and try again."
 		w.Header().Set("Retry-After", "5")
 	} else if f.Code == fault.Denied {

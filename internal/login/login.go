@@ -32,6 +32,7 @@ type People interface {
 	// the same time.
 	Authenticate(ctx context.Context, u *ledger.Object[directory.User], password string) (bool, error)
 	ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (ledger.Object[directory.User], error)
+	ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c directory.UserChange) (ledger.Object[directory.User], error)
 }
 
 // Attempts counts attempts to sign in, durably.
@@ -67,11 +68,13 @@ type Origins interface {
 type Site struct {
 	Tenant tenant.ID
 	URL    string // scheme and host, no trailing slash
+	Name   string // what it is called in letters; empty: its host
 }
 
 // Config is what a Server needs.
 type Config struct {
 	Site     func(*http.Request) (Site, bool)
+	SiteOf   func(tenant.ID) (Site, bool) // for what no request has asked for
 	Views    *access.Views
 	Kit      *web.Kit
 	Sessions *session.Service
@@ -84,6 +87,8 @@ type Config struct {
 	Codes    Codes
 	Devices  Devices
 	Origins  Origins
+	Letters  Letters // nil: there is no mail
+	History  History // nil: nobody is told of new sign-ins
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
 	Audit  audit.Recorder
@@ -98,6 +103,7 @@ type Server struct {
 	pages pages
 	mux   *http.ServeMux
 	tries *ratelimit.Limiter // of sign-ins, per network
+	jobs  chan job
 }
 
 // New returns a Server.
@@ -107,6 +113,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{
 		cfg: cfg, pages: newPages(cfg.Kit), mux: http.NewServeMux(),
+		jobs:  make(chan job, 256),
 		tries: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 1 << 16})),
 	}
 	s.mux.HandleFunc("GET /signin/{name}", s.serveSignIn)
@@ -115,13 +122,24 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
 	s.mux.HandleFunc("GET "+DevicePath, s.person(s.showDevice))
 	s.mux.HandleFunc("POST "+DevicePath, s.person(s.answerDevice))
+	s.mux.HandleFunc("GET "+RecoverPath, s.showRecover)
+	s.mux.HandleFunc("POST "+RecoverPath, s.takeRecover)
+	for _, method := range []string{"GET ", "POST "} {
+		s.mux.HandleFunc(method+linkReset().path+"{token}", s.choose(linkReset(), "reset_title", "reset_lead"))
+		s.mux.HandleFunc(method+linkWelcome().path+"{token}", s.choose(linkWelcome(), "welcome_title", "welcome_lead"))
+		s.mux.HandleFunc(method+linkEmail().path+"{token}", s.confirmEmail)
+	}
+	s.mux.HandleFunc("GET "+EmailPath, s.person(s.showEmail))
+	s.mux.HandleFunc("POST "+EmailPath, s.person(s.takeEmail))
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
 	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s
 }
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
-func Patterns() []string { return []string{"/signin/", "/account", DevicePath, "/signout"} }
+func Patterns() []string {
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, linkReset().path, linkWelcome().path, linkEmail().path}
+}
 
 // ServeHTTP answers one request of a browser.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {

@@ -19,6 +19,10 @@ type pages struct {
 	device      web.Page[devicePage]
 	signOut     web.Page[signOutPage]
 	message     web.Page[messagePage]
+	recover     web.Page[recoverPage]
+	choose      web.Page[choosePage]
+	email       web.Page[emailPage]
+	confirm     web.Page[confirmPage]
 	account     web.Page[accountPage]
 	formPost    web.Page[responsePage]
 	postMessage web.Page[responsePage]
@@ -34,6 +38,10 @@ func newPages(k *web.Kit) pages {
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
 		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),
 		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
+		recover:     web.NewPage[recoverPage](k, pageFiles, "pages/recover.html"),
+		choose:      web.NewPage[choosePage](k, pageFiles, "pages/choose.html"),
+		email:       web.NewPage[emailPage](k, pageFiles, "pages/email.html"),
+		confirm:     web.NewPage[confirmPage](k, pageFiles, "pages/confirm.html"),
 		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
 		formPost:    web.NewPage[responsePage](k, pageFiles, "pages/form_post.html"),
 		postMessage: web.NewPage[responsePage](k, pageFiles, "pages/post_message.html"),

@@ -12,10 +12,7 @@ import (
 func TestPagesShowWhatTheirViewsHave(t *testing.T) {
 	kit := web.New(web.Config{URL: "http://127.0.0.1", Now: time.Now})
 	p := newPages(kit)
-	for name, page := range map[string]webtest.Page{
-		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "signOut": p.signOut, "message": p.message, "account": p.account,
-		"formPost": p.formPost, "postMessage": p.postMessage,
-	} {
+	for name, page := range p.all() {
 		for _, wrong := range webtest.Check(page) {
 			t.Errorf("%s: %s", name, wrong)
 		}
@@ -23,5 +20,13 @@ func TestPagesShowWhatTheirViewsHave(t *testing.T) {
 	broken := fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}{{range .Sessions}}{{if .Current}}{{.Street}}{{end}}{{$.Nobody}}{{end}}{{end}}`)}}
 	if got := webtest.Check(web.NewPage[accountPage](kit, broken, "x.html")); len(got) != 2 {
 		t.Errorf("of two names that are not there: %q", got)
+	}
+}
+
+func (p *pages) all() map[string]webtest.Page {
+	return map[string]webtest.Page{
+		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "signOut": p.signOut,
+		"message": p.message, "account": p.account, "formPost": p.formPost, "postMessage": p.postMessage,
+		"recover": p.recover, "choose": p.choose, "email": p.email, "confirm": p.confirm,
 	}
 }

@@ -59,10 +59,11 @@ type signInPage struct {
 	Again   bool   // the person is signed in and is to prove it again
 	Problem string
 	Cancel  bool
+	Recover bool // a forgotten password can be replaced
 }
 
 func (s *Server) showSignIn(v *visit) {
-	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: v.problem, Cancel: v.app != nil}
+	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: v.problem, Cancel: v.app != nil, Recover: s.cfg.Letters != nil}
 	if v.app != nil {
 		p.App = v.app.Label
 	}

@@ -56,8 +56,6 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusForbidden, "E0000087", "The recovery question answer did not match our records."}, true
 	case directory.ReasonRecovery:
 		return known{http.StatusForbidden, "E0000034", "Forgot password not allowed on specified user."}, true
-	case reasonReset:
-		return known{http.StatusForbidden, "E0000017", "Password reset failed"}, true
 	case directory.ReasonWrongPassword:
 		return known{http.StatusForbidden, "E0000014", "Update of credentials failed"}, true
 	case access.ReasonAssigned:

@@ -38,6 +38,7 @@ type Config struct {
 	Access        *access.Service
 	People        *directory.Service
 	Sessions      Sessions
+	Links         Links
 	Keys          SigningKeys
 	Grants        Grants
 	Log           *audit.Log

@@ -1,8 +1,12 @@
 package okta
 
 import (
+	"context"
+	"net/http"
+
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/session"
 )
 
 // expirePassword makes the user change the password at the next sign-in, with the
@@ -25,20 +29,68 @@ func (a *api) expirePassword(c *call) (answer, error) {
 	return ok(a.user(u, true))
 }
 
-// reasonReset is the reason of a fault about links that are not there.
-const reasonReset = "no_reset_links"
-
-// resetPassword would send a link by mail, or answer one. There is neither mail nor a
-// page behind such a link.
-func (a *api) resetPassword(c *call) (answer, error) {
-	if _, err := a.findUser(c, c.arg("id")); err != nil {
-		return answer{}, err
-	}
-	return answer{}, fault.New(fault.Denied, "links by which people choose a password are not available: expire_password?tempPassword=true answers a temporary one").
-		WithReason(reasonReset)
+// Links makes links by which people choose a password; login makes them. They are
+// sent, or returned in the answer when send is false.
+type Links interface {
+	ActivationLink(ctx context.Context, userID string, send bool) (address, token string, err error)
+	// ResetLink's byAdmin says that the old password works no more.
+	ResetLink(ctx context.Context, userID string, send, byAdmin bool) (address string, err error)
+	// CanSend reports whether there is mail.
+	CanSend() bool
 }
 
-// forgotPassword sets a new password with the answer to the recovery question.
+// sends reads whether a letter is to be sent.
+func (c *call) sends(fallback bool) (bool, error) {
+	switch c.FormValue("sendEmail") {
+	case "":
+		return fallback, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
+	}
+	return false, unsupported("sendEmail", "must be true or false")
+}
+
+// resetPassword takes the old password from use. The link by which the person chooses
+// a new one is sent, or answered.
+func (a *api) resetPassword(c *call) (answer, error) {
+	send, err := c.sends(true)
+	if err != nil {
+		return answer{}, err
+	}
+	u, err := a.findUser(c, c.arg("id"))
+	if err != nil {
+		return answer{}, err
+	}
+	if send && !a.Links.CanSend() {
+		return answer{}, errNoMail()
+	}
+	if err := a.People.SetStatus(c.Context(), c.by(), u.ID, directory.Recovery); err != nil {
+		return answer{}, err
+	}
+	if c.FormValue("revokeSessions") == "true" {
+		if _, err := a.Sessions.End(c.Context(), session.Selection{User: u.ID}); err != nil {
+			return answer{}, err
+		}
+	}
+	return a.resetLink(c, u.ID, send, true)
+}
+
+func (a *api) resetLink(c *call, user string, send, byAdmin bool) (answer, error) {
+	address, err := a.Links.ResetLink(c.Context(), user, send, byAdmin)
+	if err != nil || send {
+		return answer{status: http.StatusOK, body: object{}}, err
+	}
+	return ok(object{"resetPasswordUrl": address})
+}
+
+func errNoMail() error {
+	return unsupported("sendEmail", "there is no mail server: say sendEmail=false, or set server.mail")
+}
+
+// forgotPassword sets a new password with the answer to the recovery question; without
+// a body it sends a link, or answers it.
 func (a *api) forgotPassword(c *call) (answer, error) {
 	var b struct {
 		Password passwordBody `json:"password"`
@@ -51,15 +103,35 @@ func (a *api) forgotPassword(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if b.Password.Value == "" {
-		return answer{}, fault.New(fault.Denied, "send a new password and the answer to the recovery question: links by mail are not available").
-			WithReason(directory.ReasonRecovery)
+	if b.Password.Value == "" && b.Question.Answer == "" {
+		return a.forgotLink(c, id)
 	}
 	u, err := a.People.RecoverPassword(c.Context(), c.by(), id, b.Question.Answer, b.Password.Value)
 	if err != nil {
 		return answer{}, err
 	}
 	return ok(credentials(u.Value))
+}
+
+// forgotLink makes a link for a user who may still have the old password.
+func (a *api) forgotLink(c *call, id string) (answer, error) {
+	send, err := c.sends(true)
+	if err != nil {
+		return answer{}, err
+	}
+	u, err := a.People.User(c.Context(), id)
+	if err != nil {
+		return answer{}, err
+	}
+	switch u.Value.Status {
+	case directory.Active, directory.PasswordExpired, directory.Recovery, directory.LockedOut:
+	case directory.Staged, directory.Provisioned, directory.Suspended, directory.Deprovisioned:
+		return answer{}, fault.New(fault.Denied, "the user is %s", u.Value.Status).WithReason(directory.ReasonRecovery)
+	}
+	if send && !a.Links.CanSend() {
+		return answer{}, errNoMail()
+	}
+	return a.resetLink(c, id, send, false)
 }
 
 func (a *api) changePassword(c *call) (answer, error) {

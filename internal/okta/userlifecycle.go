@@ -2,6 +2,7 @@ package okta
 
 import (
 	"context"
+	"net/http"
 
 	"gatehouse/internal/directory"
 	"gatehouse/internal/ledger"
@@ -19,18 +20,42 @@ func (a *api) transition(c *call, do func(ctx context.Context, by ledger.Actor, 
 	return ok(object{})
 }
 
+// activateUser puts a user in use. One who has no password yet chooses it by a link,
+// which is sent or answered.
 func (a *api) activateUser(c *call) (answer, error) {
-	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
-		_, err := a.People.Activate(ctx, by, id)
-		return err
+	return a.activation(c, true, func(ctx context.Context, by ledger.Actor, id string) (ledger.Object[directory.User], error) {
+		return a.People.Activate(ctx, by, id)
 	})
 }
 
+// reactivateUser makes another such link.
 func (a *api) reactivateUser(c *call) (answer, error) {
-	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
-		_, err := a.People.Reactivate(ctx, by, id)
-		return err
+	return a.activation(c, false, func(ctx context.Context, by ledger.Actor, id string) (ledger.Object[directory.User], error) {
+		return a.People.Reactivate(ctx, by, id)
 	})
+}
+
+func (a *api) activation(c *call, sends bool, do func(ctx context.Context, by ledger.Actor, id string) (ledger.Object[directory.User], error)) (answer, error) {
+	send, err := c.sends(sends)
+	if err != nil {
+		return answer{}, err
+	}
+	if c.FormValue("sendEmail") == "true" && !a.Links.CanSend() {
+		return answer{}, errNoMail()
+	}
+	id, err := a.userID(c)
+	if err != nil {
+		return answer{}, err
+	}
+	u, err := do(c.Context(), c.by(), id)
+	if err != nil || u.Value.Status != directory.Provisioned || send && !a.Links.CanSend() {
+		return answer{status: http.StatusOK, body: object{}}, err
+	}
+	address, token, err := a.Links.ActivationLink(c.Context(), id, send)
+	if err != nil || send {
+		return answer{status: http.StatusOK, body: object{}}, err
+	}
+	return ok(object{"activationUrl": address, "activationToken": token})
 }
 
 func (a *api) deactivateUser(c *call) (answer, error) { return a.status(c, directory.Deprovisioned) }

@@ -126,6 +126,11 @@ func (a *api) createUser(c *call) (answer, error) {
 	if err := a.mayFill(c, b.Groups...); err != nil {
 		return answer{}, err
 	}
+	if send, err := c.sends(false); err != nil {
+		return answer{}, err
+	} else if send && !a.Links.CanSend() {
+		return answer{}, errNoMail()
+	}
 	n := directory.NewUser{Groups: b.Groups}
 	kind, err := b.userType(a, c)
 	if err != nil {
@@ -162,6 +167,11 @@ func (a *api) createUser(c *call) (answer, error) {
 	}
 	if err != nil {
 		return answer{}, taken(err, "login")
+	}
+	if u.Value.Status == directory.Provisioned && a.Links.CanSend() && c.FormValue("sendEmail") != "false" {
+		if _, _, err := a.Links.ActivationLink(c.Context(), u.ID, true); err != nil {
+			return answer{}, err
+		}
 	}
 	return ok(a.user(u, true))
 }

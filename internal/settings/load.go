@@ -90,6 +90,10 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
 	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
 	s.Decide, s.Geo, s.Replay = l.decide(), file.Geo, file.Replay
+	s.Mail = file.Mail
+	if (s.Mail.User == "") != (s.Mail.Password == "") {
+		l.wrong("server.mail", fmt.Errorf("user and password go together: give both, or none for a server that asks for neither"))
+	}
 	l.together(s)
 	if len(l.problems) > 0 {
 		return nil, l.problems

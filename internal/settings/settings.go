@@ -38,6 +38,7 @@ type Settings struct {
 	Limits     Limits
 	// Decide says who may ask for decisions. Allow is never empty.
 	Decide config.Decide
+	Mail   config.Mail
 	Geo    config.Geo
 	Replay config.Replay
 }

@@ -10,7 +10,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/base64"
-	"fmt"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -21,7 +20,7 @@ import (
 	"time"
 )
 
-//go:embed layout/*.html assets/*
+//go:embed layout/*.html assets/* words/*.json
 var files embed.FS
 
 // AssetPath is where assets are served.
@@ -32,6 +31,8 @@ type Config struct {
 	URL string       // where pages are served, without trailing slash: decides about cookies
 	Log *slog.Logger // nil = discard
 	Now func() time.Time
+	// Words are files of texts besides the kit's own; nil for none.
+	Words fs.FS
 }
 
 // Kit makes pages.
@@ -39,6 +40,7 @@ type Kit struct {
 	cfg    Config
 	assets map[string]asset  // by the name in the address
 	names  map[string]string // address by file name
+	words  *Words
 	secure bool
 	cross  *http.CrossOriginProtection
 }
@@ -57,6 +59,11 @@ func New(cfg Config) *Kit {
 		cfg: cfg, secure: strings.HasPrefix(cfg.URL, "https://"), assets: map[string]asset{}, names: map[string]string{},
 		cross: http.NewCrossOriginProtection(),
 	}
+	own := []fs.FS{files}
+	if cfg.Words != nil {
+		own = append(own, cfg.Words)
+	}
+	k.words = ReadWords(own...)
 	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 	entries, err := fs.ReadDir(files, "assets")
 	for _, e := range entries {
@@ -75,6 +82,9 @@ func New(cfg Config) *Kit {
 	}
 	return k
 }
+
+// Words returns the texts of the kit's pages.
+func (k *Kit) Words() *Words { return k.words }
 
 // ServeAsset answers with an asset. Its address holds its hash, so that it may be
 // kept for good.
@@ -106,7 +116,8 @@ const maxForm = 64 << 10
 // Head says what a page is besides its content.
 type Head struct {
 	Title string
-	Wide  bool // a page to work on, in place of one card
+	Lang  string // of the page's texts; empty: the default one
+	Wide  bool   // a page to work on, in place of one card
 	// Target is an address that the page's form may lead to in the end, such as the
 	// redirect URI of an app: browsers hold redirects against form-action as well.
 	Target string
@@ -118,13 +129,14 @@ type Head struct {
 
 // Page is a page whose content shows a V.
 type Page[V any] struct {
-	kit      *Kit
-	template *template.Template
+	kit       *Kit
+	templates map[string]*template.Template // by language
 }
 
 // frame is what the layout shows.
 type frame[V any] struct {
 	Title  string
+	Lang   string
 	Style  string
 	Icon   string
 	Script string
@@ -135,26 +147,36 @@ type frame[V any] struct {
 // NewPage reads the page from a file that defines "content". It panics when the
 // file is broken: it is part of the binary.
 func NewPage[V any](k *Kit, pages fs.FS, name string) Page[V] {
-	t := template.New("page").Funcs(k.functions())
-	template.Must(t.ParseFS(files, "layout/*.html"))
-	template.Must(t.ParseFS(pages, name))
-	if t.Lookup("content") == nil {
-		panic("web: " + name + " defines no content")
+	p := Page[V]{kit: k, templates: map[string]*template.Template{}}
+	for _, lang := range k.words.languages {
+		t := template.New("page").Funcs(k.functions(lang))
+		template.Must(t.ParseFS(files, "layout/*.html"))
+		template.Must(t.ParseFS(pages, name))
+		if t.Lookup("content") == nil {
+			panic("web: " + name + " defines no content")
+		}
+		p.templates[lang] = t
 	}
-	return Page[V]{kit: k, template: t}
+	return p
 }
 
 // Template returns the page's template and a frame with a zero view, for tests.
-func (p Page[V]) Template() (*template.Template, any) { return p.template, frame[V]{} }
+func (p Page[V]) Template() (*template.Template, any) {
+	return p.templates[DefaultLanguage], frame[V]{}
+}
 
 // Write answers with the page.
 func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, head Head, v V) {
 	var b bytes.Buffer
-	f := frame[V]{Title: head.Title, Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"], Wide: head.Wide, View: v}
+	lang := head.Lang
+	if p.templates[lang] == nil {
+		lang = DefaultLanguage
+	}
+	f := frame[V]{Title: head.Title, Lang: lang, Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"], Wide: head.Wide, View: v}
 	if head.Script != "" {
 		f.Script = p.kit.names[head.Script]
 	}
-	if err := p.template.ExecuteTemplate(&b, "layout", f); err != nil {
+	if err := p.templates[lang].ExecuteTemplate(&b, "layout", f); err != nil {
 		p.kit.cfg.Log.LogAttrs(ctx, slog.LevelError, "page failed", slog.String("title", head.Title), slog.Any("error", err))
 		http.Error(w, "This page cannot be shown right now.", http.StatusInternalServerError)
 		return
@@ -215,29 +237,12 @@ func sourceOf(address string) string {
 	return s
 }
 
-func (k *Kit) functions() template.FuncMap {
+// functions are what templates may call: t says a text of the page's language.
+func (k *Kit) functions(lang string) template.FuncMap {
 	return template.FuncMap{
-		"ago":  func(t time.Time) string { return ago(k.cfg.Now().Sub(t)) },
-		"date": func(t time.Time) string { return t.UTC().Format("2 January 2006, 15:04 UTC") },
+		"t":    func(key string, fill ...any) string { return k.words.Say(lang, key, fill...) },
+		"ago":  func(t time.Time) string { return k.words.Ago(lang, k.cfg.Now().Sub(t)) },
+		"date": func(t time.Time) string { return k.words.Date(lang, t) },
 		"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
 	}
-}
-
-// ago says in words how long something is past.
-func ago(d time.Duration) string {
-	count := func(n int, unit string) string {
-		if n == 1 {
-			return "1 " + unit + " ago"
-		}
-		return fmt.Sprintf("%d %ss ago", n, unit)
-	}
-	switch {
-	case d < time.Minute:
-		return "just now"
-	case d < time.Hour:
-		return count(int(d/time.Minute), "minute")
-	case d < 24*time.Hour:
-		return count(int(d/time.Hour), "hour")
-	}
-	return count(int(d/(24*time.Hour)), "day")
 }

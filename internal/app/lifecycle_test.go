@@ -1,0 +1,311 @@
+package app_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"gatehouse/internal/app"
+	"gatehouse/internal/mail"
+	"gatehouse/internal/mail/mailtest"
+)
+
+var linkInLetter = regexp.MustCompile(`http://[^ \n]+/(reset_password|welcome|confirm_email)/[^ \n]+`)
+
+// letters returns those that have come once there are so many, the newest first.
+func (p *program) letters(n int) []mail.Caught {
+	p.t.Helper()
+	return app.Letters(p.t, p.App, n)
+}
+
+// linkOf returns the link of a letter that is to somebody.
+func linkOf(t *testing.T, l mail.Caught, to string) string {
+	t.Helper()
+	link := linkInLetter.FindString(l.Text)
+	if l.To != to || link == "" {
+		t.Fatalf("a letter to %s: %s\n%s", l.To, l.Subject, l.Text)
+	}
+	return link
+}
+
+// attack identity 62 and 66: nobody learns who exists, a link is good once, for one
+// person, and ends what the old password had opened.
+func TestForgottenPassword(t *testing.T) {
+	p := start(t, "")
+	ana := p.Ready().Demo.Users[0]
+	b := p.browser(t)
+	b.get("/account").has(t, 200, "/recover")
+	signedIn := p.browser(t)
+	signedIn.signIn(signedIn.get("/account"), ana.Login, ana.Password).has(t, 200, "Ana Example")
+	c := p.browserApp()
+	token, _ := c.tokens(p.browser(t), ana.Login, ana.Password, "openid vacations:read")["access_token"].(string)
+	if got := p.call(http.MethodGet, "/hr/vacations/ana", token); got.Status != http.StatusOK {
+		t.Fatalf("the token: %d", got.Status)
+	}
+
+	page := b.get("/recover")
+	page.has(t, 200, "Forgotten your password?")
+	known, unknown := b.post(page, "identifier", "ana"), b.post(page, "identifier", "nobody@example.com")
+	if known.body != unknown.body || known.StatusCode != unknown.StatusCode || known.StatusCode != http.StatusOK {
+		t.Errorf("the answers differ:\n%s\n%s", known.body, unknown.body)
+	}
+	b.post(page, "identifier", " ").has(t, 422, "Enter your name")
+	link := linkOf(t, p.letters(1)[0], "ana@example.com")
+
+	// A scanner opens the link; a password that is not good does not use it up.
+	for range 2 {
+		b.get(link).has(t, 200, "Choose a new password", "ana@example.com")
+	}
+	opened := b.get(link)
+	b.post(opened, "password", "short").has(t, 422, "at least 8 characters")
+	const chosen = "four words make one"
+	b.post(opened, "password", chosen).has(t, 200, "Your password is saved")
+	for _, got := range []*seen{b.post(opened, "password", "another one of them"), b.get(link)} {
+		got.has(t, 404, "not good any more")
+	}
+
+	signedIn.get("/account").has(t, 200, "<h1>Sign in</h1>")
+	if got := p.call(http.MethodGet, "/hr/vacations/ana", token); got.Status != http.StatusUnauthorized {
+		t.Errorf("a token from before: %d", got.Status)
+	}
+	b.signIn(b.get("/account"), ana.Login, ana.Password).has(t, 401)
+	b.signIn(b.get("/account"), ana.Login, chosen).has(t, 200, "Ana Example")
+	if told := p.letters(2)[0]; told.Subject != "Your password was changed" || told.To != "ana@example.com" {
+		t.Errorf("%+v", told)
+	}
+	if log := p.err.String(); strings.Contains(log, link[strings.LastIndexByte(link, '/')+1:]) {
+		t.Error("the log holds the token")
+	}
+}
+
+// attack identity 66: of any number who use a link at a time one is first; links from
+// before are not good after it, nor one to an address that was taken away.
+func TestALinkIsGoodOnce(t *testing.T) {
+	p := start(t, "")
+	b := p.browser(t)
+	page := b.get("/recover")
+	for range 2 {
+		b.post(page, "identifier", "ana")
+	}
+	list := p.letters(2)
+	link, other := linkOf(t, list[0], "ana@example.com"), linkOf(t, list[1], "ana@example.com")
+	var first, refused atomic.Int32
+	var work sync.WaitGroup
+	for i := range 8 { // each hashes a password; the store's own test has 32
+		work.Go(func() {
+			got := p.browser(t).send(b.form(link, url.Values{"password": {fmt.Sprintf("chosen by number %d", i)}}))
+			switch {
+			case got.StatusCode == http.StatusOK && strings.Contains(got.body, "is saved"):
+				first.Add(1)
+			case got.StatusCode == http.StatusNotFound || got.StatusCode == http.StatusServiceUnavailable:
+				refused.Add(1)
+			}
+		})
+	}
+	work.Wait()
+	if first.Load() != 1 || refused.Load() != 7 {
+		t.Errorf("%d were first, %d were refused", first.Load(), refused.Load())
+	}
+	b.get(other).has(t, 404, "not good any more")
+
+	b.post(page, "identifier", "ben")
+	link = linkOf(t, p.letters(4)[0], "ben@example.com") // the third says that ana's was changed
+	if got := p.okta("POST", "/api/v1/users/ben@example.com", `{"profile":{"email":"ben@elsewhere.test"}}`); got.Status != http.StatusOK {
+		t.Fatal(got.Body)
+	}
+	b.get(link).has(t, 404, "not good any more")
+}
+
+// Okta's life cycle: links are sent, or answered in Okta's shapes.
+func TestInvitation(t *testing.T) {
+	p := start(t, "")
+	const users = "/api/v1/users"
+	eve := p.made(users, `{"profile":{"login":"eve@example.com","email":"eve@example.com"}}`)
+	letter := p.letters(1)[0]
+	link := linkOf(t, letter, "eve@example.com")
+	if !strings.Contains(link, "/welcome/") {
+		t.Errorf("%s", letter.Text)
+	}
+	b := p.browser(t)
+	b.signIn(b.get("/account"), "eve@example.com", "whatever it is").has(t, 401)
+	b.post(b.get(link), "password", "a password of eve").has(t, 200, "is saved")
+	if got := p.okta("GET", users+"/"+eve, "").json(t)["status"]; got != "ACTIVE" {
+		t.Errorf("eve is %v", got)
+	}
+	b.signIn(b.get("/account"), "eve@example.com", "a password of eve").has(t, 200, "eve@example.com")
+
+	// Without letters: each answer is Okta's.
+	kim := p.made(users+"?activate=false", `{"profile":{"login":"kim@example.com","email":"kim@example.com"}}`)
+	activated := p.okta("POST", users+"/"+kim+"/lifecycle/activate?sendEmail=false", "")
+	first, _ := activated.json(t)["activationUrl"].(string)
+	if token, _ := activated.json(t)["activationToken"].(string); activated.Status != http.StatusOK || token == "" || first != p.Ready().Identity+"/welcome/"+token {
+		t.Fatalf("%d %s", activated.Status, activated.Body)
+	}
+	again := p.okta("POST", users+"/"+kim+"/lifecycle/reactivate", "")
+	second, _ := again.json(t)["activationUrl"].(string)
+	b.post(b.get(second), "password", "a password of kim").has(t, 200, "is saved")
+	b.get(first).has(t, 404)
+
+	reset := p.okta("POST", users+"/"+kim+"/lifecycle/reset_password?sendEmail=false", "")
+	link, _ = reset.json(t)["resetPasswordUrl"].(string)
+	if reset.Status != http.StatusOK || !strings.HasPrefix(link, p.Ready().Identity+"/reset_password/") || len(reset.json(t)) != 1 {
+		t.Fatalf("%d %s", reset.Status, reset.Body)
+	}
+	locked := p.browser(t)
+	locked.signIn(locked.get("/account"), "kim@example.com", "a password of kim").has(t, 401)
+	if got := p.okta("GET", users+"/"+kim, "").json(t)["status"]; got != "RECOVERY" {
+		t.Errorf("kim is %v", got)
+	}
+	b.post(b.get(link), "password", "another one of kim").has(t, 200, "is saved")
+	forgot := p.okta("POST", users+"/"+kim+"/credentials/forgot_password?sendEmail=false", "")
+	if link, _ = forgot.json(t)["resetPasswordUrl"].(string); link == "" || p.okta("GET", users+"/"+kim, "").json(t)["status"] != "ACTIVE" {
+		t.Errorf("%d %s", forgot.Status, forgot.Body)
+	}
+	for _, path := range []string{"/lifecycle/reset_password?sendEmail=true", "/credentials/forgot_password"} {
+		if got := p.okta("POST", users+"/"+kim+path, ""); got.Status != http.StatusOK || got.Body != "{}" {
+			t.Errorf("%s: %d %s", path, got.Status, got.Body)
+		}
+	}
+	if got := p.okta("POST", users+"/"+kim+"/lifecycle/reset_password?sendEmail=perhaps", ""); got.Status != http.StatusBadRequest {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+	if got := p.okta("POST", users+"/"+kim+"/lifecycle/suspend", ""); got.Status != http.StatusOK {
+		t.Fatal(got.Body)
+	}
+	b.get(link).has(t, 404)
+	if got := p.okta("POST", users+"/"+kim+"/credentials/forgot_password?sendEmail=false", ""); got.Status != http.StatusForbidden || got.json(t)["errorCode"] != "E0000034" {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
+// An address changes when its reader says so, and the old one is told.
+func TestChangeOfAddress(t *testing.T) {
+	p := start(t, "")
+	ana := p.Ready().Demo.Users[0]
+	b := p.browser(t)
+	b.signIn(b.get("/account"), ana.Login, ana.Password).has(t, 200, "/account/email")
+	page := b.get("/account/email")
+	page.has(t, 200, "ana@example.com")
+	b.post(page, "email", "not an address").has(t, 422, "not an e-mail address")
+	b.post(page, "email", "ana@new.example").has(t, 200, "Look into your new mailbox")
+	link := linkOf(t, p.letters(1)[0], "ana@new.example")
+	other := p.browser(t) // the letter is read elsewhere
+	other.get(link).has(t, 200, "Use this address?", "ana@new.example")
+	b.get("/account/email").has(t, 200, "ana@example.com")
+	other.post(other.get(link), "x", "y").has(t, 200, "Your address is changed")
+	b.get("/account/email").has(t, 200, "ana@new.example")
+	other.get(link).has(t, 404)
+	if told := p.letters(2)[0]; told.To != "ana@example.com" || !strings.Contains(told.Text, "a***@new.example") {
+		t.Errorf("%+v", told)
+	}
+}
+
+// Somebody who signs in from elsewhere is told of to the person.
+func TestNewSignInIsToldOf(t *testing.T) {
+	p := start(t, "")
+	ana := p.Ready().Demo.Users[0]
+	signIn := func(agent string) {
+		t.Helper()
+		b := p.browser(t)
+		page := b.get("/account")
+		form := b.form(page.at.String(), url.Values{
+			"step": {"signin"}, "identifier": {ana.Login}, "password": {ana.Password}, "token": formToken.FindStringSubmatch(page.body)[1:],
+		})
+		form.Header.Set("User-Agent", agent)
+		if got := b.send(form); got.StatusCode != http.StatusSeeOther {
+			t.Fatalf("%d %s", got.StatusCode, got.body)
+		}
+	}
+	seenSignIns := func(n int) {
+		t.Helper()
+		eventually(t, "the sign-ins in the system log", func() bool {
+			return strings.Count(p.okta("GET", `/api/v1/logs?filter=`+url.QueryEscape(`eventType eq "user.session.start"`), "").Body, `"user.session.start"`) >= n
+		})
+	}
+	const firefox, chrome = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0", "Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36"
+	signIn(firefox) // the first of all
+	seenSignIns(1)
+	signIn(firefox) // as before
+	seenSignIns(2)
+	signIn(chrome)
+	told := p.letters(1)
+	if len(told) != 1 || told[0].Subject != "A new sign-in" || !strings.Contains(told[0].Text, "Chrome on Windows, from 127.0.0.1") {
+		t.Errorf("%+v", told)
+	}
+}
+
+// Letters leave by the operator's server, over TLS and with a password; nothing that
+// opens an account is in the log of the process or in the system log.
+func TestLettersBySMTP(t *testing.T) {
+	server := mailtest.Start(t, mailtest.Config{StartTLS: true, User: "gate", Password: "canary-smtp-password"})
+	folder := t.TempDir()
+	for name, content := range map[string]string{"ca.pem": string(server.CA), "password": "canary-smtp-password"} {
+		if err := os.WriteFile(filepath.Join(folder, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p := start(t, write(t, fmt.Sprintf(`version: 1
+server:
+  mail:
+    smtp: smtp://%s
+    from: Acme <no-reply@acme.test>
+    user: gate
+    password: ${file:%s}
+    ca: %s
+`, server.Address, filepath.Join(folder, "password"), filepath.Join(folder, "ca.pem"))))
+	if p.Ready().Mailbox != "" || p.request(http.MethodGet, p.Ready().Console+"/mailbox", "", "").Status != http.StatusNotFound {
+		t.Error("letters are sent, and shown as well")
+	}
+	b := p.browser(t)
+	b.post(b.get("/recover"), "identifier", "ana@example.com").has(t, 200, "Look into your mailbox")
+	var got mailtest.Letter
+	select {
+	case got = <-server.Letters:
+	case <-time.After(20 * time.Second):
+		t.Fatalf("no letter came\n%s", p.err)
+	}
+	subject, text, err := mail.Read(got.Raw)
+	if err != nil || !got.Secure || got.User != "gate" || got.To != "ana@example.com" || got.From != "no-reply@acme.test" || subject != "Choose a new password" {
+		t.Errorf("%+v %q %v", got, subject, err)
+	}
+	link := linkInLetter.FindString(text)
+	b.post(b.get(link), "password", "a password of ana").has(t, 200, "is saved")
+	var log string
+	eventually(t, "the delivery in the system log", func() bool {
+		log = p.okta("GET", "/api/v1/logs?filter="+url.QueryEscape(`eventType eq "system.email.delivery"`), "").Body
+		return strings.Contains(log, "system.email.delivery")
+	})
+	token := link[strings.LastIndexByte(link, '/')+1:]
+	for where, what := range map[string]string{"system log": log + p.okta("GET", "/api/v1/logs", "").Body, "log": p.err.String() + p.out.String()} {
+		if strings.Contains(what, token) || strings.Contains(what, "canary-smtp-password") {
+			t.Errorf("the %s holds a secret", where)
+		}
+	}
+}
+
+// What dev catches can be read by a person.
+func TestMailboxPage(t *testing.T) {
+	p := start(t, "")
+	if p.Ready().Mailbox != p.Ready().Console+"/mailbox" || !strings.Contains(p.Welcome(), p.Ready().Mailbox) {
+		t.Errorf("the mailbox is not named: %q", p.Ready().Mailbox)
+	}
+	empty := p.request(http.MethodGet, p.Ready().Mailbox, "", "")
+	if empty.Status != http.StatusOK || !strings.Contains(empty.Body, "No letter yet") {
+		t.Errorf("%d %s", empty.Status, empty.Body)
+	}
+	b := p.browser(t)
+	b.post(b.get("/recover"), "identifier", "ana")
+	link := linkOf(t, p.letters(1)[0], "ana@example.com")
+	page := p.request(http.MethodGet, p.Ready().Mailbox, "", "")
+	if !strings.Contains(page.Body, `<a href="`+link+`">`) || page.Header.Get("Access-Control-Allow-Origin") != "" {
+		t.Errorf("%s", page.Body)
+	}
+}

@@ -1,0 +1,119 @@
+package app
+
+import (
+	"crypto/x509"
+	"embed"
+	"fmt"
+	"net/http"
+	netmail "net/mail"
+	"os"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"gatehouse/internal/audit"
+	"gatehouse/internal/login"
+	"gatehouse/internal/mail"
+	"gatehouse/internal/web"
+)
+
+// post is how letters leave; a nil transport for nowhere.
+type post struct {
+	transport mail.Transport
+	from      netmail.Address
+}
+
+// mailboxPath is where letters are shown on a developer's machine.
+const mailboxPath = "/mailbox"
+
+// openPost reads how letters leave: by the server that the settings name, else, on a
+// developer's machine, into a mailbox that the console listener shows.
+func (a *App) openPost() error {
+	m := a.settings.Mail
+	if m.Server == "" {
+		if a.config.Dev {
+			a.mailbox = mail.NewMailbox(100, time.Now)
+			a.post = post{a.mailbox, netmail.Address{Name: "Gatehouse", Address: "no-reply@gatehouse.test"}}
+			a.addresses.Mailbox = a.addresses.Console + mailboxPath
+		}
+		return nil
+	}
+	from, err := mail.ParseSender(m.From)
+	if err != nil {
+		return err
+	}
+	var authorities *x509.CertPool
+	if m.CA != "" {
+		pem, err := os.ReadFile(m.CA)
+		if err != nil {
+			return fmt.Errorf("the authorities of the mail server cannot be read: %w", err)
+		}
+		authorities = x509.NewCertPool()
+		if !authorities.AppendCertsFromPEM(pem) {
+			return fmt.Errorf("%s holds no certificate: server.mail.ca names authorities in PEM form", m.CA)
+		}
+	}
+	smtp, err := mail.NewSMTP(mail.SMTPConfig{URL: m.Server, User: m.User, Password: m.Password, Authorities: authorities})
+	a.post = post{smtp, from}
+	return err
+}
+
+//go:embed mailbox.html
+var mailboxFile embed.FS
+
+// mailboxPage is what the page shows.
+type mailboxPage struct{ Letters []mailboxLetter }
+
+type mailboxLetter struct {
+	ID, To, Subject string
+	Time            time.Time
+	Lines           []mailboxLine
+}
+
+// mailboxLine is a line of a letter; the one with a link has it.
+type mailboxLine struct{ Text, Link string }
+
+// mailboxHandler shows the letters of a developer's machine, nil where they are sent.
+// Links in them are for the identity listener, whatever else they say.
+func (a *App) mailboxHandler() http.Handler {
+	if a.mailbox == nil {
+		return nil
+	}
+	kit := web.New(web.Config{URL: a.addresses.Console, Log: a.log, Now: time.Now})
+	page := web.NewPage[mailboxPage](kit, mailboxFile, "mailbox.html")
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET "+web.AssetPath, kit.ServeAsset)
+	mux.HandleFunc("GET "+mailboxPath, func(w http.ResponseWriter, r *http.Request) {
+		var v mailboxPage
+		for _, l := range a.mailbox.List() {
+			shown := mailboxLetter{ID: l.ID, To: l.To, Subject: l.Subject, Time: l.Time}
+			for _, line := range strings.Split(l.Text, "\n") {
+				line = strings.TrimSpace(line)
+				one := mailboxLine{Text: line}
+				if strings.HasPrefix(line, a.addresses.Identity+"/") {
+					one.Link = line
+				}
+				if line != "" {
+					shown.Lines = append(shown.Lines, one)
+				}
+			}
+			v.Letters = append(v.Letters, shown)
+		}
+		page.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Mailbox - Gatehouse", Wide: true}, v)
+	})
+	return mux
+}
+
+// told records events, and has people told of those that concern them.
+type told struct {
+	*audit.Writer
+	pages atomic.Pointer[login.Server] // nil until there are pages
+}
+
+// Record implements audit.Recorder.
+func (t *told) Record(e audit.Event) {
+	t.Writer.Record(e)
+	if p := t.pages.Load(); p != nil {
+		p.Notice(e)
+	}
+}

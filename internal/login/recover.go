@@ -1,0 +1,285 @@
+package login
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
+	"gatehouse/internal/ratelimit"
+	"gatehouse/internal/session"
+	"gatehouse/internal/tenant"
+	"gatehouse/internal/web"
+)
+
+// RecoverPath is the page of who has forgotten the password.
+const RecoverPath = "/recover"
+
+// lettersOfOne bounds the letters that strangers can have sent to a person.
+var lettersOfOne = ratelimit.Rate{Count: 3, Period: 15 * time.Minute} //nolint:gochecknoglobals // a constant
+
+// language returns the language of a page for the browser.
+func (s *Server) language(r *http.Request) string {
+	return s.cfg.Kit.Words().Match(nil, r.Header.Get("Accept-Language"))
+}
+
+// say returns a text in the language.
+func (s *Server) say(lang, key string, fill ...any) string {
+	return s.cfg.Kit.Words().Say(lang, key, fill...)
+}
+
+// titled is the head of a page with the title of a key.
+func (s *Server) titled(lang, key string) web.Head {
+	return web.Head{Lang: lang, Title: s.say(lang, key) + " - Gatehouse"}
+}
+
+// recoverPage is what the page shows.
+type recoverPage struct {
+	Name    string
+	Problem string
+}
+
+func (s *Server) showRecover(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Letters == nil {
+		http.NotFound(w, r)
+		return
+	}
+	name := r.URL.Query().Get("name")
+	if len(name) > 100 {
+		name = ""
+	}
+	lang := s.language(r)
+	s.pages.recover.Write(r.Context(), w, http.StatusOK, s.titled(lang, "recover_title"), recoverPage{Name: name})
+}
+
+// takeRecover promises a letter to whoever is meant. Whether there is somebody is
+// found out after the answer has been given: it is the same, and takes the same time,
+// for everybody (attack identity 62).
+func (s *Server) takeRecover(w http.ResponseWriter, r *http.Request) {
+	if s.cfg.Letters == nil {
+		http.NotFound(w, r)
+		return
+	}
+	site, _ := s.cfg.Site(r)
+	lang, name := s.language(r), strings.TrimSpace(field(r, "identifier"))
+	var wrong *pageProblem
+	switch {
+	case name == "":
+		wrong = &pageProblem{http.StatusUnprocessableEntity, "recover_empty"}
+	case s.networkFull(r, s.cfg.Now()) > 0:
+		wrong = &pageProblem{http.StatusTooManyRequests, "busy_network"}
+	case !s.later(func(ctx context.Context) {
+		s.failed(ctx, "recovery", s.recoverByName(tenant.With(ctx, site.Tenant), site, name, lang))
+	}):
+		wrong = &pageProblem{http.StatusServiceUnavailable, "busy_all"}
+	}
+	if wrong != nil {
+		wrong.wait(w)
+		s.pages.recover.Write(r.Context(), w, wrong.status, s.titled(lang, "recover_title"), recoverPage{Name: shorten(name), Problem: s.say(lang, wrong.key)})
+		return
+	}
+	s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "recover_sent"), messagePage{
+		Heading: s.say(lang, "recover_sent"), Text: s.say(lang, "recover_sent_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
+	})
+}
+
+// recoverByName sends the letter that fits whoever is meant, if anybody is.
+func (s *Server) recoverByName(ctx context.Context, site Site, name, lang string) error {
+	u, err := s.cfg.People.Identify(ctx, name)
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if !s.tries.Take(s.cfg.Now(), s.tries.JoinString(s.tries.Key("letters"), u.ID), lettersOfOne, 1).Allowed {
+		return nil
+	}
+	lang = s.languageOf(u.Value, lang)
+	if u.Value.Status == directory.Provisioned {
+		return s.sendLink(ctx, site, &u, linkWelcome(), letter{name: "welcome", lang: lang})
+	}
+	// Who has never had a password here signs in elsewhere.
+	never := u.Value.Password == "" && u.Value.Status != directory.Recovery
+	l := &link{purpose: linkReset(), data: linkData{Email: u.Value.Profile.Email, Stamp: u.Value.PasswordChanged}}
+	if never || l.good(u.Value) != nil {
+		return nil
+	}
+	return s.sendLink(ctx, site, &u, linkReset(), letter{name: "reset", lang: lang})
+}
+
+// sendLink makes a link and sends it.
+func (s *Server) sendLink(ctx context.Context, site Site, u *ledger.Object[directory.User], p purpose, l letter) (err error) {
+	if s.cfg.Letters == nil {
+		return errNoMail()
+	}
+	if l.link, _, err = s.newLink(ctx, site, p, u, ""); err != nil {
+		return err
+	}
+	return s.send(ctx, site, u, l)
+}
+
+// choosePage is what the page shows by which a new password is chosen.
+type choosePage struct {
+	Heading string
+	Lead    string
+	Login   string
+	Problem string
+}
+
+// choose serves the page behind a link that sets a password.
+func (s *Server) choose(p purpose, heading, lead string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		lang := s.language(r)
+		l, err := s.openLink(r.Context(), p, r.PathValue("token"))
+		if err != nil {
+			s.badLink(w, r, lang, err)
+			return
+		}
+		page := choosePage{Heading: s.say(lang, heading), Lead: s.say(lang, lead, "login", l.user.Value.Profile.Login), Login: l.user.Value.Profile.Login}
+		status := http.StatusOK
+		if r.Method == http.MethodPost {
+			var said *pageProblem
+			err := s.choosePassword(r, l, field(r, "password"))
+			switch {
+			case err == nil:
+				s.cfg.Kit.DropCookie(w, sessionCookie)
+				s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "chosen_title"), messagePage{
+					Heading: s.say(lang, "chosen_title"), Text: s.say(lang, "chosen_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
+				})
+				return
+			case errors.As(err, &said):
+				said.wait(w)
+				status, page.Problem = said.status, s.say(lang, said.key)
+			default:
+				s.badLink(w, r, lang, err)
+				return
+			}
+		}
+		s.pages.choose.Write(r.Context(), w, status, s.titled(lang, heading), page)
+	}
+}
+
+// pageProblem is what a person can mend, by the key of its text.
+type pageProblem struct {
+	status int
+	key    string
+}
+
+// Error implements error.
+func (p *pageProblem) Error() string { return p.key }
+
+// wait says when it is worth trying again.
+func (p *pageProblem) wait(w http.ResponseWriter) {
+	switch p.status {
+	case http.StatusServiceUnavailable:
+		w.Header().Set("Retry-After", "5")
+	case http.StatusTooManyRequests:
+		w.Header().Set("Retry-After", "300")
+	}
+}
+
+// passwordProblem returns what a page says of a password that was refused; nil for
+// other errors.
+func passwordProblem(err error) *pageProblem {
+	f := fault.Of(err)
+	switch {
+	case f != nil && f.Reason == directory.ReasonPassword:
+		return &pageProblem{http.StatusUnprocessableEntity, "password_rule_short"}
+	case fault.Is(err, fault.Timeout):
+		return &pageProblem{http.StatusServiceUnavailable, "busy_all"}
+	}
+	return nil
+}
+
+// choosePassword sets the password by a link, once. Whoever was signed in until now
+// is not any more, and what apps were given is taken back: the old password may have
+// been somebody else's too.
+func (s *Server) choosePassword(r *http.Request, l *link, password string) error {
+	ctx := r.Context()
+	if s.networkFull(r, s.cfg.Now()) > 0 {
+		return &pageProblem{http.StatusTooManyRequests, "busy_network"}
+	}
+	hashing, cancel := context.WithTimeout(ctx, hashingTime)
+	defer cancel()
+	_, err := s.cfg.People.ChangeUser(hashing, byLink(), l.user.ID, directory.UserChange{
+		Password: &password, Only: l.good, Once: l.take(s.cfg.Waiting), Recover: true,
+	})
+	if said := passwordProblem(err); said != nil {
+		return said
+	}
+	if err != nil {
+		return err
+	}
+	ctx = context.WithoutCancel(ctx)
+	if _, err := s.cfg.Sessions.End(ctx, session.Selection{User: l.user.ID}); err != nil {
+		return err
+	}
+	if err := s.cfg.Revoke(ctx, l.user.ID, ""); err != nil {
+		return err
+	}
+	// Whoever reads the person's mail is not one who guesses.
+	return s.cfg.Attempts.EndAttempts(ctx, l.user.ID, s.cfg.Now())
+}
+
+// badLink answers for a link that opens nothing: used, over, or never given.
+func (s *Server) badLink(w http.ResponseWriter, r *http.Request, lang string, err error) {
+	if !fault.Is(err, fault.NotFound) {
+		s.lost(w, r, err)
+		return
+	}
+	m := messagePage{Heading: s.say(lang, "bad_link"), Text: s.say(lang, "bad_link_text")}
+	if s.cfg.Letters != nil {
+		m.Link, m.Label = RecoverPath, s.say(lang, "ask_again")
+	}
+	s.pages.message.Write(r.Context(), w, http.StatusNotFound, s.titled(lang, "bad_link"), m)
+}
+
+// siteOf returns the site of the context's tenant.
+func (s *Server) siteOf(ctx context.Context) (Site, error) {
+	t, _ := tenant.From(ctx)
+	site, ok := s.cfg.SiteOf(t)
+	if !ok {
+		return Site{}, fault.New(fault.NotFound, "the tenant has no site")
+	}
+	return site, nil
+}
+
+// ActivationLink makes a link by which a provisioned user chooses a password. It is
+// sent, or returned with its token.
+func (s *Server) ActivationLink(ctx context.Context, userID string, send bool) (address, token string, err error) {
+	return s.adminLink(ctx, userID, send, linkWelcome(), "welcome")
+}
+
+// ResetLink makes a link by which a user chooses a new password. It is sent, or
+// returned. byAdmin says that the old password works no more.
+func (s *Server) ResetLink(ctx context.Context, userID string, send, byAdmin bool) (address string, err error) {
+	name := "reset"
+	if byAdmin {
+		name = "reset_admin"
+	}
+	address, _, err = s.adminLink(ctx, userID, send, linkReset(), name)
+	return address, err
+}
+
+func (s *Server) adminLink(ctx context.Context, userID string, send bool, p purpose, name string) (address, token string, err error) {
+	site, err := s.siteOf(ctx)
+	if err != nil {
+		return "", "", err
+	}
+	u, err := s.cfg.People.User(ctx, userID)
+	if err != nil {
+		return "", "", err
+	}
+	if !send {
+		return s.newLink(ctx, site, p, &u, "")
+	}
+	return "", "", s.sendLink(ctx, site, &u, p, letter{name: name, lang: s.languageOf(u.Value, "")})
+}
+
+// CanSend reports whether letters are sent.
+func (s *Server) CanSend() bool { return s.cfg.Letters != nil }

@@ -1,0 +1,73 @@
+package login
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/webtest"
+)
+
+var saidInCode = regexp.MustCompile(`"([a-z0-9]+(?:_[a-z0-9]+)*)"`)
+
+// Every text that a page, the code or a letter says is there in each language, and
+// none is there that nobody says.
+func TestWords(t *testing.T) {
+	kit := web.New(web.Config{URL: "http://127.0.0.1", Now: time.Now, Words: Words()})
+	words := kit.Words()
+	for _, wrong := range webtest.CheckWords(words) {
+		t.Error(wrong)
+	}
+	said := map[string]bool{}
+	sources, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	templates, err := filepath.Glob("pages/*.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range append(sources, templates...) {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range saidInCode.FindAllStringSubmatch(string(raw), -1) {
+			said[m[1]] = true
+		}
+	}
+	for _, form := range letterForms() {
+		prefix := "letter_" + form.name
+		said[prefix+"_subject"] = true
+		said[prefix+"_link"] = form.link
+		for i := range form.before {
+			said[prefix+"_"+string(rune('1'+i))] = true
+		}
+		for i := range form.after {
+			said[prefix+"_after_"+string(rune('1'+i))] = true
+		}
+	}
+	own := web.ReadWords(Words())
+	for _, key := range own.Keys(web.DefaultLanguage) {
+		if !said[key] {
+			t.Errorf("nobody says %q", key)
+		}
+	}
+	for key, needed := range said {
+		if _, ok := own.Text(web.DefaultLanguage, key); needed && strings.HasPrefix(key, "letter_") && !ok {
+			t.Errorf("a letter says %q, which is not there", key)
+		}
+	}
+	p := newPages(kit)
+	for _, page := range p.all() {
+		for _, key := range webtest.WordsOf(page) {
+			if _, ok := words.Text(web.DefaultLanguage, key); !ok {
+				t.Errorf("a page says %q, which is not there", key)
+			}
+		}
+	}
+}

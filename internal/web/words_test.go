@@ -1,0 +1,69 @@
+package web_test
+
+import (
+	"embed"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"gatehouse/internal/web"
+	"gatehouse/internal/web/webtest"
+)
+
+//go:embed words/*.json
+var words embed.FS
+
+func TestEveryLanguageHasEveryWord(t *testing.T) {
+	for _, wrong := range webtest.CheckWords(web.ReadWords(words)) {
+		t.Error(wrong)
+	}
+	broken := fstest.MapFS{
+		"words/en.json": {Data: []byte(`{"a":"A {x}","b":"B"}`)},
+		"words/de.json": {Data: []byte(`{"a":"A {y}","c":"C"}`)},
+	}
+	if got := webtest.CheckWords(web.ReadWords(broken)); len(got) != 3 {
+		t.Errorf("of three that are wrong: %q", got)
+	}
+}
+
+func TestLanguagesMatch(t *testing.T) {
+	one := &fstest.MapFile{Data: []byte(`{}`)}
+	w := web.ReadWords(fstest.MapFS{"words/de.json": one, "words/en.json": one, "words/fr.json": one, "words/ja.json": one})
+	for _, c := range []struct {
+		tags   []string
+		accept string
+		want   string
+	}{
+		{nil, "", "en"},
+		{nil, "de-AT,de;q=0.9,en;q=0.8", "de"},
+		{nil, "pt,fr;q=0.5,ja;q=0.7", "ja"},
+		{nil, "en;q=0.1, FR", "fr"},
+		{nil, "de;q=0", "en"},
+		{nil, "de;q=9, fr;q=0.1", "fr"},
+		{nil, "de;q=x", "en"},
+		{[]string{"pt", "ja"}, "de", "ja"},
+		{[]string{"pt"}, "de", "de"},
+		{[]string{"../../x", ""}, "*", "en"},
+	} {
+		if got := w.Match(c.tags, c.accept); got != c.want {
+			t.Errorf("%q %q: %s, want %s", c.tags, c.accept, got, c.want)
+		}
+	}
+}
+
+func TestTimesInWords(t *testing.T) {
+	w := web.ReadWords(words)
+	if got := w.Date("en", time.Date(2026, 11, 2, 9, 5, 0, 0, time.UTC)); got != "2 November 2026, 09:05 UTC" {
+		t.Error(got)
+	}
+	for d, want := range map[time.Duration]string{
+		time.Second: "just now", time.Minute: "1 minute ago", 50 * time.Minute: "50 minutes ago", 25 * time.Hour: "1 day ago", 49 * time.Hour: "2 days ago",
+	} {
+		if got := w.Ago("en", d); got != want {
+			t.Errorf("%v: %s", d, got)
+		}
+	}
+	if got := w.Say("xx", "ago_minutes", "n", "{n}<"); got != "{n}< minutes ago" {
+		t.Error(got)
+	}
+}
