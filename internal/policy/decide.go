@@ -109,17 +109,19 @@ func (s *Set) Shadow(p *Principal, src Source) Verdict { return s.ask(s.shadow, 
 
 // ask evaluates rules, of which condition may be one.
 func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Verdict {
-	if len(rules.rules) == 0 {
+	left := forCaller{rules, p.not}
+	resource, context, n := left.reads()
+	if n == 0 {
 		return Verdict{}
 	}
 	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
-	attributes, err := s.resource(&rules.uses, src)
+	attributes, err := s.resource(resource, &rules.uses, src)
 	if err != nil {
 		return Verdict{Outcome: Failed, Rules: rules.rules, Detail: err.Error()}
 	}
 	world.resource.Attributes = attributes
-	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: circumstances(rules.uses.context, src)}
-	decision, diagnostic := cedar.Authorize(rules, world, request)
+	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: circumstances(context, src)}
+	decision, diagnostic := cedar.Authorize(&left, world, request)
 	unmet := condition != nil && decision == cedar.Deny
 	if !unmet && len(diagnostic.Errors) == 0 && (decision == cedar.Allow || len(diagnostic.Reasons) == 0) {
 		return Verdict{}
@@ -154,13 +156,14 @@ func (l *ruleList) denied(condition *Rule, decision cedar.Decision, d cedar.Diag
 	return v
 }
 
-// resource makes the attributes of the resource that the rules read.
-func (s *Set) resource(u *uses, src Source) (types.Record, error) {
-	if u.resource == 0 && len(u.params) == 0 && len(u.headers) == 0 {
+// resource makes the attributes of the resource that the rules read, and the
+// parameters that any of the operation's do.
+func (s *Set) resource(reads uint16, u *uses, src Source) (types.Record, error) {
+	if reads == 0 && len(u.params) == 0 && len(u.headers) == 0 {
 		return types.Record{}, nil
 	}
 	m := make(types.RecordMap, 2+len(u.params))
-	if u.resource&readsAPI != 0 {
+	if reads&readsAPI != 0 {
 		m["api"] = s.api.ID
 	}
 	for _, name := range u.params {
@@ -168,7 +171,7 @@ func (s *Set) resource(u *uses, src Source) (types.Record, error) {
 			m[types.String(name)] = types.String(src.Param(i))
 		}
 	}
-	if u.resource&readsHeaders != 0 {
+	if reads&readsHeaders != 0 {
 		headers := make(types.RecordMap, len(u.headers))
 		for _, name := range u.headers {
 			values, err := headerValues(name, src.Header(name))

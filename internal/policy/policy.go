@@ -97,9 +97,11 @@ type Rule struct {
 	// Shadow says that the statement is only tried out: @shadow stands before it.
 	Shadow bool
 
-	policy *cedar.Policy
-	uses   uses
-	work   int
+	number    int // of a policy's statement, from 1; 0 for a condition
+	policy    *cedar.Policy
+	beginning *cedar.Policy // what it asks of the caller first; nil: nothing
+	uses      uses
+	work      int
 }
 
 // Compiled are the rules of a snapshot. Immutable.
@@ -111,6 +113,7 @@ type Compiled struct {
 	attributes map[string]bool  // of callers, that any rule names
 	context    uint16           // that any rule reads
 	parents    bool             // some rule asks whether the caller is in something
+	beginnings *ruleList        // of the policies that begin with the caller
 	plain      *ruleList        // all that are enforced, when none is only for some operations
 	shadow     *ruleList        // all that are tried out, likewise
 	nobody     *Principal
@@ -173,9 +176,15 @@ func (c *Compiled) finish() {
 			c.attributes[name] = true
 		}
 	}
-	for _, r := range c.policies {
+	var beginnings []*Rule
+	for i, r := range c.policies {
 		collect(r)
+		r.number = i + 1
+		if r.beginning != nil {
+			beginnings = append(beginnings, &Rule{number: r.number, policy: r.beginning})
+		}
 	}
+	c.beginnings = newRuleList(beginnings)
 	for _, r := range c.conditions {
 		collect(r)
 	}

@@ -27,7 +27,10 @@ type Caller struct {
 
 // Principal is a caller as policies see it. Immutable: it can be kept for as long
 // as the token is.
-type Principal struct{ entity types.Entity }
+type Principal struct {
+	entity types.Entity
+	not    mask // the policies that cannot apply to the caller
+}
 
 // Principal makes a caller what the rules of c can ask about.
 func (c *Compiled) Principal(who Caller) *Principal {
@@ -73,6 +76,7 @@ func (c *Compiled) Principal(who Caller) *Principal {
 		}
 		p.entity.Parents = types.NewEntityUIDSet(parents...)
 	}
+	p.not = c.notAbout(p)
 	return p
 }
 

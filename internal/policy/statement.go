@@ -79,7 +79,11 @@ func (c *checker) rule(name string, p *cedar.Policy) *Rule {
 	if c.work > MaxWork {
 		c.problem(word{}, "this is more than every request can be measured by: at most %d operations in one statement", MaxWork)
 	}
-	return &Rule{Name: name, Line: p.Position().Line, Shadow: shadow, policy: p, uses: c.uses, work: c.work}
+	r := &Rule{Name: name, Line: p.Position().Line, Shadow: shadow, policy: p, uses: c.uses, work: c.work}
+	if name != "" {
+		r.beginning = beginning(t)
+	}
+	return r
 }
 
 // annotations checks what stands before a statement, and reports whether the
