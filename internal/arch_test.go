@@ -96,6 +96,7 @@ var doors = map[string][]string{
 	"github.com/oschwald":         {"internal/geo"},
 	"github.com/pquerna/otp":      {"internal/keys"},
 	"github.com/boombuler":        {"internal/login"},
+	"github.com/go-webauthn":      {"internal/directory"},
 	"github.com/coder/websocket":  {},
 	"github.com/santhosh-tekuri":  {},
 	"github.com/stretchr/testify": {},

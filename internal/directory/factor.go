@@ -15,6 +15,7 @@ import (
 const (
 	FactorQuestion = "question"
 	FactorTOTP     = "token:software:totp"
+	FactorPasskey  = "webauthn"
 )
 
 // The statuses of a factor.
@@ -35,12 +36,20 @@ type Factor struct {
 	Answer   string `json:"answerHash,omitempty"`
 	// Secret is that of an authenticator app, sealed.
 	Secret string `json:"secret,omitempty"` // #nosec G117 -- it is sealed
+	// Passkey is the credential of a FactorPasskey.
+	Passkey *Passkey `json:"passkey,omitempty"`
 }
 
-// Factors are unique by user, type and provider, and go with the user.
+// Factors are unique by user, type and provider, passkeys by their credential, and
+// go with the user.
 var Factors = ledger.NewKind(ledger.Spec[Factor]{
 	Name: "factor", IDPrefix: "ufs", Secrets: []string{"secret"},
-	Keys: func(f Factor) []ledger.Key { return []ledger.Key{ledger.By("type", f.User, f.Type, f.Provider)} },
+	Keys: func(f Factor) []ledger.Key {
+		if f.Passkey != nil {
+			return []ledger.Key{passkeyKey(f.Passkey.Credential), ledger.By("type", f.User, f.Type, f.Provider, keys.Hash(string(f.Passkey.Credential)))}
+		}
+		return []ledger.Key{ledger.By("type", f.User, f.Type, f.Provider)}
+	},
 	Refs: func(f Factor) []ledger.Ref {
 		return []ledger.Ref{{Field: "user", Kind: "user", ID: f.User, OnDelete: ledger.Cascade}}
 	},
@@ -52,8 +61,13 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 			}
 		}
 		_, known := SecurityQuestion(f.Question)
-		wrong(f.Type != FactorQuestion && f.Type != FactorTOTP, "factorType", "must be question or token:software:totp: other factors are not available")
-		wrong(f.Provider != "OKTA" && (f.Provider != "GOOGLE" || f.Type != FactorTOTP), "provider", "must be OKTA, or GOOGLE for an authenticator app")
+		wrong(f.Type != FactorQuestion && f.Type != FactorTOTP && f.Type != FactorPasskey, "factorType", "must be question, token:software:totp or webauthn: other factors are not available")
+		wrong(!fits(f.Type, f.Provider), "provider", "must be OKTA, GOOGLE for an authenticator app, FIDO for a passkey")
+		wrong((f.Type == FactorPasskey) != (f.Passkey != nil), "passkey", "is missing")
+		if f.Passkey != nil {
+			why := f.Passkey.wrong()
+			wrong(why != "", "passkey", why)
+		}
 		wrong(f.Status != FactorPending && f.Status != FactorActive, "status", "must be PENDING_ACTIVATION or ACTIVE")
 		wrong((f.Type == FactorQuestion) != known, "profile.question", "is not the key of a security question")
 		wrong((f.Type == FactorQuestion) != strings.HasPrefix(f.Answer, "$argon2id$"), "profile.answer", "is missing")
@@ -65,11 +79,24 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 	},
 })
 
+// fits reports whether a provider has factors of the type.
+func fits(kind, provider string) bool {
+	switch kind {
+	case FactorPasskey:
+		return provider == "FIDO"
+	case FactorTOTP:
+		return provider == "OKTA" || provider == "GOOGLE"
+	}
+	return provider == "OKTA"
+}
+
 // The reasons of faults about factors that an edge may want to tell apart.
 const (
-	ReasonWrongCode = "wrong_code"   // it is not the code, or not the answer
-	ReasonUsedCode  = "code_used"    // the code was taken before
-	ReasonFactor    = "factor_state" // the factor is active already, or not yet
+	ReasonWrongCode = "wrong_code"     // it is not the code, or not the answer
+	ReasonUsedCode  = "code_used"      // the code was taken before
+	ReasonFactor    = "factor_state"   // the factor is active already, or not yet
+	ReasonCopied    = "passkey_copied" // the counter of a passkey has not gone forward
+	ReasonTooMany   = "too_many"       // the user has as many as anybody may
 )
 
 // The event types of factors, named as in Okta's System Log.
@@ -90,6 +117,14 @@ type SingleUse interface {
 	Use(ctx context.Context, purpose, hash string, expires time.Time) (first bool, err error)
 }
 
+// FactorUse keeps what the use of factors leaves behind; *store.DB does.
+type FactorUse interface {
+	// UsePasskey notes a use with the counter that was signed, and reports false when
+	// that is none that goes forward.
+	UsePasskey(ctx context.Context, user, id string, counter uint32, at time.Time) (bool, error)
+	PasskeyUses(ctx context.Context, user string) (map[string]time.Time, error)
+}
+
 // NewFactor is what EnrollFactor needs.
 type NewFactor struct {
 	Type, Provider   string
@@ -102,6 +137,9 @@ type NewFactor struct {
 func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID string, n NewFactor) (o ledger.Object[Factor], secret string, err error) {
 	defer fault.Wrap(&err, "enroll a factor of user %q", userID)
 	f := Factor{User: userID, Type: n.Type, Provider: n.Provider, Status: FactorActive, Question: n.Question}
+	if n.Type == FactorPasskey {
+		return o, "", fault.New(fault.Unsupported, "a passkey is made in the person's browser: on the account page, or when an app asks for it")
+	}
 	if n.Type == FactorQuestion {
 		if f.Answer, err = s.answer(ctx, n.Answer); err != nil {
 			return o, "", err
@@ -236,6 +274,9 @@ func (s *Service) check(ctx context.Context, o ledger.Object[Factor], answer str
 			err = wrong
 		}
 		return err
+	}
+	if o.Value.Type != FactorTOTP {
+		return fault.New(fault.Unsupported, "this factor has no codes")
 	}
 	if s.cfg.Sealer == nil || s.cfg.SingleUse == nil {
 		return fault.New(fault.Unavailable, "this process keeps no factors")

@@ -27,6 +27,8 @@ type Config struct {
 	// Sealer and SingleUse may be nil: then there are no authenticator apps.
 	Sealer    Sealer
 	SingleUse SingleUse
+	// FactorUse may be nil: then there are no passkeys.
+	FactorUse FactorUse
 }
 
 // Service changes and reads the directory. The tenant of each call is that of its

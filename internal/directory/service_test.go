@@ -43,6 +43,11 @@ type room struct {
 
 func newRoom(t *testing.T) *room {
 	t.Helper()
+	return newRoomTB(t)
+}
+
+func newRoomTB(t testing.TB) *room {
+	t.Helper()
 	r := &room{ctx: tenant.With(context.Background(), tenant.Default), admin: ledger.System("test"), notes: &notes{}, hasher: &hasher{}}
 	clock := func() time.Time { return time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC) }
 	db, err := store.Open(r.ctx, store.Config{URL: "sqlite:" + filepath.Join(t.TempDir(), "gatehouse.db"), Clock: clock})
@@ -52,11 +57,11 @@ func newRoom(t *testing.T) *room {
 	must(t, err)
 	r.ledger, err = ledger.New(ledger.Config{Store: db.Ledger(), Registry: registry, Clock: clock})
 	must(t, err)
-	r.service = NewService(Config{Ledger: r.ledger, Passwords: r.hasher, Audit: r.notes})
+	r.service = NewService(Config{Ledger: r.ledger, Passwords: r.hasher, Audit: r.notes, FactorUse: db})
 	return r
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
