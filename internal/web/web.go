@@ -144,14 +144,14 @@ type frame[V any] struct {
 	View   V
 }
 
-// NewPage reads the page from a file that defines "content". It panics when the
-// file is broken: it is part of the binary.
-func NewPage[V any](k *Kit, pages fs.FS, name string) Page[V] {
+// NewPage reads the page from a file that defines "content", and the files of parts
+// that it uses. It panics when one is broken: they are part of the binary.
+func NewPage[V any](k *Kit, pages fs.FS, name string, parts ...string) Page[V] {
 	p := Page[V]{kit: k, templates: map[string]*template.Template{}}
 	for _, lang := range k.words.languages {
 		t := template.New("page").Funcs(k.functions(lang))
 		template.Must(t.ParseFS(files, "layout/*.html"))
-		template.Must(t.ParseFS(pages, name))
+		template.Must(t.ParseFS(pages, append([]string{name}, parts...)...))
 		if t.Lookup("content") == nil {
 			panic("web: " + name + " defines no content")
 		}

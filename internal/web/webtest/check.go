@@ -155,6 +155,9 @@ func (c *checker) fields(t reflect.Type, names []string, text string) reflect.Ty
 			t = m.Type.Out(0)
 			continue
 		}
+		if t.Kind() == reflect.Pointer {
+			t = t.Elem() // as a template does
+		}
 		if t.Kind() != reflect.Struct {
 			c.wrong = append(c.wrong, fmt.Sprintf("%s: a %s has no %s", text, t, name))
 			return nil
