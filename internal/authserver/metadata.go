@@ -60,7 +60,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		Device: device, DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
-		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
+		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code"}, GrantTypes: s.cfg.Tokens.GrantTypes(),

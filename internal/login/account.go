@@ -57,8 +57,8 @@ type accountPage struct {
 	Changed  time.Time // of the password; zero: not known
 	Problem  string
 	Done     string
-	Letters  bool      // letters are sent: the address can be changed
-	Factor   time.Time // since when there is a second factor; zero: none
+	Letters  bool // letters are sent: the address can be changed
+	Factors  accountFactors
 	Sessions []accountSession
 	Apps     []accountApp
 }
@@ -88,6 +88,7 @@ var done = map[string]string{
 	"withdraw": "The app has no access any more.",
 	"password": "Your password is changed.",
 	"factor":   "Your second factor is set up.",
+	"passkey":  "Your passkey is added.",
 	"remove":   "Your second factor is removed.",
 }
 
@@ -109,10 +110,7 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 		p.Apps, err = s.accountApps(r, m, view)
 	}
 	if err == nil {
-		var f *ledger.Object[directory.Factor]
-		if f, err = s.authenticator(r.Context(), m.user.ID, directory.FactorActive); f != nil {
-			p.Factor = f.Created
-		}
+		p.Factors, err = s.accountFactors(r, m)
 	}
 	if err != nil {
 		s.lost(w, r, err)
@@ -187,14 +185,17 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 	case "withdraw":
 		err = s.withdraw(r, m, field(r, "id"))
 	case "enroll":
-		s.proveFactor(w, r, "/account?done=factor") //nolint:contextcheck // a visit carries its request
+		s.enrollFactor(w, r, m, enrollApp, "/account?done=factor")
+		return
+	case "passkey":
+		s.enrollFactor(w, r, m, enrollPasskey, "/account?done=passkey")
 		return
 	case "remove":
 		if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {
 			s.proveFactor(w, r, "/account") //nolint:contextcheck // a visit carries its request; what takes it away must be it
 			return
 		}
-		err = s.removeFactor(ctx, m)
+		err = s.removeFactor(ctx, r, m, field(r, "id"))
 	case "password":
 		err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
 		var said problemText

@@ -51,21 +51,46 @@ func (s *Server) authenticator(ctx context.Context, user, status string) (*ledge
 	return nil, nil
 }
 
-// needsEnrollment reports whether a second factor is demanded of who has none.
+// needsEnrollment reports whether a second factor is to be set up: who has one
+// already proves that first.
 func (s *Server) needsEnrollment(v *visit) (bool, error) {
-	lacks, err := s.needsFactor(v)
-	if err != nil || !lacks {
-		return false, err
+	missing, have, err := s.missing(v)
+	return missing && (!have.any() || s.proven(v)), err
+}
+
+// missing reports whether a factor is wanted that the person does not have.
+func (s *Server) missing(v *visit) (bool, *own, error) {
+	have, err := s.factors(v)
+	if err != nil {
+		return false, &own{}, err
 	}
-	f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
-	return f == nil, err
+	switch v.req.Enroll {
+	case enrollApp:
+		return have.app == nil, have, nil
+	case enrollPasskey:
+		fresh := func(f ledger.Object[directory.Factor]) bool { return !f.Created.Before(v.req.Created) }
+		return !slices.ContainsFunc(have.passkeys, fresh), have, nil
+	}
+	demanded, err := s.demanded(v, have)
+	return demanded && !have.satisfies(&v.req), have, err
+}
+
+// satisfies reports whether the person has what one of the levels can be reached with.
+func (o *own) satisfies(q *Request) bool {
+	return len(o.passkeys) > 0 || o.app != nil && !q.onlyPhishing()
+}
+
+// proven reports whether a factor was used just now: then it may be added to, and
+// taken away.
+func (s *Server) proven(v *visit) bool {
+	return s.cfg.Now().Sub(v.session.FactorAt) <= changeTime
 }
 
 // enrollsUnproven reports whether a second factor would be set up now on the
 // strength of a sign-in that is not fresh: a browser that was left open must not be
 // enough to decide what proves its owner from then on.
 func (s *Server) enrollsUnproven(v *visit) (bool, error) {
-	if s.cfg.Now().Sub(v.session.PasswordAt) <= enrollTime {
+	if s.proven(v) || s.cfg.Now().Sub(v.session.PasswordAt) <= enrollTime {
 		return false, nil
 	}
 	return s.needsEnrollment(v)
@@ -76,9 +101,12 @@ type enrollPage struct {
 	Token   string
 	App     string // that asks for it; empty for a page of ours
 	Login   string
-	Begun   bool   // a secret was made
-	Secret  string // in groups of four, shown once
+	Passkey *passkeyForm // nil: not offered
+	ByCode  bool         // an authenticator app is offered
+	Begun   bool         // a secret was made
+	Secret  string       // in groups of four, shown once
 	Image   squares
+	More    bool // the person has a factor already
 	Problem string
 }
 
@@ -96,13 +124,29 @@ func (s *Server) showEnrollment(v *visit) {
 		}
 		p.Secret, p.Image = grouped(v.secret), image
 	}
-	s.pages.enroll.Write(v.ctx(), v.w, v.pageStatus(), v.head("Set up a second factor"), p)
+	have, err := s.factors(v)
+	p.More, p.ByCode = have.any(), have.app == nil && v.req.Enroll != enrollPasskey && !v.req.onlyPhishing()
+	if err == nil && !v.begun && v.req.Enroll != enrollApp {
+		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useCreate, User: v.user.ID}, "enroll")
+	}
+	if err != nil {
+		s.end(v, err)
+		return
+	}
+	head := v.head("Set up a second factor")
+	if p.Passkey != nil {
+		head.Script = passkeyScript
+	}
+	s.pages.enroll.Write(v.ctx(), v.w, v.pageStatus(), head, p)
 }
 
 // takeEnrollment makes a secret and shows it, or takes the first code of it: that is
 // the second factor of this sign-in already.
 func (s *Server) takeEnrollment(v *visit) error {
 	ctx, user := v.ctx(), v.user
+	if answer := field(v.r, "passkey"); answer != "" {
+		return s.takeNewPasskey(v, []byte(answer))
+	}
 	pending, err := s.authenticator(ctx, user.ID, directory.FactorPending)
 	if err != nil {
 		return err
@@ -133,6 +177,9 @@ type factorPage struct {
 	Token   string
 	App     string
 	Login   string
+	Passkey *passkeyForm // nil: the person has none
+	ByCode  bool         // the person has an authenticator app
+	First   bool         // what is proved now is for setting up another one
 	Problem string
 }
 
@@ -141,16 +188,32 @@ func (s *Server) showFactor(v *visit) {
 	if v.app != nil {
 		p.App = v.app.Label
 	}
-	s.pages.factor.Write(v.ctx(), v.w, v.pageStatus(), v.head("Second factor"), p)
+	missing, have, err := s.missing(v)
+	p.First = missing
+	p.ByCode = have.app != nil && (missing || !v.req.onlyPhishing())
+	head := v.head("Second factor")
+	if err == nil && len(have.passkeys) > 0 {
+		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useGet, User: v.user.ID}, "factor")
+		head.Script = passkeyScript
+	}
+	if err != nil {
+		s.end(v, err)
+		return
+	}
+	s.pages.factor.Write(v.ctx(), v.w, v.pageStatus(), head, p)
 }
 
-// takeFactor checks a code of the person's authenticator app.
+// takeFactor checks an answer of one of the person's passkeys, or a code of their
+// authenticator app.
 func (s *Server) takeFactor(v *visit) error {
-	f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
-	if err != nil || f == nil {
+	if answer := field(v.r, "passkey"); answer != "" {
+		return s.takePasskeyFactor(v, []byte(answer))
+	}
+	have, err := s.factors(v)
+	if err != nil || have.app == nil {
 		return err
 	}
-	return s.takeCode(v, func(code string) error { return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, f.ID, code) })
+	return s.takeCode(v, func(code string) error { return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, have.app.ID, code) })
 }
 
 // takeCode has a code checked, within the bounds of guessing, and raises the session
@@ -167,7 +230,7 @@ func (s *Server) takeCode(v *visit, check func(code string) error) error {
 		return err
 	}
 	if n > codesOfOne {
-		s.recordFactor(v, "LOCKED_OUT")
+		s.recordFactor(v, directory.FactorTOTP, "LOCKED_OUT")
 		v.busy(http.StatusTooManyRequests, restTime, restingCodes)
 		return nil
 	}
@@ -181,26 +244,26 @@ func (s *Server) takeCode(v *visit, check func(code string) error) error {
 		if f.Reason == directory.ReasonUsedCode {
 			v.problem = "That code has been used. Wait for the next one."
 		}
-		s.recordFactor(v, "INVALID_CREDENTIALS")
+		s.recordFactor(v, directory.FactorTOTP, "INVALID_CREDENTIALS")
 		return nil
 	}
 	if err := s.cfg.Attempts.EndAttempts(v.ctx(), counter, now); err != nil {
 		return err
 	}
-	return s.raise(v)
+	return s.raise(v, directory.FactorTOTP, []string{"otp", "mfa"}, LevelTwoFactors)
 }
 
-// raise begins the session anew at the level of two factors: with another secret,
-// so that nobody who had the old one has this.
-func (s *Server) raise(v *visit) error {
+// raise begins the session anew at the level that a factor has reached, in the ways
+// of RFC 8176: with another secret, so that nobody who had the old one has this.
+func (s *Server) raise(v *visit, factor string, ways []string, level string) error {
 	methods := slices.Clone(v.session.AMR)
-	for _, m := range []string{"otp", "mfa"} { // RFC 8176
+	for _, m := range ways {
 		if !slices.Contains(methods, m) {
 			methods = append(methods, m)
 		}
 	}
 	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
-		User: v.user.ID, Factor: true, AMR: methods, ACR: LevelTwoFactors,
+		User: v.user.ID, Factor: true, AMR: methods, ACR: level,
 		Address: address(v.r).String(), Agent: v.r.UserAgent(),
 	})
 	if err != nil {
@@ -208,18 +271,18 @@ func (s *Server) raise(v *visit) error {
 	}
 	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
 	v.session = &sess
-	s.recordFactor(v, "")
+	s.recordFactor(v, factor, "")
 	return nil
 }
 
 // recordFactor records that a second factor was used; a reason says why not.
-func (s *Server) recordFactor(v *visit, reason string) {
+func (s *Server) recordFactor(v *visit, factor, reason string) {
 	t, _ := tenant.From(v.ctx())
 	e := audit.Event{
 		Tenant: t, Type: audit.FactorUsed, Message: "Authentication of user via MFA",
 		Actor:  audit.Entity{ID: v.user.ID, Type: "User", AlternateID: v.user.Value.Profile.Login, DisplayName: v.user.Value.Profile.DisplayName()},
 		Client: audit.Client{IP: address(v.r).String(), UserAgent: v.r.UserAgent()}, Outcome: audit.Outcome{Result: audit.Success},
-		Debug: map[string]string{"session": v.session.ID, "factor": directory.FactorTOTP},
+		Debug: map[string]string{"session": v.session.ID, "factor": factor},
 	}
 	if reason != "" {
 		e.Severity, e.Outcome = audit.Warn, audit.Outcome{Result: audit.Failure, Reason: reason}
@@ -234,14 +297,36 @@ func (s *Server) proveFactor(w http.ResponseWriter, r *http.Request, page string
 	s.ask(&visit{w: w, r: r, req: Request{Page: page, Levels: []string{LevelTwoFactors}, MaxAge: &age, Created: s.cfg.Now()}})
 }
 
-// removeFactor takes the second factor away; other browsers were signed in on its
-// strength and are signed out.
-func (s *Server) removeFactor(ctx context.Context, m *member) error {
-	f, err := s.authenticator(ctx, m.user.ID, directory.FactorActive)
-	if err != nil || f == nil {
+// enrollFactor leads a person to set up a factor, before a page of ours. Who has an
+// authenticator app is asked for it: another one would take its place.
+func (s *Server) enrollFactor(w http.ResponseWriter, r *http.Request, m *member, what, page string) {
+	have, err := s.factorsOf(r.Context(), s.party(r), m.user.ID)
+	switch {
+	case err != nil:
+		s.lost(w, r, err)
+	case what == enrollApp && have.app != nil:
+		s.proveFactor(w, r, "/account") //nolint:contextcheck // a visit carries its request
+	default:
+		s.ask(&visit{w: w, r: r, req: Request{Page: page, Enroll: what, Created: s.cfg.Now()}}) //nolint:contextcheck // the same
+	}
+}
+
+// removeFactor takes a second factor away, the authenticator app when id is empty;
+// other browsers were signed in on its strength and are signed out.
+func (s *Server) removeFactor(ctx context.Context, r *http.Request, m *member, id string) error {
+	have, err := s.factorsOf(ctx, s.party(r), m.user.ID)
+	if err != nil {
 		return err
 	}
-	if err := s.cfg.Factors.RemoveFactor(ctx, self(m.user), m.user.ID, f.ID); err != nil && !fault.Is(err, fault.NotFound) {
+	if id == "" && have.app != nil {
+		id = have.app.ID
+	}
+	theirs := have.app != nil && have.app.ID == id ||
+		slices.ContainsFunc(have.passkeys, func(f ledger.Object[directory.Factor]) bool { return f.ID == id })
+	if !theirs {
+		return nil
+	}
+	if err := s.cfg.Factors.RemoveFactor(ctx, self(m.user), m.user.ID, id); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
 	_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})

@@ -8,38 +8,52 @@ import (
 	"gatehouse/internal/session"
 )
 
-// The levels of a sign-in, as acr values; the names are Okta's.
+// The levels of a sign-in, as acr values; the names are Okta's, and those of OpenID
+// Connect Extended Authentication Profile ACR Values 1.0.
 const (
 	LevelAny        = "urn:okta:loa:1fa:any"
 	LevelPassword   = "urn:okta:loa:1fa:pwd"
 	LevelTwoFactors = "urn:okta:loa:2fa:any"
+	LevelPhishing   = "phr" // two factors of which one is safe from phishing: a passkey
 )
 
-// Levels returns the acr values that can be reached, for the metadata.
-func Levels() []string { return []string{LevelAny, LevelPassword, LevelTwoFactors} }
+// Levels returns the acr values that can be reached at a site, for the metadata.
+func Levels(site string) []string {
+	out := []string{LevelAny, LevelPassword, LevelTwoFactors}
+	if _, ok := directory.PartyOf(site); ok {
+		out = append(out, LevelPhishing)
+	}
+	return out
+}
 
-// levelsReached are the acr values that a sign-in of a level satisfies.
-func levelsReached(acr string) []string {
-	switch acr {
+// levelsReached are the acr values that a session satisfies.
+func levelsReached(s *session.Session) []string {
+	switch s.ACR {
+	case LevelPhishing:
+		out := []string{LevelPhishing, LevelTwoFactors, levelTwoIfPossible, LevelAny}
+		if !s.PasswordAt.IsZero() {
+			out = append(out, LevelPassword)
+		}
+		return out
 	case LevelTwoFactors:
 		return []string{LevelTwoFactors, levelTwoIfPossible, LevelPassword, LevelAny}
 	case LevelPassword:
 		return []string{LevelPassword, LevelAny}
 	}
-	return []string{acr}
+	return []string{s.ACR}
 }
 
 // Okta's other levels: they can be asked for. The first is two factors of who has
-// them; the last two are refused as long as nobody can reach them.
+// them. The last says that hardware protects the key, which an authenticator can
+// only show by an attestation that somebody vouches for: nobody can reach it here.
 const (
 	levelTwoIfPossible = "urn:okta:loa:2fa:any:ifpossible"
-	levelPhishing      = "phr"
 	levelHardware      = "phrh"
 )
 
 // KnownLevels returns the acr values that may be asked for.
 func KnownLevels() []string {
-	return append(Levels(), levelTwoIfPossible, levelPhishing, levelHardware)
+	return []string{LevelAny, LevelPassword, LevelTwoFactors, LevelPhishing, levelTwoIfPossible, levelHardware}
 }
 
 // reaches reports whether the sign-in satisfies one of the levels that the request
@@ -49,12 +63,40 @@ func (q *Request) reaches(s *session.Session, now time.Time) bool {
 	if len(q.Levels) == 0 {
 		return true
 	}
-	for _, have := range levelsReached(s.ACR) {
-		if slices.Contains(q.Levels, have) && (have != LevelTwoFactors || !s.FactorAt.IsZero() && q.recent(s.FactorAt, now)) {
-			return true
+	return q.reached(s, now) != ""
+}
+
+// reached returns the first of the levels that the request names which the session
+// satisfies; empty: none.
+func (q *Request) reached(s *session.Session, now time.Time) string {
+	have := levelsReached(s)
+	for _, level := range q.Levels {
+		ofFactor := level == LevelTwoFactors || level == LevelPhishing
+		if slices.Contains(have, level) && (!ofFactor || !s.FactorAt.IsZero() && q.recent(s.FactorAt, now)) {
+			return level
 		}
 	}
-	return false
+	return ""
+}
+
+// answers returns the acr of what is issued: what the session has reached, in the
+// request's own word where that says two factors, since who asks compares words.
+func (q *Request) answers(s *session.Session, now time.Time) string {
+	if q.reached(s, now) == LevelTwoFactors && !slices.Contains(q.Levels, LevelPhishing) {
+		return LevelTwoFactors
+	}
+	return s.ACR
+}
+
+// onlyPhishing reports whether nothing less than a passkey will do.
+func (q *Request) onlyPhishing() bool {
+	return slices.Contains(q.Levels, LevelPhishing) && !slices.Contains(q.Levels, LevelTwoFactors) && !slices.Contains(q.Levels, levelTwoIfPossible)
+}
+
+// wantsPassword reports whether a password is what the request asks for, and nothing
+// else that the person could show.
+func (q *Request) wantsPassword() bool {
+	return len(q.Levels) > 0 && !slices.ContainsFunc(q.Levels, func(l string) bool { return l != LevelPassword })
 }
 
 // recent applies prompt and max_age to the time of a proof (OpenID Connect Core
@@ -69,19 +111,32 @@ func (q *Request) recent(at, now time.Time) bool {
 	return q.MaxAge == nil || now.Sub(at) <= time.Duration(*q.MaxAge)*time.Second
 }
 
-// needsFactor reports whether the person has still to prove a second factor. A level
-// that nobody here can reach is refused and not loosened (OpenID Connect Core Unmet
-// Authentication Requirements 1.0).
+// needsFactor reports whether the person has still to prove a second factor.
 func (s *Server) needsFactor(v *visit) (bool, error) {
+	missing, have, err := s.missing(v)
+	if err != nil || !have.any() {
+		return false, err
+	}
+	if missing {
+		return !s.proven(v), nil // before another one is set up
+	}
+	return s.demanded(v, have)
+}
+
+// demanded reports whether the request demands a second factor that this session has
+// not shown. A level that nobody here can reach is refused and not loosened (OpenID
+// Connect Core Unmet Authentication Requirements 1.0).
+func (s *Server) demanded(v *visit, have *own) (bool, error) {
 	if v.req.reaches(v.session, s.cfg.Now()) {
 		return false, nil
 	}
 	switch {
 	case slices.Contains(v.req.Levels, LevelTwoFactors):
 		return true, nil
+	case slices.Contains(v.req.Levels, LevelPhishing) && s.party(v.r).Ready():
+		return true, nil
 	case slices.Contains(v.req.Levels, levelTwoIfPossible):
-		f, err := s.authenticator(v.ctx(), v.user.ID, directory.FactorActive)
-		return f != nil, err
+		return have.any(), nil
 	}
 	return false, refuse("unmet_authentication_requirements", "The requested level of authentication cannot be reached by this user.")
 }

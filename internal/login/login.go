@@ -81,6 +81,7 @@ type Config struct {
 	Waiting  *session.Room
 	People   People
 	Factors  Factors
+	Passkeys Passkeys
 	Attempts Attempts
 	Consents Consents
 	Persons  Persons

@@ -9,6 +9,12 @@ import (
 //go:embed pages/*.html
 var pageFiles embed.FS
 
+// What pages with a passkey have in common.
+const (
+	passkeyPart   = "pages/passkey.html"
+	passkeyScript = "passkey.js"
+)
+
 // pages are the pages of this room, each with what it shows.
 type pages struct {
 	signIn      web.Page[signInPage]
@@ -30,10 +36,10 @@ type pages struct {
 
 func newPages(k *web.Kit) pages {
 	return pages{
-		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html"),
+		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html", passkeyPart),
 		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
-		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html"),
-		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html"),
+		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart),
+		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
 		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),

@@ -48,15 +48,19 @@ func (s *Server) needsSignIn(v *visit) (bool, error) {
 	if !v.req.recent(v.session.AuthTime, s.cfg.Now()) {
 		return true, nil
 	}
+	if v.req.wantsPassword() && !v.req.reaches(v.session, s.cfg.Now()) {
+		return true, nil // signed in by a passkey
+	}
 	return s.enrollsUnproven(v)
 }
 
 // signInPage is what the page shows.
 type signInPage struct {
 	Token   string
-	App     string // empty for a page of ours
-	Name    string // who it is, as far as known
-	Again   bool   // the person is signed in and is to prove it again
+	App     string       // empty for a page of ours
+	Name    string       // who it is, as far as known
+	Again   bool         // the person is signed in and is to prove it again
+	Passkey *passkeyForm // nil: not offered
 	Problem string
 	Cancel  bool
 	Recover bool // a forgotten password can be replaced
@@ -67,7 +71,7 @@ func (s *Server) showSignIn(v *visit) {
 	if v.app != nil {
 		p.App = v.app.Label
 	}
-	if v.user != nil && (v.req.Subject == "" || v.req.Subject == v.user.ID) {
+	if v.known() != "" {
 		p.Name, p.Again = v.user.Value.Profile.Login, true
 	}
 	if p.Name == "" {
@@ -76,20 +80,32 @@ func (s *Server) showSignIn(v *visit) {
 	if !utf8.ValidString(p.Name) || len(p.Name) > 100 {
 		p.Name = ""
 	}
-	s.pages.signIn.Write(v.ctx(), v.w, v.pageStatus(), v.head("Sign in"), p)
+	head := v.head("Sign in")
+	var err error
+	if p.Passkey, err = s.signInPasskey(v); err != nil {
+		s.end(v, err)
+		return
+	}
+	if p.Passkey != nil {
+		head.Script = passkeyScript
+	}
+	s.pages.signIn.Write(v.ctx(), v.w, v.pageStatus(), head, p)
 }
 
 // takeSignIn checks the password. Who does not exist, has no password, may not act
 // or has tried too often gets the same answer in the same time as one with a wrong
 // password.
 func (s *Server) takeSignIn(v *visit) error {
+	if answer := field(v.r, "passkey"); answer != "" {
+		return s.takePasskeySignIn(v, []byte(answer))
+	}
 	now := s.cfg.Now()
 	if wait := s.networkFull(v.r, now); wait > 0 {
 		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
 		return nil
 	}
 	identifier, password := field(v.r, "identifier"), field(v.r, "password")
-	if v.user != nil && (v.req.Subject == "" || v.req.Subject == v.user.ID) {
+	if v.known() != "" {
 		identifier = v.user.Value.Profile.Login
 	}
 	if strings.TrimSpace(identifier) == "" || password == "" {

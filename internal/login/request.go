@@ -15,6 +15,8 @@ import (
 type Request struct {
 	// Page is a page of ours to go to; then nothing below Levels is set.
 	Page string `json:"page,omitempty"`
+	// Enroll is a factor to set up before the page: app or passkey; empty: none.
+	Enroll string `json:"enroll,omitempty"`
 
 	Prompt    []string `json:"prompt,omitempty"` // none, login, consent
 	MaxAge    *int64   `json:"max_age,omitempty"`
@@ -38,6 +40,12 @@ type Request struct {
 
 	Created time.Time `json:"created"`
 }
+
+// The factors that a page of ours has people set up.
+const (
+	enrollApp     = "app"
+	enrollPasskey = "passkey"
+)
 
 func (q *Request) prompts(what string) bool { return slices.Contains(q.Prompt, what) }
 

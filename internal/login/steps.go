@@ -34,6 +34,7 @@ type visit struct {
 	agreed  bool                           // the person has just agreed
 	begun   bool                           // a second factor is being set up
 	secret  string                         // of it, to be shown this once
+	have    *own                           // second factors of the user, once they were read
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }

@@ -1,6 +1,8 @@
 package okta
 
 import (
+	"encoding/base64"
+
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
@@ -47,7 +49,7 @@ func (a *api) listCatalog(c *call) (answer, error) {
 	}
 	out := []object{}
 	for _, f := range []struct{ kind, provider string }{
-		{directory.FactorQuestion, "OKTA"}, {directory.FactorTOTP, "OKTA"}, {directory.FactorTOTP, "GOOGLE"},
+		{directory.FactorQuestion, "OKTA"}, {directory.FactorTOTP, "OKTA"}, {directory.FactorTOTP, "GOOGLE"}, {directory.FactorPasskey, "FIDO"},
 	} {
 		status := "NOT_SETUP"
 		for _, o := range all {
@@ -55,7 +57,10 @@ func (a *api) listCatalog(c *call) (answer, error) {
 				status = o.Value.Status
 			}
 		}
-		links := object{"enroll": ref(a.href("users", user, "factors"), "POST")}
+		links := object{}
+		if f.kind != directory.FactorPasskey { // one is made in the person's browser
+			links["enroll"] = ref(a.href("users", user, "factors"), "POST")
+		}
 		if f.kind == directory.FactorQuestion {
 			links["questions"] = ref(a.href("users", user, "factors", "questions"), "GET")
 		}
@@ -179,16 +184,19 @@ func (a *api) factor(o ledger.Object[directory.Factor]) object {
 	}
 	links := object{"self": ref(at(), "GET", "DELETE"), "user": ref(a.href("users", f.User), "GET")}
 	profile := object{}
-	if f.Type == directory.FactorQuestion {
+	switch f.Type {
+	case directory.FactorQuestion:
 		text, _ := directory.SecurityQuestion(f.Question)
 		profile["question"], profile["questionText"] = f.Question, text
 		links["questions"] = ref(a.href("users", f.User, "factors", "questions"), "GET")
-	} else {
+	case directory.FactorPasskey:
+		profile["credentialId"], profile["authenticatorName"] = base64.RawURLEncoding.EncodeToString(f.Passkey.Credential), f.Passkey.Name
+	default:
 		profile["credentialId"] = f.User
 	}
 	if f.Status == directory.FactorPending {
 		links["activate"] = ref(at("lifecycle", "activate"), "POST")
-	} else {
+	} else if f.Type != directory.FactorPasskey {
 		links["verify"] = ref(at("verify"), "POST")
 	}
 	return object{

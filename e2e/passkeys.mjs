@@ -1,0 +1,197 @@
+// Passkeys in Chromium with its virtual authenticator: one is made, signs in alone,
+// and steps up from a refused call of an API to an allowed one. Reads what the
+// program says of itself from the file in its first argument; the folder in the
+// second, if there is one, gets a picture of each page. Fails on the first thing
+// that is wrong.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { createHash } from "node:crypto";
+import { once } from "node:events";
+import assert from "node:assert/strict";
+import { chromium } from "playwright-core";
+import { AxeBuilder } from "@axe-core/playwright";
+
+const ready = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const pictures = process.argv[3];
+const [ana, ben] = ready.demo.users;
+
+const app = createServer((_, response) => {
+  response.setHeader("Content-Type", "text/html");
+  response.end("<!doctype html><html lang=en><title>App</title><h1>App</h1>");
+}).listen(0, "127.0.0.1");
+await once(app, "listening");
+const redirect = `http://127.0.0.1:${app.address().port}/callback`;
+const verifier = "v".repeat(64);
+
+function authorize(parameters = {}) {
+  return ready.demo.issuer + "/v1/authorize?" + new URLSearchParams({
+    client_id: ready.demo.browser_client_id, redirect_uri: redirect, response_type: "code", scope: "openid payroll:write", state: "s",
+    code_challenge: createHash("sha256").update(verifier).digest("base64url"), code_challenge_method: "S256", ...parameters,
+  });
+}
+
+// token waits for the app's answer, agreeing to what is asked, and redeems it.
+async function token(page) {
+  const allow = page.getByRole("button", { name: "Allow" });
+  await Promise.race([page.waitForURL(redirect + "*"), allow.waitFor().then(() => allow.click()).catch(() => {})]);
+  await page.waitForURL(redirect + "*");
+  const code = new URL(page.url()).searchParams.get("code");
+  assert.ok(code, page.url());
+  const response = await fetch(ready.demo.issuer + "/v1/token", {
+    method: "POST",
+    body: new URLSearchParams({ grant_type: "authorization_code", client_id: ready.demo.browser_client_id, code, redirect_uri: redirect, code_verifier: verifier }),
+  });
+  assert.equal(response.status, 200);
+  return (await response.json()).access_token;
+}
+const deposit = (login, bearer) => fetch(`${ready.gateway}/hr/direct-deposit/${login}`, { method: "PUT", headers: { Authorization: "Bearer " + bearer } });
+
+const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
+
+async function visit(name, options, walk) {
+  const context = await browser.newContext(options);
+  const page = await context.newPage();
+  const wrong = [];
+  page.on("console", (m) => {
+    if (/Content Security Policy/i.test(m.text())) wrong.push(m.text());
+  });
+  page.on("pageerror", (e) => wrong.push(String(e)));
+  page.on("request", (r) => {
+    const { origin } = new URL(r.url());
+    if (![new URL(ready.identity).origin, new URL(redirect).origin].includes(origin)) wrong.push("a request to " + r.url());
+  });
+  const see = async (what) => {
+    if (options.javaScriptEnabled !== false) {
+      const found = (await new AxeBuilder({ page }).analyze()).violations.filter((v) => ["serious", "critical"].includes(v.impact));
+      for (const v of found) wrong.push(`${what}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`);
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+      if (wide > 0) wrong.push(`${what}: ${wide} pixels too wide`);
+    }
+    if (pictures) await page.screenshot({ path: `${pictures}/${name}-${what}.png`, fullPage: true });
+  };
+  try {
+    await walk(page, see, context);
+  } catch (failed) {
+    console.error(page.url(), await page.locator("main").innerText().catch(() => "no page"));
+    throw failed;
+  } finally {
+    assert.deepEqual(wrong, []);
+    await context.close();
+  }
+}
+
+// authenticator gives the page's browser one, which asks nobody: it is told when the
+// person is there.
+async function authenticator(page, context) {
+  const cdp = await context.newCDPSession(page);
+  await cdp.send("WebAuthn.enable");
+  const { authenticatorId } = await cdp.send("WebAuthn.addVirtualAuthenticator", {
+    options: { protocol: "ctap2", transport: "internal", hasResidentKey: true, hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: false },
+  });
+  const during = async (act) => {
+    await cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled: true });
+    await act();
+    await cdp.send("WebAuthn.setAutomaticPresenceSimulation", { authenticatorId, enabled: false });
+  };
+  return {
+    during,
+    verified: (isUserVerified) => cdp.send("WebAuthn.setUserVerified", { authenticatorId, isUserVerified }),
+    credentials: async () => (await cdp.send("WebAuthn.getCredentials", { authenticatorId })).credentials,
+  };
+}
+
+async function password(page, user) {
+  await page.getByLabel("Name or e-mail address").fill(user.login);
+  await page.getByLabel("Password").fill(user.password);
+  await page.getByRole("button", { name: "Sign in", exact: true }).click();
+}
+
+const looks = [
+  ["wide", { viewport: { width: 1100, height: 760 }, colorScheme: "light" }, ana],
+  ["narrow", { viewport: { width: 360, height: 640 }, colorScheme: "dark" }, ben],
+];
+for (const [name, options, user] of looks) {
+  await visit(name, options, async (page, see, context) => {
+    const key = await authenticator(page, context);
+    await page.goto(ready.identity + "/account");
+    await page.getByRole("button", { name: "Sign in with a passkey" }).waitFor();
+    await see("sign-in");
+    await password(page, user);
+    await page.getByRole("button", { name: "Add a passkey" }).waitFor();
+    await see("account-none");
+    await page.getByRole("button", { name: "Add a passkey" }).click();
+    await page.getByLabel("Name of the passkey").fill("Work laptop");
+    await see("enroll");
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Make a passkey" }).click();
+      await page.getByRole("status").waitFor();
+    });
+    await page.getByRole("heading", { name: "Work laptop" }).waitFor();
+    assert.equal((await key.credentials()).length, 1);
+    await see("account");
+
+    // The same device again is told so.
+    await page.getByRole("button", { name: "Add a passkey" }).click();
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Make a passkey" }).click();
+      await page.getByText("has a passkey of yours already").waitFor();
+    });
+    await see("enroll-again");
+    await page.getByRole("link", { name: "Back to your account" }).click();
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await page.getByRole("heading", { name: "You are signed out" }).waitFor();
+
+    // Who is not verified is not signed in, and can try again on the same page.
+    await page.goto(ready.identity + "/account");
+    await key.verified(false);
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Sign in with a passkey" }).click();
+      await page.getByText("No passkey was used").waitFor();
+    });
+    await see("not-verified");
+    await key.verified(true);
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Sign in with a passkey" }).click();
+      await page.getByRole("heading", { name: "Work laptop" }).waitFor();
+    });
+
+    // From a refused call to an allowed one: a passkey is enough for it at once.
+    await page.getByRole("button", { name: "Sign out", exact: true }).click();
+    await page.goto(authorize());
+    await password(page, user);
+    const weak = await token(page);
+    const refused = await deposit(user.login, weak);
+    assert.equal(refused.status, 401);
+    const [, acr] = /acr_values="([^"]+)"/.exec(refused.headers.get("WWW-Authenticate"));
+    const [, age] = /max_age="([^"]+)"/.exec(refused.headers.get("WWW-Authenticate"));
+    await page.goto(authorize({ acr_values: acr, max_age: age }));
+    await page.getByRole("button", { name: "Use a passkey" }).waitFor();
+    await see("step-up");
+    let strong;
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Use a passkey" }).click();
+      strong = await token(page);
+    });
+    assert.equal((await deposit(user.login, strong)).status, 200);
+    await page.goto(authorize({ acr_values: "phr", prompt: "login" }));
+    await page.getByRole("heading", { name: "Confirm it is you" }).waitFor();
+    await see("again");
+    await key.during(async () => {
+      await page.getByRole("button", { name: "Sign in with a passkey" }).click();
+      strong = await token(page);
+    });
+    assert.equal(JSON.parse(Buffer.from(strong.split(".")[1], "base64url")).acr, "phr");
+  });
+}
+
+// Without scripts the pages say what to do.
+await visit("plain", { viewport: { width: 360, height: 640 }, colorScheme: "light", javaScriptEnabled: false }, async (page, see) => {
+  await page.goto(ready.identity + "/account");
+  await page.getByText("Passkeys need JavaScript").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Sign in with a passkey" }).isVisible(), false);
+  await see("sign-in");
+});
+
+await browser.close();
+app.close();
+console.log(`ok: ${looks.length + 1} browsers`);
