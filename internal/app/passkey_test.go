@@ -1,8 +1,6 @@
 package app_test
 
 import (
-	"encoding/base64"
-	"encoding/json"
 	"fmt"
 	"html"
 	"net"
@@ -288,21 +286,4 @@ func (c *relyingApp) redeemed(b *browser, page *seen) string {
 		b.t.Fatalf("token: %d %v", status, body)
 	}
 	return token
-}
-
-// claimsOf reads a token's claims without checking anything.
-func claimsOf(t *testing.T, token string) (claims map[string]any) {
-	t.Helper()
-	parts := strings.Split(token, ".")
-	if len(parts) != 3 {
-		t.Fatalf("not a token: %q", token)
-	}
-	raw, err := base64.RawURLEncoding.DecodeString(parts[1])
-	if err == nil {
-		err = json.Unmarshal(raw, &claims)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	return claims
 }
