@@ -169,7 +169,7 @@ func (s *Service) PasskeyOptions(ctx context.Context, p Party, userID, challenge
 		return nil, err
 	}
 	if len(own) >= mostPasskeys {
-		return nil, fault.New(fault.Denied, "nobody has more than %d passkeys: remove one first", mostPasskeys).WithReason(ReasonTooMany)
+		return nil, fault.New(fault.Denied, "nobody has more than %d passkeys: remove one first", mostPasskeys).WithReason(ReasonPasskeys)
 	}
 	var there []protocol.CredentialDescriptor
 	for i := range h.keys {
@@ -257,7 +257,7 @@ func (s *Service) AddPasskey(ctx context.Context, actor ledger.Actor, p Party, u
 		return o, err
 	}
 	if len(own) >= mostPasskeys {
-		return o, fault.New(fault.Denied, "nobody has more than %d passkeys: remove one first", mostPasskeys).WithReason(ReasonTooMany)
+		return o, fault.New(fault.Denied, "nobody has more than %d passkeys: remove one first", mostPasskeys).WithReason(ReasonPasskeys)
 	}
 	parsed, err := protocol.ParseCredentialCreationResponseBytes(answer)
 	if err != nil {

@@ -191,7 +191,7 @@ func TestNobodyHasPasskeysWithoutEnd(t *testing.T) {
 		must(t, r.enroll(t, ana, newDevice()))
 	}
 	p, _ := PartyOf(site)
-	if _, err := r.service.PasskeyOptions(r.ctx, p, ana, keys.Secret(256)); fault.Of(err) == nil || fault.Of(err).Reason != ReasonTooMany {
+	if _, err := r.service.PasskeyOptions(r.ctx, p, ana, keys.Secret(256)); fault.Of(err) == nil || fault.Of(err).Reason != ReasonPasskeys {
 		t.Errorf("one more: %v", err)
 	}
 }

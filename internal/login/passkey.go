@@ -225,7 +225,7 @@ func (s *Server) takeNewPasskey(v *visit, answer []byte) error {
 	f := fault.Of(err)
 	switch {
 	case err == nil:
-	case f != nil && f.Reason == directory.ReasonTooMany:
+	case f != nil && f.Reason == directory.ReasonPasskeys:
 		v.status, v.problem = http.StatusUnprocessableEntity, "You have as many passkeys as one can have. Remove one first."
 		return nil
 	case f != nil && f.Code == fault.Conflict:
