@@ -96,7 +96,7 @@ const (
 	ReasonUsedCode  = "code_used"      // the code was taken before
 	ReasonFactor    = "factor_state"   // the factor is active already, or not yet
 	ReasonCopied    = "passkey_copied" // the counter of a passkey has not gone forward
-	ReasonPasskeys   = "too_many"       // the user has as many as anybody may
+	ReasonPasskeys  = "too_many"       // the user has as many as anybody may
 )
 
 // The event types of factors, named as in Okta's System Log.
