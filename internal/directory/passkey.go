@@ -286,7 +286,7 @@ func (s *Service) AddPasskey(ctx context.Context, actor ledger.Actor, p Party, u
 	}); err != nil {
 		return o, err
 	}
-	s.record(ctx, actor, factorEnrolled, "Enroll factor "+FactorPasskey, userEntity(h.user))
+	s.record(ctx, actor, EventFactorAdded, "Enroll factor "+FactorPasskey, userEntity(h.user))
 	// Its first use is this one: it has signed already.
 	_, err = s.cfg.FactorUse.UsePasskey(ctx, userID, o.ID, f.Passkey.Counter, now)
 	return o, err
