@@ -382,7 +382,7 @@ func (f facts) Groups() ([]expression.Group, error) {
 	}
 	out := make([]expression.Group, len(f.Person.Groups))
 	for i, g := range f.Person.Groups {
-		out[i] = expression.Group{ID: g.ID, Name: g.Name}
+		out[i] = expression.Group(g)
 	}
 	return out, nil
 }

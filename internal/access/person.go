@@ -56,7 +56,7 @@ func person(tx *ledger.Tx, user, app string) (Person, error) {
 		return Person{}, err
 	}
 	for _, g := range groups {
-		p.Groups = append(p.Groups, directory.MemberOf{ID: g.ID, Name: g.Value.Name})
+		p.Groups = append(p.Groups, directory.AsMember(g))
 	}
 	// Assignments name an app by its id in the ledger, everybody else by its client id.
 	o, err := appByClient(tx, app)

@@ -38,6 +38,14 @@ type Group struct {
 	External string `json:"externalId,omitempty"`
 }
 
+// Type returns what Okta calls the kind of a group: BUILT_IN or OKTA_GROUP.
+func (g *Group) Type() string {
+	if g.BuiltIn {
+		return "BUILT_IN"
+	}
+	return "OKTA_GROUP"
+}
+
 func checkGroup(g Group) error {
 	var fields []fault.Field
 	if strings.TrimSpace(g.Name) == "" || len(g.Name) > 255 || strings.ContainsFunc(g.Name, control) {

@@ -402,7 +402,7 @@ func (r *ruleUser) Groups() ([]expression.Group, error) {
 	all, err := GroupsIn(r.tx, r.user.ID)
 	out := make([]expression.Group, len(all))
 	for i, g := range all {
-		out[i] = expression.Group{ID: g.ID, Name: g.Value.Name}
+		out[i] = expression.Group(AsMember(g))
 	}
 	return out, err
 }

@@ -242,6 +242,13 @@ func IsMember(tx *ledger.Tx, group, user string) (bool, error) {
 type MemberOf struct {
 	ID   string // of the group
 	Name string // of the group
+	// Type and Description are the group's, as Okta's API shows them.
+	Type, Description string
+}
+
+// AsMember returns what being in the group means.
+func AsMember(g ledger.Object[Group]) MemberOf {
+	return MemberOf{ID: g.ID, Name: g.Value.Name, Type: g.Value.Type(), Description: g.Value.Description}
 }
 
 // GroupsOf returns the groups of a user, sorted by name. The group Everyone is
@@ -253,7 +260,7 @@ func (s *Service) GroupsOf(ctx context.Context, userID string) (out []MemberOf, 
 		return nil, err
 	}
 	for _, g := range groups {
-		out = append(out, MemberOf{ID: g.ID, Name: g.Value.Name})
+		out = append(out, AsMember(g))
 	}
 	slices.SortFunc(out, func(a, b MemberOf) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil

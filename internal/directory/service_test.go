@@ -175,13 +175,13 @@ func TestMembers(t *testing.T) {
 		must(t, err)
 		return out
 	}
-	if d := cmp.Diff([]MemberOf{{admins, "admins"}, {staff, "staff"}}, groups(ana)); d != "" {
+	if d := cmp.Diff([]MemberOf{{ID: admins, Name: "admins", Type: "OKTA_GROUP"}, {ID: staff, Name: "staff", Type: "OKTA_GROUP"}}, groups(ana)); d != "" {
 		t.Error(d)
 	}
 	for range 2 {
 		must(t, r.service.RemoveMember(r.ctx, r.admin, admins, ana))
 	}
-	if d := cmp.Diff([]MemberOf{{staff, "staff"}}, groups(ana)); d != "" {
+	if d := cmp.Diff([]MemberOf{{ID: staff, Name: "staff", Type: "OKTA_GROUP"}}, groups(ana)); d != "" {
 		t.Error(d)
 	}
 	if err := r.service.AddMember(r.ctx, r.admin, "00gNobody", ana); !fault.Is(err, fault.NotFound) {

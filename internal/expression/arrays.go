@@ -68,8 +68,12 @@ func groupFunctions(path string) (function, bool) {
 		return groupNames(strings.Contains), true
 	case "Groups.endsWith":
 		return groupNames(strings.HasSuffix), true
+	case "hasDirectoryUser", "hasWorkdayUser":
+		return function{0, 0, func(Environment, []any) (any, error) { return false, nil }}, true // there are no such directories
+	case "findDirectoryUser", "findWorkdayUser":
+		return function{0, 0, func(Environment, []any) (any, error) { return nil, nil }}, true
 	}
-	return function{}, false
+	return countryFunctions(path)
 }
 
 func bounded(s string) (any, error) {
@@ -226,13 +230,11 @@ func (n *filteredGroups) eval(env Environment) (any, error) {
 type oneGroup Group
 
 func (g oneGroup) Attribute(path string) (any, bool) {
-	switch path {
-	case "group.id":
-		return g.ID, true
-	case "group.name", "group.profile.name":
-		return g.Name, true
+	name, ok := strings.CutPrefix(path, "group.")
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	return Group(g).attribute(name)
 }
 
 func (g oneGroup) Groups() ([]Group, error) {

@@ -21,7 +21,10 @@ type Environment interface {
 }
 
 // Group is a group that the user is in.
-type Group struct{ ID, Name string }
+type Group struct {
+	ID, Name          string
+	Type, Description string // as in Okta's API: OKTA_GROUP, BUILT_IN
+}
 
 // maxText bounds every text that an evaluation makes.
 const maxText = 64 << 10
@@ -65,6 +68,8 @@ func kindOf(v any) string {
 		return "a number"
 	case bool:
 		return "a boolean"
+	case Group:
+		return "a group"
 	}
 	return "a list"
 }
@@ -280,6 +285,8 @@ func written(v any) string {
 		return v
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)
+	case Group:
+		return v.ID
 	}
 	return fmt.Sprint(v)
 }

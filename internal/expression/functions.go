@@ -30,8 +30,11 @@ type function struct {
 }
 
 func newCall(p *parser, path string, args []node) (node, error) {
-	if path == "getFilteredGroups" {
+	switch path {
+	case "getFilteredGroups":
 		return newFilteredGroups(p, args)
+	case "user.getGroups", "user.isMemberOf":
+		return newCriteria(p, path, args)
 	}
 	f, ok := functions(path)
 	if !ok {

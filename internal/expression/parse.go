@@ -46,6 +46,10 @@ func Compile(text string) (*Expression, error) {
 	if p.kind != end {
 		return nil, p.wrong("expected an operator or the end")
 	}
+	if p.maps > 0 {
+		p.begin = 0
+		return nil, p.wrong("a map is for user.getGroups and user.isMemberOf alone")
+	}
 	return &Expression{root: root, text: text}, nil
 }
 
@@ -67,6 +71,7 @@ type parser struct {
 	word  string
 	value float64
 	nodes int
+	maps  int // read, and not yet taken by a function of groups
 }
 
 func (p *parser) wrong(what string) error {
@@ -310,30 +315,54 @@ func (p *parser) primary(depth int) (node, error) {
 			if err != nil {
 				return nil, err
 			}
-			items, err := p.items("}", depth)
-			return &list{items}, err
+			return p.braces(depth)
 		}
 	case end:
 	}
 	return nil, p.wrong("expected a value")
 }
 
+// braces reads a list or a map.
+func (p *parser) braces(depth int) (node, error) {
+	if ok, err := p.take("}"); err != nil || ok {
+		return &list{}, err
+	}
+	first, err := p.choice(depth + 1)
+	if err != nil {
+		return nil, err
+	}
+	if p.kind == sign && p.word == ":" {
+		return p.mapping(first, depth)
+	}
+	items, err := p.more(first, "}", depth)
+	return &list{items}, err
+}
+
 // items reads expressions up to the closing sign.
 func (p *parser) items(closing string, depth int) ([]node, error) {
-	var out []node
 	if ok, err := p.take(closing); err != nil || ok {
 		return nil, err
 	}
+	first, err := p.choice(depth + 1)
+	if err != nil {
+		return nil, err
+	}
+	return p.more(first, closing, depth)
+}
+
+// more reads the expressions behind the first one, up to the closing sign.
+func (p *parser) more(n node, closing string, depth int) ([]node, error) {
+	var out []node
 	for {
-		n, err := p.choice(depth + 1)
-		if err != nil {
-			return nil, err
-		}
 		out = append(out, n)
 		if ok, err := p.take(closing); err != nil || ok {
 			return out, err
 		}
 		if err := p.expect(","); err != nil {
+			return nil, err
+		}
+		var err error
+		if n, err = p.choice(depth + 1); err != nil {
 			return nil, err
 		}
 	}
@@ -374,6 +403,15 @@ func (p *parser) named(depth int) (node, error) {
 	if err != nil {
 		return nil, err
 	}
+	at := p.begin
 	p.begin = begin
-	return newCall(p, path, args)
+	n, err := newCall(p, path, args)
+	if err != nil {
+		return nil, err
+	}
+	p.begin = at
+	if ok, err := p.take("."); err != nil || !ok {
+		return n, err
+	}
+	return p.projection(n)
 }

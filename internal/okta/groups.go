@@ -89,12 +89,7 @@ func groupAttribute(g ledger.Object[directory.Group], path string) any {
 	return nil
 }
 
-func groupType(g directory.Group) string {
-	if g.BuiltIn {
-		return "BUILT_IN"
-	}
-	return "OKTA_GROUP"
-}
+func groupType(g directory.Group) string { return g.Type() }
 
 func orElse(t, other time.Time) time.Time {
 	if t.IsZero() {
