@@ -32,6 +32,10 @@ type Preview struct {
 	Scopes     []string         `json:"scopes,omitempty"`
 	Considered []ConsideredRule `json:"considered"` // in order, up to the one that decided
 
+	// Hook is the inline hook that would be asked before the tokens are signed, and may
+	// change them or say no. A preview does not ask it.
+	Hook string `json:"hook,omitempty"`
+
 	AccessTokenSeconds int64 `json:"access_token_seconds,omitempty"`
 	// RefreshToken is there when the app would get one.
 	RefreshToken *PreviewedRefresh `json:"refresh_token,omitempty"`

@@ -147,7 +147,7 @@ func checkApp(a App) error {
 	c.that(!a.Public() || !a.MayUse(GrantClientCredentials), "grantTypes", "a public app (auth method none) cannot use client_credentials: anybody could be it")
 	c.that(len(a.Secrets) <= MaxSecrets, "secrets", "has more than two secrets, delete one first")
 	c.that(a.WithSecret() || len(a.Secrets) == 0, "secrets", "an app with auth method "+a.AuthMethod+" has no secrets")
-	c.that(a.AuthMethod != AuthPrivateKey || len(a.Keys) > 0, "keys", "an app with auth method private_key_jwt needs a public key")
+	c.that(a.AuthMethod != AuthPrivateKey || len(a.Keys) > 0 || a.OIDC.JWKSURI != "", "keys", "an app with auth method private_key_jwt needs a public key, or the address where it publishes its keys")
 	c.that(len(a.Keys) <= 50, "keys", "has more than 50 keys")
 	c.that(a.ClientID == "" || usableClientID(a.ClientID), "credentials.oauthClient.client_id",
 		"must be 6 to 100 letters, digits and -._~, and not look like an id that is given by the server")

@@ -48,6 +48,7 @@ type OIDC struct {
 	LogoURI            string   `json:"logoUri,omitempty"`
 	PolicyURI          string   `json:"policyUri,omitempty"`
 	TermsURI           string   `json:"tosUri,omitempty"`
+	JWKSURI            string   `json:"jwksUri,omitempty"` // where the app publishes its keys; instead of keys that are kept here
 	InitiateLoginURI   string   `json:"initiateLoginUri,omitempty"`
 	ParticipateSLO     bool     `json:"participateSlo,omitempty"`
 	LogoutURI          string   `json:"frontchannelLogoutUri,omitempty"`
@@ -103,9 +104,11 @@ func checkOIDC(c *checks, a *App) {
 	for name, u := range map[string]string{
 		"client_uri": o.ClientURI, "logo_uri": o.LogoURI, "policy_uri": o.PolicyURI, "tos_uri": o.TermsURI,
 		"initiate_login_uri": o.InitiateLoginURI, "frontchannel_logout_uri": o.LogoutURI,
+		"jwks_uri": o.JWKSURI,
 	} {
 		c.that(u == "" || webURI(strings.Replace(u, "://*.", "://", 1)), "settings.oauthClient."+name, "is not an http or https URI")
 	}
+	c.that(o.JWKSURI == "" || len(a.Keys) == 0, "settings.oauthClient.jwks_uri", "and jwks are both there: an app publishes its keys, or has them kept here")
 	c.that(!o.ParticipateSLO || o.LogoutURI != "", "settings.oauthClient.frontchannel_logout_uri", "is empty, and the app takes part in single logout")
 	if g := o.GroupsClaim; g != nil {
 		c.oneOf("valueType", g.ValueType, ValueExpression, "FILTER")

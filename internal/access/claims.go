@@ -20,10 +20,10 @@ const (
 // maxGroups is how many groups a GROUPS claim may list (Okta's bound).
 const maxGroups = 100
 
-// protocolClaim reports whether a claim is set by the server alone, whatever claims
+// ProtocolClaim reports whether a claim is set by the server alone, whatever claims
 // are configured: who issued the token, for whom, for how long, and how the person
 // signed in.
-func protocolClaim(name string) bool {
+func ProtocolClaim(name string) bool {
 	switch name {
 	case "iss", "aud", "exp", "iat", "nbf", "jti", "ver", "cid", "uid", "scp", "scope", "client_id", "cnf", "act", "may_act", "typ",
 		"sub", "sid", "nonce", "auth_time", "acr", "amr", "at_hash", "c_hash", "azp", "authorization_details", "events":
@@ -64,7 +64,7 @@ func compileClaims(all map[string]Claim, server string) (out claimViews) {
 			if c.Value != DefaultSubject {
 				out.subject = &v
 			}
-		case protocolClaim(c.Name):
+		case ProtocolClaim(c.Name):
 		case c.ClaimType == ClaimResource:
 			out.resource = append(out.resource, v)
 		default:

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/ledger"
+	"gatehouse/verify"
 )
 
 // appShards is how many parts the table of apps has: a change copies one of them.
@@ -14,16 +15,18 @@ const appShards = 256
 // state is what a View is compiled from: the objects as they are, and which parts
 // of the last view they have outgrown.
 type state struct {
-	loaded   bool
-	fresh    bool // read whole since the last view: nothing of that is to be shared
-	revision ledger.Revision
-	servers  map[string]Server
-	scopes   map[string]Scope
-	policies map[string]Policy
-	rules    map[string]Rule
-	claims   map[string]Claim
-	zones    map[string]*zoneView
-	places   Atlas // nil: no address is known to be anywhere
+	loaded    bool
+	fresh     bool // read whole since the last view: nothing of that is to be shared
+	revision  ledger.Revision
+	servers   map[string]Server
+	scopes    map[string]Scope
+	policies  map[string]Policy
+	rules     map[string]Rule
+	claims    map[string]Claim
+	zones     map[string]*zoneView
+	hooks     map[string]*HookView
+	published func(address string) verify.KeySource
+	places    Atlas // nil: no address is known to be anywhere
 
 	chosen  map[string]string   // id of an app to the client_id that was chosen for it
 	granted map[string][]string // client_id to the scopes of the org server that the app was granted
@@ -34,7 +37,7 @@ type state struct {
 
 func (s *state) reset() {
 	*s = state{
-		places: s.places, zones: map[string]*zoneView{},
+		places: s.places, published: s.published, zones: map[string]*zoneView{}, hooks: map[string]*HookView{},
 		servers: map[string]Server{}, scopes: map[string]Scope{},
 		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
@@ -77,6 +80,12 @@ func (s *state) load(tx *ledger.Tx) error {
 			return err
 		}
 		s.zones[o.ID] = newZoneView(o.ID, o.Value)
+	}
+	for o, err := range InlineHooks.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		s.hooks[o.ID] = &HookView{ID: o.ID, InlineHook: o.Value}
 	}
 	for o, err := range Claims.All(tx, ledger.Query{Limit: 1000}) {
 		if err != nil {
@@ -138,6 +147,8 @@ func (s *state) apply(c *ledger.Change) error {
 		return err
 	case Zones.Name():
 		return s.putZone(c, gone)
+	case InlineHooks.Name():
+		return s.putHook(c, gone)
 	case Apps.Name():
 		o, err := Apps.Decode(c.Record())
 		if err != nil {
@@ -181,6 +192,34 @@ func (s *state) putZone(c *ledger.Change, gone bool) error {
 	return err
 }
 
+// putHook keeps an inline hook, and has the servers compiled again whose rules name
+// it.
+func (s *state) putHook(c *ledger.Change, gone bool) error {
+	for _, r := range s.rules {
+		if r.Actions.Token.InlineHook == c.ID {
+			s.touched[r.Server] = true
+		}
+	}
+	if gone {
+		delete(s.hooks, c.ID)
+		return nil
+	}
+	o, err := InlineHooks.Decode(c.Record())
+	if err == nil {
+		s.hooks[c.ID] = &HookView{ID: c.ID, InlineHook: o.Value}
+	}
+	return err
+}
+
+// activeHook returns the hook that a rule names; nil for none, and for one that is
+// not in force.
+func (s *state) activeHook(id string) *HookView {
+	if h := s.hooks[id]; h != nil && h.Status == Active {
+		return h
+	}
+	return nil
+}
+
 func (s *state) putApp(o ledger.Object[App], gone bool) {
 	client := o.Value.Client(o.ID)
 	shard := shardOf(client)
@@ -196,7 +235,11 @@ func (s *state) putApp(o ledger.Object[App], gone bool) {
 	if client != o.ID {
 		s.chosen[o.ID] = client
 	}
-	s.apps[shard][client] = NewAppView(o.ID, o.Value)
+	app := NewAppView(o.ID, o.Value)
+	if uri := app.OIDC.JWKSURI; uri != "" && s.published != nil {
+		app.keys = s.published(uri)
+	}
+	s.apps[shard][client] = app
 }
 
 // putGrants keeps what an app was granted, and has the org server compiled again
@@ -318,7 +361,7 @@ func (s *state) policiesOf(server string) []policyView {
 		pv.Conditions.Clients.Include = s.clientIDs(p.Conditions.Clients.Include)
 		for ruleID, r := range s.rules {
 			if r.Policy == id {
-				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
+				pv.rules = append(pv.rules, ruleView{id: ruleID, Rule: r, network: r.Conditions.Network.compile(s.zones, s.places), hook: s.activeHook(r.Actions.Token.InlineHook)})
 			}
 		}
 		out = append(out, pv)

@@ -30,6 +30,8 @@ type Decision struct {
 	// RefreshLifetime is how long a refresh token and its successors live, 0 without
 	// end; RefreshWindow is how long one may lie unused.
 	RefreshLifetime, RefreshWindow time.Duration
+	// Hook is asked before the tokens are signed; nil: nobody is.
+	Hook *HookView
 }
 
 // Considered is one step of an evaluation: a policy or one of its rules, and why
@@ -90,6 +92,7 @@ func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
 				AccessTokenLifetime: time.Duration(r.Actions.Token.AccessTokenMinutes) * time.Minute,
 				RefreshLifetime:     time.Duration(r.Actions.Token.RefreshTokenMinutes) * time.Minute,
 				RefreshWindow:       time.Duration(r.Actions.Token.RefreshWindowMinutes) * time.Minute,
+				Hook:                r.hook,
 			}
 		}
 	}
@@ -141,6 +144,7 @@ type ruleView struct {
 	id string
 	Rule
 	network *networkView // nil: from anywhere
+	hook    *HookView    // nil: nobody is asked
 }
 
 // rejects returns why the policy is not for the request, and in detail when that

@@ -72,7 +72,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, Policies, Rules, RoleAssignments, APITokens, APIKeys, Consents}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, InlineHooks, Policies, Rules, RoleAssignments, APITokens, APIKeys, Consents}
 }
 
 func ofServer(id string) ledger.Ref {
@@ -96,6 +96,9 @@ func ruleRefs(r Rule) []ledger.Ref {
 	add("conditions.people.users.exclude", "user", people.Users.Exclude)
 	add("conditions.people.groups.include", "group", people.Groups.Include)
 	add("conditions.people.groups.exclude", "group", people.Groups.Exclude)
+	if id := r.Actions.Token.InlineHook; id != "" {
+		refs = append(refs, ledger.Ref{Field: "actions.token.inlineHook", Kind: "inline_hook", ID: id})
+	}
 	include, exclude := r.Conditions.Network.zones()
 	add("conditions.network.include", "network_zone", include)
 	add("conditions.network.exclude", "network_zone", exclude)

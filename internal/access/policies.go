@@ -42,6 +42,9 @@ func (s *Service) CreateRule(ctx context.Context, actor ledger.Actor, r Rule) (i
 			return err
 		}
 		r.Server = policy.Value.Server
+		if err := hookOfTokens(tx, &r); err != nil {
+			return err
+		}
 		r.Priority, err = makeRoom(tx, Rules, r.Policy, r.Priority, func(r *Rule) *int { return &r.Priority })
 		if err != nil {
 			return err

@@ -83,6 +83,8 @@ type TokenActions struct {
 	RefreshTokenMinutes int `json:"refreshTokenLifetimeMinutes"`
 	// RefreshWindowMinutes is how long one may lie unused.
 	RefreshWindowMinutes int `json:"refreshTokenWindowMinutes,omitempty"`
+	// InlineHook is the id of a hook that is asked before the tokens are signed.
+	InlineHook string `json:"inlineHook,omitempty"`
 }
 
 // DefaultRefreshWindow is how long a refresh token may lie unused where no rule

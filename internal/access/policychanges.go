@@ -135,6 +135,9 @@ func (s *Service) ChangeRule(ctx context.Context, actor ledger.Actor, server, po
 		if err := change(&o.Value); err != nil {
 			return err
 		}
+		if err := hookOfTokens(tx, &o.Value); err != nil {
+			return err
+		}
 		o.Value.Server, o.Value.Policy, o.Value.System = was.Server, was.Policy, was.System
 		o.Value = o.Value.fill()
 		o, err = putAt(tx, Rules, o, was.Policy, was.Priority, func(r *Rule) *int { return &r.Priority })

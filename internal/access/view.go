@@ -146,7 +146,8 @@ type AppView struct {
 	vouchers map[string]voucher // by issuer
 }
 
-// PublicKeys returns the app's active keys, nil when it has none.
+// PublicKeys returns the app's active keys, or those that it publishes; nil when it
+// has none.
 func (a *AppView) PublicKeys() verify.KeySource { return a.keys }
 
 // HasSecret reports whether sum is the SHA-256 of one of the app's active

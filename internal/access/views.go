@@ -11,6 +11,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/tenant"
+	"gatehouse/verify"
 )
 
 // ViewsConfig is what Views needs.
@@ -18,7 +19,10 @@ type ViewsConfig struct {
 	Ledger *ledger.Ledger
 	Now    func() time.Time // the clock
 	Places Atlas            // where addresses are, for dynamic zones; nil: nobody knows
-	Log    *slog.Logger     // told when a view cannot be brought up to date; nil = discard
+	// Published returns the keys that an app publishes at an address; nil: such apps
+	// have none.
+	Published func(address string) verify.KeySource
+	Log       *slog.Logger // told when a view cannot be brought up to date; nil = discard
 }
 
 // retryAfter is how long a view that could not be brought up to date is served
@@ -82,7 +86,7 @@ func (v *Views) of(t tenant.ID) *tenantView {
 	if tv, ok := found.(*tenantView); ok {
 		return tv
 	}
-	fresh := &tenantView{turn: make(chan struct{}, 1), state: state{places: v.cfg.Places}}
+	fresh := &tenantView{turn: make(chan struct{}, 1), state: state{places: v.cfg.Places, published: v.cfg.Published}}
 	found, _ = v.tenants.LoadOrStore(t, fresh)
 	if tv, ok := found.(*tenantView); ok {
 		return tv

@@ -60,7 +60,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 		return err
 	}
 	id, err := openIdentity(ctx, identityConfig{
-		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now, Places: a.atlas,
+		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now, Places: a.atlas, Private: a.config.Dev,
 		Post: a.post,
 	})
 	if err != nil {

@@ -42,6 +42,8 @@ type identity struct {
 	issuer    *grant.Issuer
 	inspector *grant.Inspector
 	previewer *grant.Previewer
+	published *publishedKeys
+	hooks     *hooks
 	grants    *issued.Service
 	codes     *grant.Codes
 	devices   *grant.Devices
@@ -73,6 +75,7 @@ type identityConfig struct {
 	Metrics *telemetry.Metrics
 	Log     *slog.Logger
 	Now     func() time.Time
+	Private bool         // for development: apps and hooks may be at private addresses and without TLS
 	Places  access.Atlas // where addresses are; nil: nobody knows
 	Post    post
 }
@@ -114,7 +117,8 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	id.revoker = &revoker{db: c.DB, ledger: id.ledger, bus: c.Bus, url: c.URL, log: c.Log, now: c.Now}
-	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Places: c.Places, Now: c.Now, Log: c.Log})
+	id.published = newPublishedKeys(c.Private, c.Now)
+	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Places: c.Places, Published: id.published.source, Now: c.Now, Log: c.Log})
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
@@ -123,7 +127,8 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	if err != nil {
 		return nil, err
 	}
-	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Now: c.Now})
+	id.hooks = newHooks(hooksConfig{Private: c.Private, Secrets: id.access, Audit: id.audit, Log: c.Log})
+	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Hooks: id.hooks, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
 	token, err := id.compose(c, clients, minter)
 	if err != nil {
@@ -239,6 +244,8 @@ func (id *identity) close() error {
 	id.leave()
 	id.stop()
 	id.work.Wait()
+	id.published.close()
+	id.hooks.http.Close()
 	return errors.Join(id.rings.Close(), id.db.Close())
 }
 

@@ -71,6 +71,9 @@ func shownPreview(p *grant.Preview, grantType string) client.Preview {
 	} else {
 		out.AccessTokenSeconds = int64(p.Decision.AccessTokenLifetime.Seconds())
 	}
+	if h := p.Decision.Hook; h != nil {
+		out.Hook = h.Name + " (" + h.ID + ")"
+	}
 	if p.Refresh {
 		out.RefreshToken = &client.PreviewedRefresh{
 			Seconds: int64(p.Decision.RefreshLifetime.Seconds()), IdleSeconds: int64(p.Decision.RefreshWindow.Seconds()),

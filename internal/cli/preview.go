@@ -73,6 +73,9 @@ func previewText(p *client.Preview) func(io.Writer) {
 		if t := p.RefreshToken; t != nil {
 			_, _ = fmt.Fprintf(w, "refresh token for %s, unused for %s\n", or(seconds(t.Seconds), "ever"), seconds(t.IdleSeconds))
 		}
+		if p.Hook != "" {
+			_, _ = fmt.Fprintf(w, "the inline hook %s would be asked, and may change what follows or say no\n", p.Hook)
+		}
 		left := 0
 		for _, c := range p.Claims {
 			if c.ValueType == "SYSTEM" && !c.Included && c.Error == "" {

@@ -65,10 +65,11 @@ func ensureUserType(tx *ledger.Tx) error {
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	nobody := ledger.DeclaredID(tx.Tenant(), "user", "00u", ledger.By("name", "system")) // an id as others have
+	nobody := ledger.DeclaredID(tx.Tenant(), "user", "00u", ledger.By("name", "system")) // ids as others have
+	system := ledger.DeclaredID(tx.Tenant(), "system_principal", "spr", ledger.By("name", "system"))
 	_, err = UserTypes.Insert(tx, ledger.Object[UserType]{Meta: ledger.Meta{ID: id}, Value: UserType{
 		Name: DefaultUserType, DisplayName: "User", Description: "Okta user profile template with default permission settings", Default: true,
-		CreatedBy: nobody, UpdatedBy: nobody,
+		CreatedBy: system, UpdatedBy: nobody,
 	}})
 	return err
 }

@@ -132,10 +132,17 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 		return Direct{}, err
 	}
 	g := newGrant(t, &a, access.GrantImplicit, c.cfg.Now())
-	out := Direct{Scopes: a.Scopes, TokenType: bearer, ExpiresIn: decision.AccessTokenLifetime}
+	d := draft{app: app, who: who, session: a.Session, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
+	var id *idToken
+	if w.IDToken {
+		id = &idToken{app: app, who: who, scopes: a.Scopes, nonce: a.Nonce, session: a.Session, code: w.Code, alone: !w.AccessToken && w.Code == ""}
+	}
+	if err := c.cfg.Minter.transform(ctx, t, &decision, access.GrantImplicit, &d, id); err != nil {
+		return Direct{}, err
+	}
+	out := Direct{Scopes: a.Scopes, TokenType: bearer, ExpiresIn: d.lifetime}
 	var m minted
 	if w.AccessToken {
-		d := draft{app: app, who: who, session: a.Session, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
 		if m, err = c.cfg.Minter.mint(ctx, t, &d); err != nil {
 			return Direct{}, err
 		}
@@ -145,8 +152,8 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 		out.AccessToken = m.token
 	}
 	if w.IDToken {
-		id := idToken{app: app, who: who, scopes: a.Scopes, nonce: a.Nonce, session: a.Session, accessToken: m.token, code: w.Code}
-		if out.IDToken, err = c.cfg.Minter.mintID(ctx, t, &id); err != nil {
+		id.accessToken = m.token
+		if out.IDToken, err = c.cfg.Minter.mintID(ctx, t, id); err != nil {
 			return Direct{}, err
 		}
 	}

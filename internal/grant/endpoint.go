@@ -227,11 +227,16 @@ func (e *Endpoint) mint(x *exchange) error {
 		d.session = x.kept.Session
 	}
 	x.exchanged.onto(&d, e.cfg.Now())
+	id := x.idDraft()
+	if err := e.cfg.Minter.transform(x.ctx(), x.target, &x.decision, x.grant.name(), &d, id); err != nil {
+		return err
+	}
+	x.exchanged.onto(&d, e.cfg.Now()) // whatever lifetime the hook has chosen
 	x.minted, err = e.cfg.Minter.mint(x.ctx(), x.target, &d)
 	if err != nil || x.kept == nil {
 		return err
 	}
-	return e.mintPerson(x)
+	return e.mintPerson(x, id)
 }
 
 // persist records the event as well, so that a token that a client has is in the

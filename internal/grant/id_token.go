@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
@@ -27,10 +28,12 @@ type idToken struct {
 	who         *subject
 	scopes      []string
 	nonce       string
-	session     string // sid
-	accessToken string // that goes with it; empty: none
-	code        string // that goes with it; empty: none
-	alone       bool   // it comes without an access token, and so says everything itself
+	session     string        // sid
+	accessToken string        // that goes with it; empty: none
+	code        string        // that goes with it; empty: none
+	alone       bool          // it comes without an access token, and so says everything itself
+	lifetime    time.Duration // 0: idTokenLifetime
+	ops         []hookOp      // what a hook changes
 	trace       *[]access.ClaimStep
 }
 
@@ -41,6 +44,9 @@ func (m *Minter) mintID(ctx context.Context, t *Target, id *idToken) (string, er
 	id.alone = id.accessToken == "" && id.code == ""
 	claims, err := m.composeID(t, id)
 	if err != nil {
+		return "", err
+	}
+	if claims, err = patched(claims, id.ops, &id.lifetime); err != nil {
 		return "", err
 	}
 	return m.rings.Sign(ctx, t.Tenant, t.Server, claims, "")
@@ -63,7 +69,7 @@ func (m *Minter) composeID(t *Target, id *idToken) ([]byte, error) {
 	b = memberString(b, "iss", t.Issuer())
 	b = memberString(b, "aud", id.app.ID)
 	b = memberInt(b, "iat", now.Unix())
-	b = memberInt(b, "exp", now.Add(idTokenLifetime).Unix())
+	b = memberInt(b, "exp", now.Add(cmp.Or(id.lifetime, idTokenLifetime)).Unix())
 	b = memberString(b, "jti", "ID."+base64.RawURLEncoding.EncodeToString(raw[:]))
 	if id.nonce != "" {
 		b = memberString(b, "nonce", id.nonce)

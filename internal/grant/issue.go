@@ -91,7 +91,11 @@ func (i *Issuer) Issue(ctx context.Context, t *Target, q IssueRequest) (_ Issued
 	if q.Lifetime > 0 && q.Lifetime < lifetime {
 		lifetime = q.Lifetime
 	}
-	m, err := i.cfg.Minter.mint(ctx, t, &draft{app: app, who: &who, scopes: q.Scopes, lifetime: lifetime})
+	made := draft{app: app, who: &who, scopes: q.Scopes, lifetime: lifetime}
+	if err := i.cfg.Minter.transform(ctx, t, &d, req.GrantType, &made, nil); err != nil {
+		return Issued{}, err
+	}
+	m, err := i.cfg.Minter.mint(ctx, t, &made)
 	if err != nil {
 		return Issued{}, err
 	}
@@ -99,7 +103,7 @@ func (i *Issuer) Issue(ctx context.Context, t *Target, q IssueRequest) (_ Issued
 	ev.Actor, ev.Message = q.By, "OAuth2 access token is issued by an administrator"
 	ev.Targets = append(ev.Targets, appActor(app.ID, app.Label))
 	i.cfg.Audit.Record(ev)
-	return Issued{AccessToken: m.token, ID: m.id, Scopes: q.Scopes, Expires: m.issued.Add(lifetime)}, nil
+	return Issued{AccessToken: m.token, ID: m.id, Scopes: q.Scopes, Expires: m.issued.Add(m.lifetime)}, nil
 }
 
 // person makes the user the subject of the request. Groups go into the token by

@@ -37,17 +37,21 @@ type minted struct {
 // Minter makes access tokens.
 type Minter struct {
 	rings *Rings
+	hooks Hooks
 	now   func() time.Time
 }
 
 // MinterConfig is what a Minter needs.
 type MinterConfig struct {
 	Rings *Rings
+	Hooks Hooks            // nil: rules with a hook give no tokens
 	Now   func() time.Time // the clock
 }
 
 // NewMinter returns a Minter.
-func NewMinter(cfg MinterConfig) *Minter { return &Minter{rings: cfg.Rings, now: cfg.Now} }
+func NewMinter(cfg MinterConfig) *Minter {
+	return &Minter{rings: cfg.Rings, hooks: cfg.Hooks, now: cfg.Now}
+}
 
 // rfc9068Type is the typ of access tokens after RFC 9068 section 2.1.
 const rfc9068Type = "at+jwt"
@@ -74,6 +78,7 @@ type draft struct {
 	act      []byte         // JSON: who acts for the subject (RFC 8693 section 4.1); nil: nobody
 	jkt      string         // thumbprint of the key that it is bound to
 	values   []access.Value // further claims
+	ops      []hookOp       // what a hook changes
 	// trace is told where the claims come from; nil for tokens that are given.
 	trace *[]access.ClaimStep
 }
@@ -88,6 +93,9 @@ func (m *minted) kept() issued.Token {
 func (m *Minter) mint(ctx context.Context, t *Target, d *draft) (minted, error) {
 	out, claims, typ, err := m.compose(t, d)
 	if err != nil {
+		return minted{}, err
+	}
+	if claims, err = patched(claims, d.ops, &d.lifetime); err != nil {
 		return minted{}, err
 	}
 	token, err := m.rings.Sign(ctx, t.Tenant, t.Server, claims, typ)

@@ -62,19 +62,29 @@ func (e *Endpoint) evaluatePerson(x *exchange) error {
 	return nil
 }
 
-// mintPerson makes the ID token that goes with the access token, and decides about
-// a refresh token.
-func (e *Endpoint) mintPerson(x *exchange) error {
-	x.made.Token = x.minted.kept()
-	if !slices.Contains(x.scopes, scopeOpenID) {
+// idDraft returns what the ID token that goes with the access token is to say; nil
+// when there is none.
+func (x *exchange) idDraft() *idToken {
+	if x.kept == nil || !slices.Contains(x.scopes, scopeOpenID) {
 		return nil
 	}
-	id := idToken{app: x.app, who: &x.subject, scopes: x.scopes, session: x.kept.Session, accessToken: x.minted.token}
+	id := &idToken{app: x.app, who: &x.subject, scopes: x.scopes, session: x.kept.Session}
 	if _, again := x.grant.(refreshToken); !again {
 		id.nonce = x.kept.Terms.Nonce // not in a refreshed one (OpenID Connect Core section 12.2)
 	}
+	return id
+}
+
+// mintPerson makes the ID token that goes with the access token, if there is to be
+// one.
+func (e *Endpoint) mintPerson(x *exchange, id *idToken) error {
+	x.made.Token = x.minted.kept()
+	if id == nil {
+		return nil
+	}
+	id.accessToken = x.minted.token
 	var err error
-	x.idToken, err = e.cfg.Minter.mintID(x.ctx(), x.target, &id)
+	x.idToken, err = e.cfg.Minter.mintID(x.ctx(), x.target, id)
 	return err
 }
 

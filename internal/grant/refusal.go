@@ -105,6 +105,7 @@ var refusals = map[string]refusal{
 	access.ReasonUserClaim:                 {400, "server_error", "The '%s' user claim could not be evaluated."},
 	access.ReasonSystemClaim:               {400, "server_error", "The '%s' system claim could not be evaluated."},
 	access.ReasonTooManyGroups:             {400, "server_error", "The groups claim matched too many groups and must be configured to match fewer groups."},
+	"inline_hook_refused":                  {400, "server_error", "%s"},
 	"user_inactive":                        {400, "invalid_grant", "The user is not active."},
 	"user_not_assigned":                    {400, "access_denied", "User is not assigned to the client application."},
 	"consent_withdrawn":                    {400, "consent_required", "The user has not consented to all of the requested scopes."},

@@ -80,8 +80,6 @@ func (b *appBody) check() error {
 	switch c := &b.Settings.Client; {
 	case b.SignOnMode != appMode || (b.Name != "" && b.Name != appName):
 		return unsupported("signOnMode", "must be OPENID_CONNECT and the name oidc_client: other apps are not available")
-	case c.JWKSURI != "":
-		return unsupported("settings.oauthClient.jwks_uri", "is not available: send jwks")
 	case c.Network != nil && c.Network.Connection != "ANYWHERE":
 		return unsupported("settings.oauthClient.network", "must be ANYWHERE")
 	case c.Idp != nil && c.Idp.Mode != "" && c.Idp.Mode != "DISABLED":
@@ -90,8 +88,13 @@ func (b *appBody) check() error {
 	return nil
 }
 
+// keys returns the keys that were sent; nil: those that are kept stay. An app that
+// publishes its keys has none kept.
 func (b *appBody) keys() []json.RawMessage {
 	if b.Settings.Client.JWKS == nil {
+		if b.Settings.Client.JWKSURI != "" {
+			return []json.RawMessage{}
+		}
 		return nil
 	}
 	return orEmpty(b.Settings.Client.JWKS.Keys)
@@ -112,6 +115,7 @@ func (b *appBody) onto(x *access.App) error {
 	}
 	o.Wildcard, o.ConsentMethod, o.IssuerMode, o.DPoPBound = c.Wildcard, c.Consent, c.IssuerMode, c.DPoP
 	o.ClientURI, o.LogoURI, o.PolicyURI, o.TermsURI, o.InitiateLoginURI = c.ClientURI, c.LogoURI, c.PolicyURI, c.TermsURI, c.InitiateURI
+	o.JWKSURI = c.JWKSURI
 	o.ParticipateSLO, o.LogoutURI, o.LogoutSession = c.SLO, c.LogoutURI, c.LogoutSession
 	o.ImplicitAssignment = b.Settings.Implicit
 	if b.Settings.Extension != nil {

@@ -80,7 +80,7 @@ func (a *api) clientSettings(x access.App) object {
 	if len(o.PostLogoutURIs) > 0 {
 		out["post_logout_redirect_uris"] = o.PostLogoutURIs
 	}
-	for name, v := range map[string]string{"policy_uri": o.PolicyURI, "tos_uri": o.TermsURI, "initiate_login_uri": o.InitiateLoginURI} {
+	for name, v := range map[string]string{"jwks_uri": o.JWKSURI, "policy_uri": o.PolicyURI, "tos_uri": o.TermsURI, "initiate_login_uri": o.InitiateLoginURI} {
 		if v != "" {
 			out[name] = v
 		}

@@ -40,6 +40,7 @@ type Config struct {
 	Sessions      Sessions
 	Links         Links
 	Keys          SigningKeys
+	Hooks         Hooks
 	Grants        Grants
 	Log           *audit.Log
 	Logger        *slog.Logger

@@ -176,10 +176,12 @@ type ruleBody struct {
 	} `json:"conditions"`
 	Actions struct {
 		Token struct {
-			Access     int  `json:"accessTokenLifetimeMinutes"`
-			Refresh    int  `json:"refreshTokenLifetimeMinutes"`
-			Window     int  `json:"refreshTokenWindowMinutes"`
-			InlineHook *any `json:"inlineHook"`
+			Access     int `json:"accessTokenLifetimeMinutes"`
+			Refresh    int `json:"refreshTokenLifetimeMinutes"`
+			Window     int `json:"refreshTokenWindowMinutes"`
+			InlineHook *struct {
+				ID string `json:"id"`
+			} `json:"inlineHook"`
 		} `json:"token"`
 	} `json:"actions"`
 }
@@ -214,8 +216,9 @@ func (b *ruleBody) onto(r *access.Rule) error {
 	}
 	t := &r.Actions.Token
 	t.AccessTokenMinutes, t.RefreshTokenMinutes, t.RefreshWindowMinutes = b.Actions.Token.Access, b.Actions.Token.Refresh, b.Actions.Token.Window
-	if b.Actions.Token.InlineHook != nil {
-		return unsupported("actions.token.inlineHook", "inline hooks are not available: leave it out")
+	t.InlineHook = ""
+	if h := b.Actions.Token.InlineHook; h != nil {
+		t.InlineHook = h.ID
 	}
 	return nil
 }
@@ -317,6 +320,14 @@ func (a *api) rule(c *call, o ledger.Object[access.Rule]) object {
 		"grantTypes": object{"include": orEmpty(r.Conditions.GrantTypes.Include)},
 		"scopes":     object{"include": orEmpty(r.Conditions.Scopes.Include)},
 	}
+	token := object{
+		"accessTokenLifetimeMinutes":  r.Actions.Token.AccessTokenMinutes,
+		"refreshTokenLifetimeMinutes": r.Actions.Token.RefreshTokenMinutes,
+		"refreshTokenWindowMinutes":   r.Actions.Token.RefreshWindowMinutes,
+	}
+	if id := r.Actions.Token.InlineHook; id != "" {
+		token["inlineHook"] = object{"id": id}
+	}
 	if n := r.Conditions.Network; n != nil {
 		conditions["network"] = n
 	}
@@ -324,11 +335,7 @@ func (a *api) rule(c *call, o ledger.Object[access.Rule]) object {
 		"id": o.ID, "type": ruleType, "status": r.Status, "name": r.Name, "priority": r.Priority, "system": r.System,
 		"created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
 		"conditions": conditions,
-		"actions": object{"token": object{
-			"accessTokenLifetimeMinutes":  r.Actions.Token.AccessTokenMinutes,
-			"refreshTokenLifetimeMinutes": r.Actions.Token.RefreshTokenMinutes,
-			"refreshTokenWindowMinutes":   r.Actions.Token.RefreshWindowMinutes,
-		}},
+		"actions":    object{"token": token},
 		"_links": object{
 			"self": ref(at(), "GET", "PUT", "DELETE"),
 			other:  ref(at("lifecycle", other), "POST"),

@@ -28,6 +28,7 @@ func routes() []route {
 		kind   = "/api/v1/meta/types/user/{typeId}"
 		zone   = "/api/v1/zones/{zoneId}"
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
+		hook   = "/api/v1/inlineHooks/{inlineHookId}"
 		key    = app + "/credentials/jwks/{keyId}"
 		secret = app + "/credentials/secrets/{secretId}"
 		client = "/oauth2/v1/clients/{clientId}"
@@ -240,6 +241,16 @@ func routes() []route {
 		{del, zone, "deleteNetworkZone", "okta.networkZones.manage", free, (*api).deleteZone},
 		{post, zone + "/lifecycle/activate", "activateNetworkZone", "okta.networkZones.manage", free, (*api).activateZone},
 		{post, zone + "/lifecycle/deactivate", "deactivateNetworkZone", "okta.networkZones.manage", free, (*api).deactivateZone},
+
+		{get, "/api/v1/inlineHooks", "listInlineHooks", "okta.inlineHooks.read", free, (*api).listHooks},
+		{post, "/api/v1/inlineHooks", "createInlineHook", "okta.inlineHooks.manage", free, (*api).createHook},
+		{get, hook, "getInlineHook", "okta.inlineHooks.read", free, (*api).getHook},
+		{post, hook, "updateInlineHook", "okta.inlineHooks.manage", free, (*api).updateHook},
+		{put, hook, "replaceInlineHook", "okta.inlineHooks.manage", free, (*api).replaceHook},
+		{del, hook, "deleteInlineHook", "okta.inlineHooks.manage", free, (*api).deleteHook},
+		{post, hook + "/execute", "executeInlineHook", "okta.inlineHooks.manage", free, (*api).executeHook},
+		{post, hook + "/lifecycle/activate", "activateInlineHook", "okta.inlineHooks.manage", free, (*api).activateHook},
+		{post, hook + "/lifecycle/deactivate", "deactivateInlineHook", "okta.inlineHooks.manage", free, (*api).deactivateHook},
 
 		{get, "/api/v1/trustedOrigins", "listTrustedOrigins", "okta.trustedOrigins.read", free, (*api).listOrigins},
 		{post, "/api/v1/trustedOrigins", "createTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).createOrigin},

@@ -1,0 +1,104 @@
+package app
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"mime"
+	"net/http"
+	"time"
+
+	"gatehouse/internal/access"
+	"gatehouse/internal/audit"
+	"gatehouse/internal/fault"
+	"gatehouse/internal/safehttp"
+	"gatehouse/internal/tenant"
+)
+
+// The bounds of a call: a person waits for it, and programs that do not answer must
+// not take the server with them.
+const (
+	hookTime   = 3 * time.Second
+	hookAnswer = 256 << 10
+	hookCalls  = 64 // at a time
+)
+
+// hookExecuted is the event of a call, named as in Okta's System Log.
+const hookExecuted = "inline_hook.executed"
+
+// hookSecrets opens the value of a hook's authorization header.
+type hookSecrets interface {
+	HookSecret(ctx context.Context, id, sealed string) (string, error)
+}
+
+// hooksConfig is what newHooks needs.
+type hooksConfig struct {
+	Private bool // private addresses and plain http are called, too
+	Secrets hookSecrets
+	Audit   audit.Recorder
+	Log     *slog.Logger
+}
+
+// hooks calls inline hooks. It implements grant.Hooks and okta.Hooks.
+type hooks struct {
+	cfg  hooksConfig
+	http *safehttp.Client
+	free chan struct{}
+}
+
+func newHooks(c hooksConfig) *hooks {
+	return &hooks{
+		cfg: c, free: make(chan struct{}, hookCalls),
+		http: safehttp.New(safehttp.Config{AllowPrivate: c.Private, Timeout: hookTime, MaxBody: hookAnswer}),
+	}
+}
+
+// Call implements grant.Hooks. Every call is in the system log, without what was said.
+func (h *hooks) Call(ctx context.Context, hook *access.HookView, body []byte) (answer []byte, err error) {
+	answer, err = h.call(ctx, hook, body)
+	t, _ := tenant.From(ctx)
+	outcome := audit.Outcome{Result: audit.Success}
+	if err != nil {
+		outcome = audit.Outcome{Result: audit.Failure, Reason: "the hook gave no answer that can be used"}
+		h.cfg.Log.WarnContext(ctx, "an inline hook failed", "hook", hook.ID, "error", err)
+	}
+	h.cfg.Audit.Record(audit.Event{
+		Tenant: t, Type: hookExecuted, Message: "Execute inline hook", Actor: audit.Entity{ID: "system", Type: "SystemPrincipal"},
+		Targets: []audit.Entity{{ID: hook.ID, Type: "InlineHook", DisplayName: hook.Name}}, Outcome: outcome,
+	})
+	return answer, err
+}
+
+func (h *hooks) call(ctx context.Context, hook *access.HookView, body []byte) ([]byte, error) {
+	select {
+	case h.free <- struct{}{}:
+		defer func() { <-h.free }()
+	default:
+		return nil, fault.New(fault.Unavailable, "%d calls of hooks are on their way already", hookCalls)
+	}
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	for _, f := range hook.Channel.Headers {
+		header.Set(f.Key, f.Value)
+	}
+	if hook.Channel.AuthHeader != "" {
+		secret, err := h.cfg.Secrets.HookSecret(ctx, hook.ID, hook.Channel.Sealed)
+		if err != nil {
+			return nil, err
+		}
+		header.Set(hook.Channel.AuthHeader, secret)
+	}
+	a, err := h.http.PostForAnswer(ctx, hook.Channel.URI, header, body)
+	switch {
+	case err != nil:
+		return nil, err
+	case a.Status == http.StatusNoContent, a.Status == http.StatusOK && len(a.Body) == 0:
+		return nil, nil
+	case a.Status != http.StatusOK:
+		return nil, fmt.Errorf("the hook answered with status %d", a.Status)
+	}
+	if kind, _, err := mime.ParseMediaType(a.ContentType); err != nil || kind != "application/json" || !json.Valid(a.Body) {
+		return nil, fmt.Errorf("the hook answered with %.50q, which is not JSON", a.ContentType)
+	}
+	return a.Body, nil
+}
