@@ -173,6 +173,12 @@ func storeDownTraffic(t *testing.T) {
 			}
 		}
 	}
+	d := p.Ready().Demo
+	if a := p.request(http.MethodPost, d.Issuer+"/v1/token", "", url.Values{
+		"grant_type": {"client_credentials"}, "scope": {"vacations:read"}, "client_id": {d.ClientID}, "client_secret": {d.ClientSecret},
+	}.Encode(), "Content-Type", "application/x-www-form-urlencoded"); a.Status != http.StatusOK {
+		t.Errorf("client credentials: %d %s", a.Status, a.Body)
+	}
 	if a := p.request(http.MethodGet, p.Ready().Console+"/livez", "", ""); a.Status != http.StatusOK {
 		t.Errorf("livez: %d", a.Status)
 	}
