@@ -15,6 +15,8 @@ type APIKey struct {
 	Hint    string    `json:"begins,omitempty"` // how the key begins
 	Scopes  []string  `json:"scopes,omitempty"`
 	APIs    []string  `json:"apis,omitempty"`   // names of the APIs that it is for; empty = all that take keys
+	Zones   []string  `json:"zones,omitempty"`  // names of the zones that it may be used from; empty = anywhere
+	Limits  []string  `json:"limits,omitempty"` // such as 100/min; keys that were rotated count together
 	Status  string    `json:"status,omitempty"` // active, disabled or expired
 	Created time.Time `json:"created,omitzero"`
 	Expires time.Time `json:"expires,omitzero"` // zero = never

@@ -6,6 +6,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/spec"
 )
 
 // Bounds of an API key.
@@ -17,6 +18,9 @@ const (
 
 	mostKeyScopes = 64
 	mostKeyAPIs   = 256
+	mostKeyZones  = 16
+	// MostKeyLimits is how many limits a key may have.
+	MostKeyLimits = 2
 )
 
 // APIKey lets a program call APIs as an app, without a token. The key itself is
@@ -28,10 +32,15 @@ type APIKey struct {
 	Hint     string    `json:"hint"`             // how it begins, see keys.APIKeyHint
 	Scopes   []string  `json:"scopes,omitempty"` // what it may be used for
 	APIs     []string  `json:"apis,omitempty"`   // names of the APIs that it is for; empty = all that take keys
+	Zones    []string  `json:"zones,omitempty"`  // names of the zones that it may be used from; empty = anywhere
+	Limits   []string  `json:"limits,omitempty"` // such as 100/min, see spec.ParseRate; all of them apply
 	Status   Status    `json:"status"`
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"`   // zero = never
 	Replaces string    `json:"replaces,omitempty"` // id of the key that it was rotated from
+	// Family is the id of the first of the keys that were rotated to this one, empty for
+	// that itself: limits count all of them together.
+	Family string `json:"family,omitempty"`
 }
 
 // APIKeys are unique by the hash of the key, and go with their app.
@@ -58,6 +67,22 @@ func checkAPIKey(k APIKey) error {
 	c.that(len(k.APIs) <= mostKeyAPIs, "apis", "has more than 256 names")
 	for _, a := range k.APIs {
 		c.that(a != "" && len(a) <= 63, "apis", quoted(a)+" is not the name of an API")
+	}
+	c.that(len(k.Zones) <= mostKeyZones, "zones", "has more than 16 names")
+	for _, z := range k.Zones {
+		c.that(spec.CheckName(z) == nil, "zones", quoted(z)+" is not the name of a zone")
+	}
+	c.that(len(k.Limits) <= MostKeyLimits, "limits", "has more than 2 limits")
+	for i, text := range k.Limits {
+		l, err := spec.ParseRate(text)
+		if err != nil {
+			c.that(false, "limits", quoted(text)+": "+err.Error())
+			continue
+		}
+		for _, other := range k.Limits[:i] {
+			o, err := spec.ParseRate(other)
+			c.that(err != nil || o.Period != l.Period, "limits", "has two limits for the same period: only the lower one would have an effect")
+		}
 	}
 	c.that(k.Expires.IsZero() || k.Expires.After(k.Created), "expires", "lies before the key was made")
 	return c.err("API key %s is not valid", quoted(k.Name))
@@ -88,7 +113,7 @@ func createAPIKey(tx *ledger.Tx, k APIKey) (o ledger.Object[APIKey], text string
 	}
 	text = keys.APIKey()
 	k.Hash, k.Hint, k.Status, k.Created = keys.Hash(text), keys.APIKeyHint(text), Active, tx.Now()
-	k.Scopes, k.APIs = sorted(k.Scopes), sorted(k.APIs)
+	k.Scopes, k.APIs, k.Zones = sorted(k.Scopes), sorted(k.APIs), sorted(k.Zones)
 	o, err = APIKeys.Create(tx, k)
 	return o, text, err
 }

@@ -23,6 +23,8 @@ type NewAPIKey struct {
 	Name    string
 	Scopes  []string
 	APIs    []string
+	Zones   []string
+	Limits  []string
 	Expires time.Time // zero = never
 }
 
@@ -37,7 +39,7 @@ type CreatedAPIKey struct {
 func (s *Service) CreateAPIKey(ctx context.Context, actor ledger.Actor, n NewAPIKey) (out CreatedAPIKey, err error) {
 	defer fault.Wrap(&err, "make API key %q of app %q", n.Name, n.App)
 	err = s.update(ctx, actor, "make API key "+n.Name, func(tx *ledger.Tx) (err error) {
-		out.Object, out.Text, err = createAPIKey(tx, APIKey{App: n.App, Name: n.Name, Scopes: n.Scopes, APIs: n.APIs, Expires: n.Expires})
+		out.Object, out.Text, err = createAPIKey(tx, APIKey{App: n.App, Name: n.Name, Scopes: n.Scopes, APIs: n.APIs, Zones: n.Zones, Limits: n.Limits, Expires: n.Expires})
 		return err
 	})
 	if err != nil {
@@ -65,6 +67,9 @@ func (s *Service) RotateAPIKey(ctx context.Context, actor ledger.Actor, id strin
 		}
 		next := old.Value
 		next.Replaces = old.ID
+		if next.Family == "" {
+			next.Family = old.ID
+		}
 		if !next.Expires.IsZero() {
 			next.Expires = tx.Now().Add(old.Value.Expires.Sub(old.Value.Created))
 		}

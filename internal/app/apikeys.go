@@ -48,10 +48,10 @@ func (s apiKeyService) List(ctx context.Context, app string) ([]client.APIKey, e
 // Create implements admin.APIKeys.
 func (s apiKeyService) Create(ctx context.Context, actor admin.Actor, k client.APIKey) (client.APIKey, error) {
 	if k.ID != "" || k.Key != "" || k.Status != "" || k.Hint != "" {
-		return client.APIKey{}, fault.New(fault.Invalid, "id, key, begins and status are given by the server: send app, name, and scopes, apis and expires if you want to")
+		return client.APIKey{}, fault.New(fault.Invalid, "id, key, begins and status are given by the server: send app, name, and scopes, apis, zones, limits and expires if you want to")
 	}
 	made, err := s.id.access.CreateAPIKey(ctx, ledgerActor(actor), access.NewAPIKey{
-		App: k.App, Name: k.Name, Scopes: k.Scopes, APIs: k.APIs, Expires: k.Expires,
+		App: k.App, Name: k.Name, Scopes: k.Scopes, APIs: k.APIs, Zones: k.Zones, Limits: k.Limits, Expires: k.Expires,
 	})
 	return s.made(ctx, made, err)
 }
@@ -109,7 +109,7 @@ func (s apiKeyService) made(ctx context.Context, made access.CreatedAPIKey, err 
 func keyForClient(o ledger.Object[access.APIKey], now time.Time) client.APIKey {
 	v := o.Value
 	k := client.APIKey{
-		ID: o.ID, App: v.App, Name: v.Name, Hint: v.Hint, Scopes: v.Scopes, APIs: v.APIs,
+		ID: o.ID, App: v.App, Name: v.Name, Hint: v.Hint, Scopes: v.Scopes, APIs: v.APIs, Zones: v.Zones, Limits: v.Limits,
 		Status: "active", Created: v.Created, Expires: v.Expires, Replaces: v.Replaces,
 	}
 	switch {

@@ -169,3 +169,63 @@ func TestAPIKeysThatCannotBeMade(t *testing.T) {
 		t.Error("a key that is not there was rotated")
 	}
 }
+
+// Zones and limits of a key through the whole program, also when it was rotated and
+// when a node restarts while the store is down.
+func TestAPIKeyZonesAndLimits(t *testing.T) {
+	up := echoUpstream(t, nil)
+	file := write(t, fmt.Sprintf(keyedAPI, up.URL)+"zones:\n  here: 127.0.0.0/8\n  elsewhere: 192.0.2.0/24\n")
+	p := start(t, file)
+	app := p.Ready().Demo.ClientID
+	create := func(k client.APIKey) client.APIKey {
+		t.Helper()
+		k.App, k.Scopes = app, []string{"orders:read"}
+		made, err := p.admin().CreateAPIKey(t.Context(), k)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made
+	}
+	get := func(key string, status int, reason string) answer {
+		t.Helper()
+		a := p.call(http.MethodGet, "/orders/1", "", "X-API-Key", key)
+		if a.Status != status || !strings.Contains(a.Header.Get("Gatehouse-Decision"), reason) {
+			t.Errorf("%d %s, want %d %s", a.Status, a.Body, status, reason)
+		}
+		return a
+	}
+	here, there := create(client.APIKey{Name: "here", Zones: []string{"here"}}), create(client.APIKey{Name: "there", Zones: []string{"elsewhere"}})
+	few := create(client.APIKey{Name: "few", Limits: []string{"2/h"}})
+	get(here.Key, 200, "")
+	get(there.Key, 403, "zone_not_allowed")
+	if a := get(few.Key, 200, ""); a.Header.Get("RateLimit-Policy") != `"key";q=2;w=3600` {
+		t.Errorf("told %q", a.Header.Get("RateLimit-Policy"))
+	}
+	next, err := p.admin().RotateAPIKey(t.Context(), few.ID, time.Hour)
+	if err != nil || len(next.Limits) != 1 {
+		t.Fatalf("%+v %v", next, err)
+	}
+	get(next.Key, 200, "")
+	get(few.Key, 429, "rate_limited") // both count together
+	last, err := p.admin().RotateAPIKey(t.Context(), next.ID, time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	get(last.Key, 429, "rate_limited")
+	for name, k := range map[string]client.APIKey{
+		"a limit that is none": {Limits: []string{"often"}}, "per something": {Limits: []string{"1/min per client"}},
+		"two of one period": {Limits: []string{"1/min", "2/min"}}, "three": {Limits: []string{"1/s", "1/min", "1/h"}}, "a zone without a name": {Zones: []string{""}},
+	} {
+		k.App, k.Name = app, "x"
+		if _, err := p.admin().CreateAPIKey(t.Context(), k); err == nil {
+			t.Errorf("%s: it was made", name)
+		}
+	}
+	data := p.data
+	p.stop()
+	p = start(t, file, withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	get(there.Key, 403, "zone_not_allowed")
+	get(last.Key, 200, "") // counters are the node's
+	get(few.Key, 200, "")
+	get(last.Key, 429, "rate_limited")
+}

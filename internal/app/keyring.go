@@ -143,7 +143,7 @@ func readKey(tx *ledger.Tx, id string) (keptKey, error) {
 func forKeyring(o ledger.Object[access.APIKey], appInactive bool) gateway.APIKey {
 	v := o.Value
 	return gateway.APIKey{
-		ID: o.ID, Hash: v.Hash, App: v.App, Scopes: v.Scopes, APIs: v.APIs, Created: v.Created, Expires: v.Expires,
+		ID: o.ID, Hash: v.Hash, App: v.App, Scopes: v.Scopes, APIs: v.APIs, Zones: v.Zones, Limits: v.Limits, Family: v.Family, Created: v.Created, Expires: v.Expires,
 		Disabled: appInactive || v.Status != access.Active,
 	}
 }

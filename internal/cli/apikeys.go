@@ -61,7 +61,7 @@ func dateOr(t time.Time, otherwise string) string {
 
 func newAPIKeyCreate(s *session) *cobra.Command {
 	var k client.APIKey
-	var scopes, apis []string
+	var scopes, apis, zones []string
 	var life time.Duration
 	c := &cobra.Command{
 		Use:   "create NAME",
@@ -75,7 +75,7 @@ func newAPIKeyCreate(s *session) *cobra.Command {
 			if k.App == "" {
 				return exit{exitUsage, errors.New("say whose key it is with --app: \"gatehouse apps\" lists them")}
 			}
-			k.Name, k.Scopes, k.APIs = args[0], split(scopes), split(apis)
+			k.Name, k.Scopes, k.APIs, k.Zones = args[0], split(scopes), split(apis), split(zones)
 			if life > 0 {
 				k.Expires = time.Now().Add(life)
 			}
@@ -90,6 +90,8 @@ func newAPIKeyCreate(s *session) *cobra.Command {
 	f.StringVar(&k.App, "app", "", "of this app, by client_id")
 	f.StringSliceVar(&scopes, "scope", nil, "that may do this")
 	f.StringSliceVar(&apis, "api", nil, "for these APIs only, by name (default: all that take keys)")
+	f.StringSliceVar(&zones, "zone", nil, "from these zones only, by name (default: from anywhere)")
+	f.StringSliceVar(&k.Limits, "limit", nil, "so often at most, such as 100/min; up to two")
 	f.DurationVar(&life, "expires", 0, "good for this long, such as 2160h (default: for ever)")
 	return c
 }

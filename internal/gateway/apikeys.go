@@ -3,11 +3,13 @@ package gateway
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/spec"
 	"gatehouse/verify"
 )
 
@@ -21,7 +23,10 @@ type APIKey struct {
 	Hash     string    `json:"hash"` // SHA-256 of the key's text, in hex
 	App      string    `json:"app"`  // the client that calls with it
 	Scopes   []string  `json:"scopes,omitempty"`
-	APIs     []string  `json:"apis,omitempty"` // names of the APIs that it is for; empty = all that take keys
+	APIs     []string  `json:"apis,omitempty"`   // names of the APIs that it is for; empty = all that take keys
+	Zones    []string  `json:"zones,omitempty"`  // names of the zones that it may be used from; empty = anywhere
+	Limits   []string  `json:"limits,omitempty"` // such as 100/min; at most maxKeyLimits
+	Family   string    `json:"family,omitempty"` // id of the first of the keys that it counts together with; empty = its own
 	Created  time.Time `json:"created"`
 	Expires  time.Time `json:"expires,omitzero"` // zero = never
 	Disabled bool      `json:"disabled,omitempty"`
@@ -49,6 +54,7 @@ type APIKeys struct {
 type apiKey struct {
 	APIKey
 	token *verify.Token
+	rules []limitRule
 	uses  atomic.Int64
 	last  atomic.Int64 // Unix microseconds of the last use
 }
@@ -176,15 +182,39 @@ func (k *APIKeys) each(f func(*apiKey)) {
 	}
 }
 
+// apiKeyHash returns the hash that a key is found by, and checks what else is read of it.
 func apiKeyHash(a *APIKey) (hash [sha256.Size]byte, err error) {
 	b, err := hex.DecodeString(a.Hash)
 	if err != nil || len(b) != len(hash) {
 		return hash, fault.New(fault.Invalid, "API key %s: its hash is not a SHA-256 in hex", a.ID)
 	}
+	if _, err := keyRules(a); err != nil {
+		return hash, err
+	}
 	return [sha256.Size]byte(b), nil
 }
 
-// put writes one key. k.mu is held.
+// keyRules compiles the limits of a key.
+func keyRules(a *APIKey) ([]limitRule, error) {
+	if len(a.Limits) > maxKeyLimits {
+		return nil, fault.New(fault.Invalid, "API key %s: at most %d limits", a.ID, maxKeyLimits)
+	}
+	var out []limitRule
+	for i, text := range a.Limits {
+		l, err := spec.ParseRate(text)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "API key %s: %v", a.ID, err)
+		}
+		name := "key"
+		if i > 0 {
+			name = "key-" + strconv.Itoa(i+1)
+		}
+		out = append(out, limitRule{name: name, per: perKey, rate: rateOf(l)})
+	}
+	return out, nil
+}
+
+// put writes one key, whose hash and limits have been read. k.mu is held.
 func (k *APIKeys) put(a *APIKey, hash [sha256.Size]byte) {
 	if old, there := k.byID[a.ID]; there && old != hash {
 		k.remove(a.ID)
@@ -193,6 +223,7 @@ func (k *APIKeys) put(a *APIKey, hash [sha256.Size]byte) {
 		Issuer: APIKeyIssuer, Subject: a.App, ClientID: a.App, Audience: a.APIs, Scopes: sortedScopes(a.Scopes),
 		ID: a.ID, IssuedAt: a.Created.Unix(),
 	}}
+	next.rules, _ = keyRules(a) // as apiKeyHash has done
 	if !a.Expires.IsZero() {
 		next.token.Expires = a.Expires.Unix()
 	}

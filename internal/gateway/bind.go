@@ -113,14 +113,17 @@ func (c *compiler) limit(r *route) (step, error) {
 		return nil, err
 	}
 	rules := append(slices.Clone(r.api.limits), own...)
-	if len(rules) == 0 {
+	keyed := r.api.takesKeys && !r.public()
+	if len(rules) == 0 && !keyed {
 		return nil, nil //nolint:nilnil // unlimited
 	}
 	if len(rules) > maxLimits {
 		return nil, fault.New(fault.Invalid, "%d limits apply, with the API's; at most %d may", len(rules), maxLimits)
 	}
 	l := newLimit(rules)
-	r.policy = l.policy
+	if r.policy = l.policy; keyed {
+		l.keyed = c.g.config.Limiter.Key("limit", c.out.tenant, "api key")
+	}
 	return l, nil
 }
 

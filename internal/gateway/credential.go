@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/keys"
@@ -73,7 +74,10 @@ func (s *authenticate) byKey(ex *Exchange, text []byte) error {
 	case len(k.APIs) > 0 && !slices.Contains(k.APIs, s.api):
 		return Refuse(ReasonWrongAudience, nil, "the API key %s of app %s is for other APIs", k.ID, k.App)
 	}
-	ex.token = k.token
+	if len(k.Zones) > 0 && !ex.inZones(k.Zones) {
+		return Refuse(ReasonZoneNotAllowed, nil, "the API key %s of app %s may be used from the zones %s only", k.ID, k.App, strings.Join(k.Zones, ", "))
+	}
+	ex.token, ex.apiKey = k.token, k
 	if !ex.dry {
 		k.used(ex.started)
 	}

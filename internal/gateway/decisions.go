@@ -63,7 +63,7 @@ type slot struct {
 	snap     *compiled
 	id       [64]byte
 	host     [keptHost]byte
-	states   [maxLimits]limitState // facts.limits is the beginning of it
+	states   [maxCounted]limitState // facts.limits is the beginning of it
 	path     [keptPath]byte
 }
 

@@ -14,8 +14,13 @@ import (
 	"gatehouse/verify"
 )
 
-// maxLimits bounds the limits of an API and one of its routes together.
-const maxLimits = 8
+// maxLimits bounds the limits of an API and one of its routes together, maxKeyLimits those
+// of an API key that come on top.
+const (
+	maxLimits    = 8
+	maxKeyLimits = 2
+	maxCounted   = maxLimits + maxKeyLimits
+)
 
 // Exchange is one request and its response on their way through the gateway.
 // It is pooled: nothing of it may be kept after the step or backend that was
@@ -62,6 +67,7 @@ type course struct {
 	stream  *stream // once the answer has been on its way for long
 	scheme  scheme
 	session Session // nil: the caller has none
+	apiKey  *apiKey // nil: the caller has presented none
 
 	held *wire.Body // the body of a signed request, read and checked; nil for none
 
@@ -100,8 +106,8 @@ type memory struct {
 	body      []byte
 	cookies   []byte // towards the upstream, without ours
 	stamp     timeStamp
-	claims    [maxLimits]ratelimit.Claim
-	states    [maxLimits]limitState // facts.limits is the beginning of it
+	claims    [maxCounted]ratelimit.Claim
+	states    [maxCounted]limitState // facts.limits is the beginning of it
 }
 
 // facts are what a decision is explained from. They outlive the exchange.

@@ -16,6 +16,7 @@ const (
 	perIP
 	perClient
 	perUser
+	perKey // an API key and those that it was rotated from
 )
 
 // limitRule is one compiled limit.
@@ -37,7 +38,20 @@ type limitState struct {
 // must have room, and then all are counted, or none.
 type limit struct {
 	rules  []limitRule
-	policy []byte // value of the RateLimit-Policy field
+	policy []byte        // value of the RateLimit-Policy field
+	keyed  ratelimit.Key // what the counters of API keys are below
+}
+
+// of returns the nth limit that applies to the exchange: those of the API and the route,
+// then those of the caller's key. Nil = there is none.
+func (s *limit) of(ex *Exchange, n int) *limitRule {
+	if n < len(s.rules) {
+		return &s.rules[n]
+	}
+	if n -= len(s.rules); ex.apiKey != nil && n < len(ex.apiKey.rules) {
+		return &ex.apiKey.rules[n]
+	}
+	return nil
 }
 
 func newLimit(rules []limitRule) *limit {
@@ -68,12 +82,15 @@ func rateOf(l spec.Limit) ratelimit.Rate {
 
 // Do implements step.
 func (s *limit) Do(ex *Exchange) error {
-	n := len(s.rules)
-	claims := ex.claims[:n]
-	for i := range s.rules {
-		r := &s.rules[i]
-		claims[i] = ratelimit.Claim{Key: s.key(ex, r), Rate: r.rate, Cost: 1}
+	n := 0
+	for r := s.of(ex, n); r != nil; r = s.of(ex, n) {
+		ex.claims[n] = ratelimit.Claim{Key: s.key(ex, r), Rate: r.rate, Cost: 1}
+		n++
 	}
+	if n == 0 {
+		return nil
+	}
+	claims := ex.claims[:n]
 	now := ex.started
 	refused := -1
 	if ex.dry {
@@ -91,7 +108,7 @@ func (s *limit) Do(ex *Exchange) error {
 	}
 	ex.limits = ex.states[:n]
 	for i := range ex.limits {
-		ex.limits[i] = limitState{&s.rules[i], claims[i].Result}
+		ex.limits[i] = limitState{s.of(ex, i), claims[i].Result}
 	}
 	if refused >= 0 {
 		ex.retryAfter = claims[refused].Result.RetryAfter
@@ -102,8 +119,7 @@ func (s *limit) Do(ex *Exchange) error {
 
 // full reports whether a limit has no room for the request, and counts nothing.
 func (s *limit) full(ex *Exchange) bool {
-	for i := range s.rules {
-		r := &s.rules[i]
+	for n, r := 0, s.of(ex, 0); r != nil; n, r = n+1, s.of(ex, n+1) {
 		if res := ex.gw.config.Limiter.Peek(ex.started, s.key(ex, r), r.rate); !res.Allowed {
 			ex.states[0] = limitState{r, res}
 			ex.limits, ex.retryAfter = ex.states[:1], res.RetryAfter
@@ -119,6 +135,13 @@ func (s *limit) full(ex *Exchange) bool {
 func (s *limit) key(ex *Exchange, r *limitRule) ratelimit.Key {
 	l := ex.gw.config.Limiter
 	per := r.per
+	if per == perKey {
+		family := ex.apiKey.Family
+		if family == "" {
+			family = ex.apiKey.ID
+		}
+		return l.JoinString(l.JoinString(s.keyed, family), r.name)
+	}
 	if t := ex.token; t != nil {
 		switch {
 		case per == perUser && t.UserID != "":
@@ -152,8 +175,11 @@ func (s *limit) explain(f *facts) (needed, had string) {
 	for i := range f.limits {
 		h = append(h, f.limits[i].rule.name+": "+strconv.FormatInt(f.limits[i].result.Remaining, 10)+" left")
 	}
+	if len(n) == 0 {
+		return "what an API key may, if it has limits", strings.Join(h, "; ")
+	}
 	return "at most " + strings.Join(n, "; "), strings.Join(h, "; ")
 }
 
 // String returns the word of the configuration.
-func (s subject) String() string { return [...]string{"api", "ip", "client", "user"}[s] }
+func (s subject) String() string { return [...]string{"api", "ip", "client", "user", "key"}[s] }

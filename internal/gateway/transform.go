@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 
+	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/wire"
 )
 
@@ -313,9 +314,15 @@ func (ex *Exchange) appendLimitFields(out []wire.Field) []wire.Field {
 	}
 	from := len(ex.answerBuf)
 	ex.answerBuf = ex.appendLimits(ex.answerBuf)
-	return append(out,
-		wire.Field{Name: namePolicy, Value: ex.route.policy},
-		wire.Field{Name: nameLimit, Value: ex.answerBuf[from:len(ex.answerBuf):len(ex.answerBuf)]})
+	value := ex.answerBuf[from:len(ex.answerBuf):len(ex.answerBuf)]
+	policy := ex.route.policy
+	if ex.apiKey != nil && len(ex.apiKey.rules) > 0 {
+		policy = append([]byte(nil), policy...)
+		for i := range ex.apiKey.rules {
+			policy = ratelimit.AppendPolicy(policy, ex.apiKey.rules[i].name, ex.apiKey.rules[i].rate)
+		}
+	}
+	return append(out, wire.Field{Name: namePolicy, Value: policy}, wire.Field{Name: nameLimit, Value: value})
 }
 
 // appendNonce adds what the caller's next proof is to hold, when it needs a new one.

@@ -123,6 +123,17 @@ func (z *zone) holds(a netip.Addr) bool {
 	return at > 0 && z.ranges[at-1].to.Compare(a) >= 0
 }
 
+// inZones reports whether the client is in one of the zones, by name. A zone that there
+// is not has nobody in it.
+func (ex *Exchange) inZones(names []string) bool {
+	for _, z := range ex.snap.zones {
+		if slices.Contains(names, z.name) && z.has(ex) {
+			return true
+		}
+	}
+	return false
+}
+
 // inZone asks whether the client's address is in one of the zones. It is the
 // address of the peer, or the one that trusted proxies vouch for.
 type inZone struct{ zones []*zone }

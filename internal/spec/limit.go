@@ -52,22 +52,36 @@ func ParseLimit(text string) (Limit, error) {
 	if !ok {
 		return Limit{}, fmt.Errorf("a limit says what it is counted by: COUNT/PERIOD per client, user, ip or api")
 	}
-	count, period, ok := strings.Cut(rate, "/")
-	if !ok {
-		return Limit{}, fmt.Errorf("a limit is COUNT/PERIOD per WHAT, such as 100/min per client")
-	}
-	var l Limit
-	n, err := strconv.ParseInt(strings.TrimSpace(count), 10, 64)
-	if err != nil || strings.TrimLeft(strings.TrimSpace(count), "0123456789") != "" {
-		return Limit{}, fmt.Errorf("the count of a limit is a whole number, such as 100/min per client")
-	}
-	l.Count = n
-	d, err := parsePeriod(strings.TrimSpace(period))
+	l, err := parseRate(rate)
 	if err != nil {
 		return Limit{}, err
 	}
-	l.Period, l.Per = Duration(d), strings.TrimSpace(per)
+	l.Per = strings.TrimSpace(per)
 	return l, l.Check()
+}
+
+// ParseRate reads a limit of something that is counted by itself: COUNT/PERIOD, such
+// as 100/min. Per is empty.
+func ParseRate(text string) (Limit, error) {
+	l, err := parseRate(text)
+	if err == nil {
+		err = l.checkRate()
+	}
+	return l, err
+}
+
+func parseRate(text string) (l Limit, err error) {
+	count, period, ok := strings.Cut(text, "/")
+	if !ok {
+		return l, fmt.Errorf("a limit is COUNT/PERIOD, such as 100/min")
+	}
+	l.Count, err = strconv.ParseInt(strings.TrimSpace(count), 10, 64)
+	if err != nil || strings.TrimLeft(strings.TrimSpace(count), "0123456789") != "" {
+		return l, fmt.Errorf("the count of a limit is a whole number, such as 100/min")
+	}
+	d, err := parsePeriod(strings.TrimSpace(period))
+	l.Period = Duration(d)
+	return l, err
 }
 
 func parsePeriod(text string) (time.Duration, error) {
@@ -94,17 +108,24 @@ func parsePeriod(text string) (time.Duration, error) {
 
 // Check reports what is wrong with the limit.
 func (l Limit) Check() error {
-	switch {
-	case l.Count < 1 || l.Count > mostCount:
-		return fmt.Errorf("the count of a limit is between 1 and %d", mostCount)
-	case l.Period.Std() < time.Second || l.Period.Std() > mostPeriod || l.Period.Std()%time.Second != 0:
-		return fmt.Errorf("the period of a limit is between 1 second and 366 days, in whole seconds")
+	if err := l.checkRate(); err != nil {
+		return err
 	}
 	switch l.Per {
 	case PerClient, PerUser, PerIP, PerAPI:
 		return nil
 	}
 	return fmt.Errorf("a limit is counted per client, user, ip or api")
+}
+
+func (l Limit) checkRate() error {
+	switch {
+	case l.Count < 1 || l.Count > mostCount:
+		return fmt.Errorf("the count of a limit is between 1 and %d", mostCount)
+	case l.Period.Std() < time.Second || l.Period.Std() > mostPeriod || l.Period.Std()%time.Second != 0:
+		return fmt.Errorf("the period of a limit is between 1 second and 366 days, in whole seconds")
+	}
+	return nil
 }
 
 // String writes the limit as ParseLimit reads it.
