@@ -52,7 +52,7 @@ func ParseLimit(text string) (Limit, error) {
 	if !ok {
 		return Limit{}, fmt.Errorf("a limit says what it is counted by: COUNT/PERIOD per client, user, ip or api")
 	}
-	l, err := parseRate(rate)
+	l, err := parseRate(rate, " per WHAT", " per client")
 	if err != nil {
 		return Limit{}, err
 	}
@@ -63,21 +63,22 @@ func ParseLimit(text string) (Limit, error) {
 // ParseRate reads a limit of something that is counted by itself: COUNT/PERIOD, such
 // as 100/min. Per is empty.
 func ParseRate(text string) (Limit, error) {
-	l, err := parseRate(text)
+	l, err := parseRate(text, "", "")
 	if err == nil {
 		err = l.checkRate()
 	}
 	return l, err
 }
 
-func parseRate(text string) (l Limit, err error) {
+// parseRate reads COUNT/PERIOD; what follows it is for messages.
+func parseRate(text, follows, example string) (l Limit, err error) {
 	count, period, ok := strings.Cut(text, "/")
 	if !ok {
-		return l, fmt.Errorf("a limit is COUNT/PERIOD, such as 100/min")
+		return l, fmt.Errorf("a limit is COUNT/PERIOD%s, such as 100/min%s", follows, example)
 	}
 	l.Count, err = strconv.ParseInt(strings.TrimSpace(count), 10, 64)
 	if err != nil || strings.TrimLeft(strings.TrimSpace(count), "0123456789") != "" {
-		return l, fmt.Errorf("the count of a limit is a whole number, such as 100/min")
+		return l, fmt.Errorf("the count of a limit is a whole number, such as 100/min%s", example)
 	}
 	d, err := parsePeriod(strings.TrimSpace(period))
 	l.Period = Duration(d)
