@@ -1,15 +1,11 @@
 package policy
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
 
 // checker checks the names and kinds of one statement, and notes what it reads.
@@ -23,22 +19,6 @@ type checker struct {
 	work     int
 	asked    []string // "context.auth_age": what a has asks for
 	problems []Problem
-}
-
-// problem reports what is wrong at a word; the zero word is the statement's beginning.
-func (c *checker) problem(w word, format string, args ...any) *Problem {
-	if w.size == 0 && len(c.words) > 0 {
-		w = c.words[0]
-	}
-	line, column := place(c.text[c.before:], w.at-c.before)
-	width := utf8.RuneCountInString(c.text[min(w.at, len(c.text)):min(w.at+w.size, len(c.text))])
-	c.problems = append(c.problems, Problem{Path: c.path, Line: line, Column: column, Width: max(width, 1), Message: fmt.Sprintf(format, args...)})
-	return &c.problems[len(c.problems)-1]
-}
-
-func (c *checker) unknown(w word, name string, known []string, format string, args ...any) {
-	p := c.problem(w, format, args...)
-	p.Word, p.Known = name, known
 }
 
 // boolean checks an expression that must be true or false.
@@ -248,242 +228,9 @@ func (c *checker) subject(n ast.IsNode) {
 	}
 }
 
-// parents notes that the caller's groups are wanted as entities.
-func (c *checker) parents(left ast.IsNode) {
-	if v, ok := left.(ast.NodeTypeVariable); ok && v.Name == "principal" {
-		c.uses.parents = true
-	}
-}
-
 func variable(n ast.IsNode) bool {
 	_, ok := n.(ast.NodeTypeVariable)
 	return ok
-}
-
-// pathOf returns variable and names of an attribute access, nil for anything else.
-func pathOf(n ast.IsNode) []string {
-	switch v := n.(type) {
-	case ast.NodeTypeVariable:
-		return []string{string(v.Name)}
-	case ast.NodeTypeAccess:
-		if p := pathOf(v.Arg); p != nil {
-			return append(p, string(v.Value))
-		}
-	}
-	return nil
-}
-
-// bare finds a variable that no attribute of follows.
-func (c *checker) bare(name string) word {
-	for i, w := range c.words {
-		follows := i+1 < len(c.words) && slices.Contains([]string{".", "[", "has", ",", ":", "in", "is"}, c.words[i+1].text)
-		if w.text == name && !w.quoted && !follows && (i == 0 || c.words[i-1].text != ".") && (name != "resource" || i > 5) {
-			return w
-		}
-	}
-	return word{}
-}
-
-// wordOf finds where an expression stands, as far as that can be told.
-func (c *checker) wordOf(n ast.IsNode) word {
-	if p := pathOf(n); len(p) > 0 {
-		w := attribute(c.words, p...)
-		return w
-	}
-	if v, ok := n.(ast.NodeValue); ok {
-		if s, ok := v.Value.(types.String); ok {
-			w := literal(c.words, string(s))
-			return w
-		}
-	}
-	return word{}
-}
-
-// access checks an attribute that is read.
-func (c *checker) access(n ast.NodeTypeAccess) kind {
-	path := pathOf(n)
-	if path == nil {
-		if k := c.expr(n.Arg); k != record && k != unknown {
-			c.problem(word{}, "%s has no attributes: only principal, resource and context have", k)
-		}
-		return unknown
-	}
-	k, ok := c.attribute(path)
-	if !ok {
-		return unknown
-	}
-	if len(path) == 2 && k == record {
-		c.problem(c.wordOf(n), "name what you want of %s.%s, such as %s.%s[\"name\"]", path[0], path[1], path[0], path[1])
-		return unknown
-	}
-	c.uses.note(path)
-	return k
-}
-
-// attribute checks the names of a path and returns what it leads to.
-func (c *checker) attribute(path []string) (kind, bool) {
-	w := attribute(c.words, path...)
-	known := c.attributes(path[0])
-	if known == nil {
-		c.problem(w, "%s has no attributes: context.method, context.path and context.host say what was asked for", path[0])
-		return unknown, false
-	}
-	k, ok := known[path[1]]
-	if !ok {
-		c.unknown(w, path[1], slices.Sorted(maps.Keys(known)), "%s has no attribute %q", path[0], path[1])
-		return unknown, false
-	}
-	if path[0] == "resource" && ofResource[path[1]] != unknown && c.params[path[1]] > 0 {
-		c.problem(w, "resource.%s is the name of a path parameter as well: rename the parameter", path[1])
-		return unknown, false
-	}
-	switch {
-	case len(path) == 2:
-		return k, true
-	case k != record:
-		c.problem(w, "%s.%s is %s and has no attributes", path[0], path[1], k)
-		return unknown, false
-	case path[1] == "claims":
-		return unknown, true
-	}
-	return c.header(path, w)
-}
-
-// header checks the name of a header: resource.headers["x-role"].
-func (c *checker) header(path []string, w word) (kind, bool) {
-	name := path[2]
-	switch {
-	case len(path) > 3:
-		c.problem(w, "a header is a set of texts and has no attributes")
-	case !headerName(name):
-		c.problem(w, "a header is named in lower-case letters, digits and hyphens, such as resource.headers[\"x-role\"]")
-	case slices.Contains(notToRead, name):
-		c.problem(w, "the header %s carries credentials, which policies do not see", name)
-	default:
-		return set, true
-	}
-	return unknown, false
-}
-
-// has checks a question for an attribute, and remembers that it was asked.
-func (c *checker) has(n ast.NodeTypeHas) {
-	p := pathOf(n.Arg)
-	if p == nil {
-		c.expr(n.Arg)
-		return
-	}
-	p = append(p, string(n.Value))
-	if len(p) > 1 {
-		if _, ok := c.attribute(p); ok {
-			c.asked = append(c.asked, strings.Join(p, "."))
-			if len(p) > 2 || c.attributes(p[0])[p[1]] != record {
-				c.uses.note(p)
-			}
-		}
-	}
-}
-
-// guards refuses attributes that not every request has, when nothing asks whether
-// this one does: the statement would fail, and deny, where its author did not mean it.
-func (c *checker) guards() {
-	for _, p := range c.uses.shown {
-		name := strings.Join(p, ".")
-		if slices.Contains(c.optional, name) && !slices.Contains(c.asked, name) {
-			w := attribute(c.words, p...)
-			c.problem(w, "not every request has %s: write %s has %s && ... before it is used", name, p[0], p[1])
-		}
-	}
-}
-
-// value checks a literal.
-func (c *checker) value(v types.Value) kind {
-	switch v := v.(type) {
-	case types.String:
-		return text
-	case types.Long:
-		return number
-	case types.Boolean:
-		return flag
-	case types.Set:
-		for e := range v.All() {
-			c.value(e)
-		}
-		return set
-	case types.Record:
-		return record
-	case types.EntityUID:
-		c.entity(v)
-		return entity
-	case types.IPAddr:
-		return address
-	default:
-		return unknown
-	}
-}
-
-// entity checks that what is named exists, as far as a snapshot knows: users, apps
-// and groups are their issuers' business.
-func (c *checker) entity(e types.EntityUID) {
-	w := literal(c.words, string(e.ID))
-	c.entityType(e.Type)
-	switch e.Type {
-	case typeAction:
-		if !slices.Contains(c.actions, string(e.ID)) {
-			c.unknown(w, string(e.ID), c.actions, "there is no operation of this name; it is METHOD PATH with the base path")
-		}
-	case typeAPI:
-		if !slices.Contains(c.apis, string(e.ID)) {
-			c.unknown(w, string(e.ID), c.apis, "there is no API of this name")
-		}
-	}
-}
-
-func (c *checker) entityType(t types.EntityType) {
-	known := []string{typeUser, typeApp, typeAnonymous, typeGroup, typeAction, typeAPI}
-	if slices.Contains(known, string(t)) {
-		return
-	}
-	var at word
-	for _, w := range c.words {
-		if w.text == string(t) {
-			at = w
-			break
-		}
-	}
-	c.unknown(at, string(t), known, "there are no entities of the type %s", t)
-}
-
-// extension checks a call such as ip("10.0.0.0/8"); a literal that means nothing is
-// found out now and not with the first request.
-func (c *checker) extension(n ast.NodeTypeExtensionCall) kind {
-	constant := len(n.Args) == 1
-	for _, a := range n.Args {
-		c.expr(a)
-		_, literal := a.(ast.NodeValue)
-		constant = constant && literal
-	}
-	switch n.Name {
-	case "ip", "decimal", "datetime", "duration":
-		if !constant {
-			c.problem(word{}, "%s(...) takes a literal text", n.Name)
-			break
-		}
-		if _, err := eval.Eval(n, eval.Env{}); err != nil {
-			c.problem(c.wordOf(n.Args[0]), "this is no %s that Cedar reads", n.Name)
-		}
-		switch n.Name {
-		case "ip":
-			return address
-		case "datetime":
-			return moment
-		}
-	case "isIpv4", "isIpv6", "isLoopback", "isMulticast", "isInRange":
-		if k := c.kindOnly(n.Args[0]); k != address && k != unknown {
-			c.problem(c.wordOf(n.Args[0]), "%s asks an address, and this is %s", n.Name, k)
-		}
-		return flag
-	}
-	return unknown
 }
 
 // kindOnly returns what an expression is that has been checked.
