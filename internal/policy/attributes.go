@@ -81,7 +81,10 @@ func (c *checker) header(path []string, w word) (kind, bool) {
 func (c *checker) has(n ast.NodeTypeHas) {
 	p := pathOf(n.Arg)
 	if p == nil {
-		c.expr(n.Arg)
+		// What is known of an API that is named is known with a request only, and not here.
+		if k := c.expr(n.Arg); k != record && k != unknown {
+			c.problem(c.wordOf(n.Arg), "%s has no attributes: only principal, resource and context have", k)
+		}
 		return
 	}
 	p = append(p, string(n.Value))

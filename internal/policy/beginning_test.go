@@ -76,3 +76,17 @@ func TestBeginningsChangeNothing(t *testing.T) {
 		}
 	})
 }
+
+// An API that a statement names is not asked for attributes: what is known of it is known
+// with a request, and the beginning of a statement is decided without one.
+func TestNamedEntitiesHaveNoAttributes(t *testing.T) {
+	for _, text := range []string{
+		`forbid (principal, action, resource) when { API::"hr" has api };`,
+		`forbid (principal, action, resource) when { User::"ana" has login && User::"ana".login == "ana" };`,
+		`forbid (principal, action, resource) when { API::"hr".api == "hr" };`,
+	} {
+		if _, problems := Compile(world("", text)); len(problems) == 0 {
+			t.Errorf("%s is taken", text)
+		}
+	}
+}
