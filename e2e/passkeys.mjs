@@ -130,6 +130,15 @@ for (const [name, options, user] of looks) {
     assert.equal((await key.credentials()).length, 1);
     await see("account");
 
+    // Recovery codes, shown once.
+    await page.getByRole("button", { name: "Make recovery codes" }).click();
+    await page.getByRole("heading", { name: "Your recovery codes" }).waitFor();
+    assert.equal(await page.locator(".codes code").count(), 10);
+    await see("codes");
+    const [code] = await page.locator(".codes code").allInnerTexts();
+    await page.getByRole("link", { name: "I have kept them" }).click();
+    await page.getByText("10 of 10 left").waitFor();
+
     // The same device again is told so.
     await page.getByRole("button", { name: "Add a passkey" }).click();
     await key.during(async () => {
@@ -167,6 +176,11 @@ for (const [name, options, user] of looks) {
     await page.goto(authorize({ acr_values: acr, max_age: age }));
     await page.getByRole("button", { name: "Use a passkey" }).waitFor();
     await see("step-up");
+    await page.getByText("Use a recovery code").click();
+    await page.getByLabel("Recovery code").fill(code.replace(/^./, (c) => (c === "0" ? "1" : "0")));
+    await page.getByRole("button", { name: "Continue" }).click();
+    await page.getByText("none of your recovery codes").waitFor();
+    await see("recovery");
     let strong;
     await key.during(async () => {
       await page.getByRole("button", { name: "Use a passkey" }).click();

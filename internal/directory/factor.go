@@ -123,6 +123,10 @@ type FactorUse interface {
 	// that is none that goes forward.
 	UsePasskey(ctx context.Context, user, id string, counter uint32, at time.Time) (bool, error)
 	PasskeyUses(ctx context.Context, user string) (map[string]time.Time, error)
+	ReplaceRecoveryCodes(ctx context.Context, user string, hashes []string, at time.Time) error
+	// TakeRecoveryCode takes one, once: of any number of callers one gets true.
+	TakeRecoveryCode(ctx context.Context, user, hash string) (bool, error)
+	RecoveryCodes(ctx context.Context, user string) (left int, made time.Time, err error)
 }
 
 // NewFactor is what EnrollFactor needs.
@@ -321,6 +325,7 @@ func (s *Service) RemoveFactor(ctx context.Context, actor ledger.Actor, userID, 
 	})
 	if err == nil {
 		s.record(ctx, actor, EventFactorRemoved, "Remove factor", userEntity(user))
+		err = s.dropRecovery(ctx, userID)
 	}
 	return err
 }
@@ -346,6 +351,7 @@ func (s *Service) ResetFactors(ctx context.Context, actor ledger.Actor, userID s
 	})
 	if err == nil {
 		s.record(ctx, actor, EventFactorsReset, "Reset all factors", userEntity(user))
+		err = s.dropRecovery(ctx, userID)
 	}
 	return err
 }

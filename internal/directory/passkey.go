@@ -372,8 +372,8 @@ func (s *Service) VerifyPasskey(ctx context.Context, p Party, userID, challenge 
 		return Proven{}, notProven(nil)
 	}
 	out := Proven{User: h.user, Factor: own[at], Counter: parsed.Response.AuthenticatorData.Counter}
-	var now time.Time
-	if err := s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error { now = tx.Now(); return nil }); err != nil {
+	now, err := s.now(ctx)
+	if err != nil {
 		return Proven{}, err
 	}
 	forward := !used.Authenticator.CloneWarning

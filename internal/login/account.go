@@ -59,6 +59,7 @@ type accountPage struct {
 	Done     string
 	Letters  bool // letters are sent: the address can be changed
 	Factors  accountFactors
+	Go       string // what the person has proved a factor for: the page leads to its button
 	Sessions []accountSession
 	Apps     []accountApp
 }
@@ -100,6 +101,7 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 	p := accountPage{
 		Token: m.token, Name: m.user.Value.Profile.DisplayName(), Login: m.user.Value.Profile.Login, Email: m.user.Value.Profile.Email,
 		Changed: m.user.Value.PasswordChanged, Problem: problem, Letters: s.cfg.Letters != nil, Done: done[r.URL.Query().Get("done")],
+		Go: r.URL.Query().Get("do"),
 	}
 	site, _ := s.cfg.Site(r)
 	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
@@ -189,6 +191,9 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		return
 	case "passkey":
 		s.enrollFactor(w, r, m, enrollPasskey, "/account?done=passkey")
+		return
+	case "recovery":
+		s.makeRecovery(w, r, m)
 		return
 	case "remove":
 		if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {

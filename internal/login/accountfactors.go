@@ -3,6 +3,8 @@ package login
 import (
 	"net/http"
 	"time"
+
+	"gatehouse/internal/web"
 )
 
 // accountFactors is what the account page shows of second factors.
@@ -10,7 +12,12 @@ type accountFactors struct {
 	App        *accountFactor // nil: none
 	Passkeys   []accountFactor
 	CanPasskey bool // this site can have passkeys
+	Recovery   int  // codes that are left
+	Made       time.Time
 }
+
+// Few reports whether the recovery codes go to an end.
+func (f accountFactors) Few() bool { return f.Recovery > 0 && f.Recovery <= 3 }
 
 // None reports whether a password is all that proves who the person is.
 func (f accountFactors) None() bool { return f.App == nil && len(f.Passkeys) == 0 }
@@ -33,8 +40,8 @@ func (s *Server) accountFactors(r *http.Request, m *member) (out accountFactors,
 	if have.app != nil {
 		out.App = &accountFactor{ID: have.app.ID, Since: have.app.Created}
 	}
-	if len(have.passkeys) == 0 {
-		return out, nil
+	if out.Recovery, out.Made, err = s.cfg.Recovery.RecoveryCodes(r.Context(), m.user.ID); err != nil || len(have.passkeys) == 0 {
+		return out, err
 	}
 	uses, err := s.cfg.Passkeys.PasskeyUses(r.Context(), m.user.ID)
 	for _, f := range have.passkeys {
@@ -43,4 +50,22 @@ func (s *Server) accountFactors(r *http.Request, m *member) (out accountFactors,
 		})
 	}
 	return out, err
+}
+
+// codesPage is what the page shows, once.
+type codesPage struct{ Codes []string }
+
+// makeRecovery makes recovery codes for who has just used a second factor, and shows
+// them.
+func (s *Server) makeRecovery(w http.ResponseWriter, r *http.Request, m *member) {
+	if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {
+		s.proveFactor(w, r, "/account?do=recovery") //nolint:contextcheck // a visit carries its request
+		return
+	}
+	codes, err := s.cfg.Recovery.NewRecoveryCodes(r.Context(), self(m.user), m.user.ID)
+	if err != nil {
+		s.lost(w, r, err)
+		return
+	}
+	s.pages.codes.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Recovery codes - Gatehouse"}, codesPage{Codes: codes})
 }

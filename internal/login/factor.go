@@ -24,6 +24,15 @@ type Factors interface {
 	RemoveFactor(ctx context.Context, actor ledger.Actor, userID, id string) error
 }
 
+// Recovery is what this room needs of recovery codes.
+type Recovery interface {
+	NewRecoveryCodes(ctx context.Context, actor ledger.Actor, userID string) ([]string, error)
+	// UseRecoveryCode takes a code, once, and returns how many are left; fault.Denied
+	// when it is none.
+	UseRecoveryCode(ctx context.Context, userID, typed string) (left int, err error)
+	RecoveryCodes(ctx context.Context, userID string) (left int, made time.Time, err error)
+}
+
 // Bounds of second factors.
 const (
 	// codesOfOne is how many codes in a row may be wrong. They are counted apart from
@@ -166,7 +175,7 @@ func (s *Server) takeEnrollment(v *visit) error {
 		return nil
 	}
 	v.begun = true
-	return s.takeCode(v, func(code string) error {
+	return s.takeCode(v, directory.FactorTOTP, field(v.r, "code"), func(code string) error {
 		_, err := s.cfg.Factors.ActivateFactor(ctx, self(user), user.ID, pending.ID, code)
 		return err
 	})
@@ -180,6 +189,8 @@ type factorPage struct {
 	Passkey *passkeyForm // nil: the person has none
 	ByCode  bool         // the person has an authenticator app
 	First   bool         // what is proved now is for setting up another one
+	Recover bool         // a recovery code will do
+	Opened  bool         // the person was about to use one
 	Problem string
 }
 
@@ -190,7 +201,13 @@ func (s *Server) showFactor(v *visit) {
 	}
 	missing, have, err := s.missing(v)
 	p.First = missing
-	p.ByCode = have.app != nil && (missing || !v.req.onlyPhishing())
+	weaker := missing || !v.req.onlyPhishing()
+	p.ByCode = have.app != nil && weaker
+	if err == nil && weaker {
+		var left int
+		left, _, err = s.cfg.Recovery.RecoveryCodes(v.ctx(), v.user.ID)
+		p.Recover, p.Opened = left > 0, field(v.r, "recovery") != ""
+	}
 	head := v.head("Second factor")
 	if err == nil && len(have.passkeys) > 0 {
 		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useGet, User: v.user.ID}, "factor")
@@ -209,16 +226,22 @@ func (s *Server) takeFactor(v *visit) error {
 	if answer := field(v.r, "passkey"); answer != "" {
 		return s.takePasskeyFactor(v, []byte(answer))
 	}
+	if code := field(v.r, "recovery"); code != "" {
+		return s.takeCode(v, directory.FactorRecovery, code, func(code string) error {
+			_, err := s.cfg.Recovery.UseRecoveryCode(v.ctx(), v.user.ID, code)
+			return err
+		})
+	}
 	have, err := s.factors(v)
 	if err != nil || have.app == nil {
 		return err
 	}
-	return s.takeCode(v, func(code string) error { return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, have.app.ID, code) })
+	return s.takeCode(v, directory.FactorTOTP, field(v.r, "code"), func(code string) error { return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, have.app.ID, code) })
 }
 
-// takeCode has a code checked, within the bounds of guessing, and raises the session
-// when it is right.
-func (s *Server) takeCode(v *visit, check func(code string) error) error {
+// takeCode has a code checked, within the bounds of guessing that all codes of the
+// person share, and raises the session when it is right.
+func (s *Server) takeCode(v *visit, factor, code string, check func(code string) error) error {
 	now, user := s.cfg.Now(), v.user
 	if wait := s.networkFull(v.r, now); wait > 0 {
 		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
@@ -230,27 +253,29 @@ func (s *Server) takeCode(v *visit, check func(code string) error) error {
 		return err
 	}
 	if n > codesOfOne {
-		s.recordFactor(v, directory.FactorTOTP, "LOCKED_OUT")
+		s.recordFactor(v, factor, "LOCKED_OUT")
 		v.busy(http.StatusTooManyRequests, restTime, restingCodes)
 		return nil
 	}
-	code := strings.ReplaceAll(field(v.r, "code"), " ", "")
-	if err := check(code); err != nil {
+	if err := check(strings.ReplaceAll(code, " ", "")); err != nil {
 		f := fault.Of(err)
 		if f == nil || f.Code != fault.Denied {
 			return err
 		}
 		v.status, v.problem = http.StatusUnauthorized, "That code is not right. Enter the one that the app shows now."
+		if factor == directory.FactorRecovery {
+			v.problem = "That is none of your recovery codes, or it was used before."
+		}
 		if f.Reason == directory.ReasonUsedCode {
 			v.problem = "That code has been used. Wait for the next one."
 		}
-		s.recordFactor(v, directory.FactorTOTP, "INVALID_CREDENTIALS")
+		s.recordFactor(v, factor, "INVALID_CREDENTIALS")
 		return nil
 	}
 	if err := s.cfg.Attempts.EndAttempts(v.ctx(), counter, now); err != nil {
 		return err
 	}
-	return s.raise(v, directory.FactorTOTP, []string{"otp", "mfa"}, LevelTwoFactors)
+	return s.raise(v, factor, []string{"otp", "mfa"}, LevelTwoFactors)
 }
 
 // raise begins the session anew at the level that a factor has reached, in the ways

@@ -44,6 +44,8 @@ func letterForms() []letterForm {
 		{"factor_added", 1, 1, false},
 		{"factor_removed", 1, 1, false},
 		{"factors_reset", 1, 1, false},
+		{"codes_made", 1, 1, false},
+		{"code_used", 1, 1, false},
 		{"sign_in", 1, 1, false},
 	}
 }

@@ -82,6 +82,7 @@ type Config struct {
 	People   People
 	Factors  Factors
 	Passkeys Passkeys
+	Recovery Recovery
 	Attempts Attempts
 	Consents Consents
 	Persons  Persons

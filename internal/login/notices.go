@@ -24,6 +24,8 @@ func notices() map[string]string {
 		directory.EventFactorAdded:   "factor_added",
 		directory.EventFactorRemoved: "factor_removed",
 		directory.EventFactorsReset:  "factors_reset",
+		directory.EventRecoveryMade:  "codes_made",
+		directory.EventRecoveryUsed:  "code_used",
 	}
 }
 

@@ -30,6 +30,7 @@ type pages struct {
 	email       web.Page[emailPage]
 	confirm     web.Page[confirmPage]
 	account     web.Page[accountPage]
+	codes       web.Page[codesPage]
 	formPost    web.Page[responsePage]
 	postMessage web.Page[responsePage]
 }
@@ -49,6 +50,7 @@ func newPages(k *web.Kit) pages {
 		email:       web.NewPage[emailPage](k, pageFiles, "pages/email.html"),
 		confirm:     web.NewPage[confirmPage](k, pageFiles, "pages/confirm.html"),
 		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
+		codes:       web.NewPage[codesPage](k, pageFiles, "pages/codes.html"),
 		formPost:    web.NewPage[responsePage](k, pageFiles, "pages/form_post.html"),
 		postMessage: web.NewPage[responsePage](k, pageFiles, "pages/post_message.html"),
 	}
