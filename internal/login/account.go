@@ -182,6 +182,15 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		}
 	case "session":
 		_, err = s.cfg.Sessions.End(ctx, session.Selection{ID: field(r, "id"), User: m.user.ID})
+	case "notme":
+		if err = s.disown(r, m, field(r, "id")); err == nil {
+			s.cfg.Kit.DropCookie(w, sessionCookie)
+			s.pages.message.Write(ctx, w, http.StatusOK, web.Head{Title: "Signed out everywhere - Gatehouse"}, messagePage{
+				Heading: "You are signed out everywhere", Text: "Apps have no access any more. Sign in again, and choose a new password.",
+				Link: "/account", Label: "Sign in and choose a new password",
+			})
+			return
+		}
 	case "others":
 		_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
 	case "withdraw":

@@ -35,6 +35,11 @@ type People interface {
 	ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c directory.UserChange) (ledger.Object[directory.User], error)
 }
 
+// Lifecycle moves users in theirs.
+type Lifecycle interface {
+	SetStatus(ctx context.Context, actor ledger.Actor, userID string, to directory.Status) error
+}
+
 // Attempts counts attempts to sign in, durably.
 type Attempts interface {
 	// TakeAttempt counts an attempt before it is judged, and returns how many there
@@ -73,24 +78,25 @@ type Site struct {
 
 // Config is what a Server needs.
 type Config struct {
-	Site     func(*http.Request) (Site, bool)
-	SiteOf   func(tenant.ID) (Site, bool) // for what no request has asked for
-	Views    *access.Views
-	Kit      *web.Kit
-	Sessions *session.Service
-	Waiting  *session.Room
-	People   People
-	Factors  Factors
-	Passkeys Passkeys
-	Recovery Recovery
-	Attempts Attempts
-	Consents Consents
-	Persons  Persons
-	Codes    Codes
-	Devices  Devices
-	Origins  Origins
-	Letters  Letters // nil: there is no mail
-	History  History // nil: nobody is told of new sign-ins
+	Site      func(*http.Request) (Site, bool)
+	SiteOf    func(tenant.ID) (Site, bool) // for what no request has asked for
+	Views     *access.Views
+	Kit       *web.Kit
+	Sessions  *session.Service
+	Waiting   *session.Room
+	People    People
+	Lifecycle Lifecycle
+	Factors   Factors
+	Passkeys  Passkeys
+	Recovery  Recovery
+	Attempts  Attempts
+	Consents  Consents
+	Persons   Persons
+	Codes     Codes
+	Devices   Devices
+	Origins   Origins
+	Letters   Letters // nil: there is no mail
+	History   History // nil: nobody is told of new sign-ins
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
 	Audit  audit.Recorder

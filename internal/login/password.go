@@ -240,6 +240,17 @@ func (s *Server) needsPassword(v *visit) (bool, error) {
 	return v.user.Value.Status == directory.PasswordExpired, nil
 }
 
+// needsFactorFirst reports whether a second factor is to be proved before the
+// password is replaced.
+func (s *Server) needsFactorFirst(v *visit) (bool, error) {
+	expired, err := s.needsPassword(v)
+	if err != nil || !expired || s.proven(v) {
+		return false, err
+	}
+	have, err := s.factors(v)
+	return err == nil && have.any(), err
+}
+
 // passwordPage is what the page shows.
 type passwordPage struct {
 	Token   string

@@ -59,6 +59,7 @@ type step struct {
 func steps() []step {
 	return []step{
 		{"signin", "everything after it is about this person", "login_required", (*Server).needsSignIn, (*Server).showSignIn, (*Server).takeSignIn},
+		{"factor", "who has a second factor replaces an expired password with it: others may know the old one", "interaction_required", (*Server).needsFactorFirst, (*Server).showFactor, (*Server).takeFactor},
 		{"password", "an expired password opens nothing but its own replacement", "interaction_required", (*Server).needsPassword, (*Server).showPassword, (*Server).takePassword},
 		{"enroll", "who has no second factor sets one up when one is demanded", "interaction_required", (*Server).needsEnrollment, (*Server).showEnrollment, (*Server).takeEnrollment},
 		{"factor", "what the app demands of the sign-in, before it learns anything", "interaction_required", (*Server).needsFactor, (*Server).showFactor, (*Server).takeFactor},
