@@ -110,6 +110,31 @@ func CreateAPIToken(tx *ledger.Tx, name, user string, expires time.Time) (token 
 	return token, err
 }
 
+// MadeAPIToken is an API token as it was made: Token cannot be read again.
+type MadeAPIToken struct {
+	ID, Token string
+	Created   time.Time
+}
+
+// apiTokenCreated is the event of a new API token, as in Okta's System Log.
+const apiTokenCreated = "system.api_token.create" // #nosec G101 -- the name of an event
+
+// AddAPIToken makes an API token of a user.
+func (s *Service) AddAPIToken(ctx context.Context, actor ledger.Actor, name, user string, expires time.Time) (m MadeAPIToken, err error) {
+	defer fault.Wrap(&err, "make API token %q", name)
+	err = s.update(ctx, actor, "make API token "+name, func(tx *ledger.Tx) error {
+		token := keys.Secret(256)
+		o, err := APITokens.Create(tx, APIToken{Name: name, User: user, Hash: keys.Hash(token), Created: tx.Now(), Expires: expires})
+		m = MadeAPIToken{ID: o.ID, Token: token, Created: tx.Now()}
+		return err
+	})
+	if err != nil {
+		return MadeAPIToken{}, err
+	}
+	s.record(ctx, actor, apiTokenCreated, "Create API token", audit.Entity{ID: m.ID, Type: "Token", DisplayName: name})
+	return m, nil
+}
+
 // FindAPIToken returns the object of a token that is valid at the transaction's
 // time, or an Unauthenticated fault that does not say what is wrong with it.
 func FindAPIToken(tx *ledger.Tx, token string) (ledger.Object[APIToken], error) {

@@ -79,6 +79,7 @@ type Config struct {
 	Identity       Identity
 	Tokens         Tokens
 	Previews       Previews
+	APITokens      APITokens
 	APIKeys        APIKeys
 	People         People
 	Revocations    Revocations

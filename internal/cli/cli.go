@@ -160,7 +160,7 @@ func commands() []func(*session) *cobra.Command {
 		newDev, newRun, newInit, // serve
 		newValidate, newDiff, newApply, newRollback, newExport, newHistory, newTest, newSchema, // configuration
 		newExplain, newTail, // decisions
-		newToken, newServers, newKeys, newApps, newAPIKeys, newUsers, newRevocations, // identity
+		newToken, newServers, newKeys, newApps, newAPIKeys, newAPITokens, newUsers, newRevocations, // identity
 		newDoctor, newDB, newVersion, // the installation
 	}
 }
