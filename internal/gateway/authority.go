@@ -137,7 +137,7 @@ func (s *authenticate) byCertificate(ex *Exchange) error {
 	for _, a := range s.authorities {
 		var t *verify.Token
 		if t, err = a.caller(chain, ex.certificate, ex.started); err == nil {
-			ex.token = t
+			ex.token, ex.vouched = t, a
 			ex.memo = ex.memoOf(t, chain[0].Raw)
 			return nil
 		}

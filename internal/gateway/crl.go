@@ -13,7 +13,7 @@ import (
 )
 
 const (
-	lookAtCRL  = 10 * time.Second // how often the file is looked at
+	lookAtCRL  = 500 * time.Millisecond // how often the file is looked at: open streams end within a second
 	maxCRLSize = 32 << 20
 )
 

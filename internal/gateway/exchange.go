@@ -74,6 +74,7 @@ type course struct {
 	shown        bool                // the client's certificates have been looked for
 	certificates []*x509.Certificate // its own first; nil for none
 	thumbprint   string              // of its own
+	vouched      *authority          // who has vouched for it, when it is what says who calls
 	span         *telemetry.Span
 	trace        telemetry.TraceParent
 	answered     bool
@@ -221,7 +222,7 @@ func (ex *Exchange) stands() error {
 	if ex.token == nil || ex.memo == nil || ex.upstreamTook < wire.OpenAfter {
 		return nil
 	}
-	s := stream{memo: ex.memo, token: ex.token, cert: ex.certificate}
+	s := stream{memo: ex.memo, token: ex.token, cert: ex.certificate, vouched: ex.vouched, chain: ex.certificates}
 	err := ex.gw.judge(&s, ex.started)
 	if err != nil {
 		ex.stopped = stepRevocation

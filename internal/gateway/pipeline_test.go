@@ -222,7 +222,8 @@ func TestChallenges(t *testing.T) {
 	g := newTestGateway(t, ConfigFor(t, iss), s)
 	const metadata = `resource_metadata="http://api.test/.well-known/oauth-protected-resource/base"`
 	for _, c := range []struct{ authorization, want string }{
-		{"", `Bearer ` + metadata},
+		{"", `Bearer scope="a:read b:read", ` + metadata},
+		{"Basic eA==", `Bearer scope="a:read b:read", ` + metadata},
 		{"Bearer x", `Bearer error="invalid_token", ` + metadata},
 		{"Bearer " + iss.Token(t, nil), `Bearer error="insufficient_scope", scope="a:read b:read", ` + metadata},
 	} {

@@ -121,7 +121,8 @@ func (ex *Exchange) challenge(e *rendered, dpop bool) []byte {
 	if code != "" {
 		b = append(append(append(b, "error=\""...), code...), "\", "...)
 	}
-	if e.Name == ReasonMissingScope && ex.route != nil && len(ex.route.scope) > 0 {
+	// Who has no token yet is told what to ask for as well (RFC 6750 section 3, RFC 9728 section 5.1).
+	if (e.Name == ReasonMissingScope || e.Name == ReasonNoToken) && ex.route != nil && len(ex.route.scope) > 0 {
 		b = append(append(append(b, "scope=\""...), ex.route.scope...), "\", "...)
 	}
 	if e.Name == ReasonStepUpRequired && ex.route != nil {

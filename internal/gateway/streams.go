@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"crypto/x509"
 	"log/slog"
 	"sync"
 	"time"
@@ -49,9 +50,11 @@ type stream struct {
 	memo    *tokenMemo
 	token   *verify.Token
 	cert    string
-	session Session // nil: the caller has none
-	expires int64   // Unix seconds; 0 = never
-	turn    uint64  // of the revocations, and of the API keys, when it was judged last
+	session Session    // nil: the caller has none
+	vouched *authority // for the certificates; nil: they do not say who calls
+	chain   []*x509.Certificate
+	expires int64  // Unix seconds; 0 = never
+	turn    uint64 // of the revocations, and of the API keys, when it was judged last
 	keyTurn uint64
 	why     error // why it was ended; nil when it was not
 
@@ -68,6 +71,9 @@ type watched struct{ *Exchange }
 func (w watched) Opened(end func(string)) {
 	ex := w.Exchange
 	s := &stream{end: end, memo: ex.memo, token: ex.token, cert: ex.certificate, session: ex.session, expires: ex.token.Expires}
+	if s.vouched = ex.vouched; s.vouched != nil {
+		s.chain = ex.certificates
+	}
 	if start := ex.started.Unix(); s.expires != 0 && start >= s.expires {
 		s.expires += int64(verify.DefaultLeeway / time.Second) // it was let in by the grace for clocks
 	}
@@ -179,6 +185,12 @@ func (g *Gateway) judge(s *stream, now time.Time) error {
 		}
 		if s.cert != "" && g.config.Revocations.NamesCertificate(tenant.ID(s.memo.tenant), s.cert) {
 			return revokedBy(cluster.Certificate, s.token)
+		}
+	}
+	if s.vouched != nil {
+		// Its authority may have revoked it, or not be believed any more.
+		if _, err := s.vouched.caller(s.chain, s.cert, now); err != nil {
+			return err
 		}
 	}
 	if s.token.Issuer == APIKeyIssuer && g.config.APIKeys != nil {
