@@ -39,6 +39,7 @@ const (
 	AuthSecretBasic = "client_secret_basic"
 	AuthSecretPost  = "client_secret_post"
 	AuthPrivateKey  = "private_key_jwt"
+	AuthSecretJWT   = "client_secret_jwt" // the secret signs (HS256) and is not sent
 	AuthNone        = "none"
 )
 
@@ -71,6 +72,7 @@ type AppSecret struct {
 	ID      string    `json:"id"`
 	Hash    string    `json:"hash"` // SHA-256 of the secret, in hexadecimal (keys.Hash)
 	Sealed  string    `json:"sealed,omitempty"`
+	Long    bool      `json:"long,omitempty"` // 32 characters or more: it may be the key of an HMAC
 	Status  Status    `json:"status"`
 	Created time.Time `json:"created"`
 	Updated time.Time `json:"updated,omitzero"` // zero: when it was made
@@ -110,7 +112,7 @@ func (a *App) Granted(scope string) bool {
 
 // WithSecret reports whether the app authenticates with a secret.
 func (a *App) WithSecret() bool {
-	return a.AuthMethod == AuthSecretBasic || a.AuthMethod == AuthSecretPost
+	return a.AuthMethod == AuthSecretBasic || a.AuthMethod == AuthSecretPost || a.AuthMethod == AuthSecretJWT
 }
 
 // MayUse reports whether the app may use the grant type.
@@ -139,7 +141,7 @@ func checkApp(a App) error {
 	c.name("label", a.Label, 100)
 	c.that(len(a.Owner) <= 255 && !strings.ContainsFunc(a.Owner, isControl), "owner", "is longer than 255 bytes or has control characters")
 	c.oneOf("status", string(a.Status), string(Active), string(Inactive))
-	c.oneOf("tokenEndpointAuthMethod", a.AuthMethod, AuthSecretBasic, AuthSecretPost, AuthPrivateKey, AuthNone)
+	c.oneOf("tokenEndpointAuthMethod", a.AuthMethod, AuthSecretBasic, AuthSecretPost, AuthSecretJWT, AuthPrivateKey, AuthNone)
 	c.that(len(a.GrantTypes) > 0, "grantTypes", "is empty: name the grant types that the app uses")
 	for _, g := range a.GrantTypes {
 		c.that(KnownGrantType(g), "grantTypes", quoted(g)+" is not a grant type, known are "+strings.Join(GrantTypes(), ", "))
@@ -148,6 +150,9 @@ func checkApp(a App) error {
 	c.that(len(a.Secrets) <= MaxSecrets, "secrets", "has more than two secrets, delete one first")
 	c.that(a.WithSecret() || len(a.Secrets) == 0, "secrets", "an app with auth method "+a.AuthMethod+" has no secrets")
 	c.that(a.AuthMethod != AuthPrivateKey || len(a.Keys) > 0 || a.OIDC.JWKSURI != "", "keys", "an app with auth method private_key_jwt needs a public key, or the address where it publishes its keys")
+	for _, s := range a.Secrets {
+		c.that(a.AuthMethod != AuthSecretJWT || s.Sealed != "" && s.Long, "secrets", "an app with auth method client_secret_jwt needs secrets of 32 characters or more that are kept: make a new one")
+	}
 	c.that(len(a.Keys) <= 50, "keys", "has more than 50 keys")
 	c.that(a.ClientID == "" || usableClientID(a.ClientID), "credentials.oauthClient.client_id",
 		"must be 6 to 100 letters, digits and -._~, and not look like an id that is given by the server")

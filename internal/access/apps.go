@@ -34,9 +34,14 @@ func (s *Service) CreateApp(ctx context.Context, actor ledger.Actor, n NewApp) (
 	err = s.update(ctx, actor, "make app "+n.Label, func(tx *ledger.Tx) error {
 		app := App{Label: n.Label, Owner: n.Owner, AuthMethod: n.AuthMethod, GrantTypes: n.GrantTypes}.fill()
 		out = Created{}
+		id := Apps.NewID(tx)
 		if app.WithSecret() {
 			out.Secret = keys.Secret(secretBits)
-			app.Secrets = []AppSecret{newSecret(tx, out.Secret)}
+			made, err := s.rotated(tx, id, &app, out.Secret)
+			if err != nil {
+				return err
+			}
+			app.Secrets = []AppSecret{made}
 		}
 		for _, jwk := range n.PublicKeys {
 			var named struct {
@@ -47,7 +52,7 @@ func (s *Service) CreateApp(ctx context.Context, actor ledger.Actor, n NewApp) (
 			}
 			app.Keys = append(app.Keys, AppKey{ID: named.ID, JWK: jwk, Status: Active, Created: tx.Now()})
 		}
-		o, err := Apps.Create(tx, app)
+		o, err := Apps.Insert(tx, ledger.Object[App]{Meta: ledger.Meta{ID: id}, Value: app})
 		out.ID, out.App = o.ID, o.Value
 		return err
 	})

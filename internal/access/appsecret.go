@@ -23,6 +23,29 @@ const secretBits = 320
 // minSecret is the least length of a secret that a caller brings.
 const minSecret = 14
 
+// macSecret is the least length of a secret that is the key of HS256: the key is as
+// long as the hash (RFC 7518 section 3.2).
+const macSecret = 32
+
+// SharedSecrets returns the app's active secrets as they are, for the one method that
+// needs them (client_secret_jwt).
+func (a *AppView) SharedSecrets(t tenant.ID, sealer Sealer) (out [][]byte, err error) {
+	if a.AuthMethod != AuthSecretJWT || sealer == nil {
+		return nil, nil
+	}
+	for _, s := range a.Secrets {
+		if s.Status != Active || !s.Long {
+			continue
+		}
+		plain, err := sealer.Open(s.Sealed, secretPlace(t, a.Object, s.ID))
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, plain)
+	}
+	return out, nil
+}
+
 // checkSecret refuses a secret that a caller brings and that is too short.
 func checkSecret(secret string) error {
 	if secret != "" && (len(secret) < minSecret || len(secret) > 100) {
@@ -34,7 +57,7 @@ func checkSecret(secret string) error {
 
 // newSecret returns a secret that nobody can read again.
 func newSecret(tx *ledger.Tx, secret string) AppSecret {
-	return AppSecret{ID: keys.ID("ocs"), Hash: keys.Hash(secret), Status: Active, Created: tx.Now()}
+	return AppSecret{ID: keys.ID("ocs"), Hash: keys.Hash(secret), Long: len(secret) >= macSecret, Status: Active, Created: tx.Now()}
 }
 
 // sealedSecret returns a secret of an app that those can read who may.
@@ -132,7 +155,11 @@ func (s *Service) RotateSecret(ctx context.Context, actor ledger.Actor, clientID
 		label, secret = a.Label, keys.Secret(secretBits)
 		kept := slices.DeleteFunc(slices.Clone(a.Secrets), func(x AppSecret) bool { return x.Status != Active })
 		slices.SortStableFunc(kept, func(x, y AppSecret) int { return y.Created.Compare(x.Created) })
-		a.Secrets = append([]AppSecret{newSecret(tx, secret)}, kept[:min(len(kept), MaxSecrets-1)]...)
+		made, err := s.rotated(tx, clientID, a, secret)
+		if err != nil {
+			return err
+		}
+		a.Secrets = append([]AppSecret{made}, kept[:min(len(kept), MaxSecrets-1)]...)
 		return nil
 	})
 	if err != nil {
@@ -140,6 +167,15 @@ func (s *Service) RotateSecret(ctx context.Context, actor ledger.Actor, clientID
 	}
 	s.record(ctx, actor, audit.AppSecretRotated, "Rotate client secret", appEntity(clientID, label))
 	return secret, nil
+}
+
+// rotated returns the next secret of an app: one that is shown once, unless the app's
+// way of authentication needs it as it is.
+func (s *Service) rotated(tx *ledger.Tx, app string, a *App, secret string) (AppSecret, error) {
+	if a.AuthMethod == AuthSecretJWT {
+		return s.sealedSecret(tx, app, secret)
+	}
+	return newSecret(tx, secret), nil
 }
 
 // SetSecretStatus puts one secret of an app in or out of force; an inactive

@@ -123,7 +123,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB})
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Audit: id.audit, Now: c.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err
 	}

@@ -55,6 +55,7 @@ type house struct {
 	ledger  *ledger.Ledger
 	views   *access.Views
 	rings   *grant.Rings
+	sealer  *keys.Sealer
 	access  *access.Service
 	people  *directory.Service
 	issuer  *grant.Issuer
@@ -120,9 +121,10 @@ func newHouse(t testing.TB) *house {
 	must(t, err)
 	sealer, err := keys.NewSealer(keys.SealKey{ID: "k1", Secret: [32]byte{1}})
 	must(t, err)
+	h.sealer = sealer
 	h.rings = grant.NewRings(grant.RingsConfig{Store: db.SigningKeys(), Sealer: sealer, Now: h.clock.Now, Log: log})
 	t.Cleanup(func() { must(t, h.rings.Close()) })
-	h.access = access.NewService(access.ServiceConfig{Ledger: h.ledger, Views: h.views, Audit: h.audit, Rings: h.rings})
+	h.access = access.NewService(access.ServiceConfig{Ledger: h.ledger, Views: h.views, Audit: h.audit, Rings: h.rings, Sealer: sealer})
 	h.people = directory.NewService(directory.Config{
 		Ledger: h.ledger, Audit: h.audit,
 		Passwords: keys.NewPasswords(keys.PasswordConfig{MemoryKiB: 64, Iterations: 1, Lanes: 1}),
@@ -156,7 +158,7 @@ func (h *house) serve(log *slog.Logger) {
 	h.revoked = revocation.New(revocation.Config{Loaded: true})
 	_, err := h.bus.Join("identity", "identity", inForce{h})
 	must(t, err)
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: h.db, Audit: h.audit, Now: h.clock.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: h.db, Sealer: h.sealer, Audit: h.audit, Now: h.clock.Now})
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})
 	h.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: h.people, Audit: h.audit})

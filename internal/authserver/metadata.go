@@ -50,8 +50,9 @@ type metadata struct {
 }
 
 func (s *Server) metadata(t *grant.Target) metadata {
-	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthPrivateKey, access.AuthNone}
+	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthSecretJWT, access.AuthPrivateKey, access.AuthNone}
 	algs := assertionAlgorithms()
+	authAlgs := append(assertionAlgorithms(), "HS256") // of client_secret_jwt
 	device := ""
 	if s.cfg.DevicePage != "" {
 		device = t.Endpoint("device/authorize")
@@ -66,7 +67,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code"}, GrantTypes: s.cfg.Tokens.GrantTypes(),
 		SubjectTypes: []string{"public"},
 		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
-		TokenAuthAlgorithms: algs, IntrospectionAuthAlgs: algs, RevocationAuthAlgs: algs,
+		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
 	}
 }
 

@@ -29,8 +29,8 @@ const (
 // assertionPurpose names the marks of used assertions.
 const assertionPurpose = "client_assertion"
 
-// byAssertion authenticates with private_key_jwt (RFC 7523, OpenID Connect Core
-// section 9). What is wrong is said only once the signature has been found good:
+// byAssertion authenticates with private_key_jwt or client_secret_jwt (RFC 7523,
+// OpenID Connect Core section 9); which of them is the app's setting. What is wrong is said only once the signature has been found good:
 // before that, everything is the same refusal after the same work.
 func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, endpoint string) (*access.AppView, string, error) {
 	jws, err := verify.Parse([]byte(cred.assertion), maxAssertion)
@@ -43,17 +43,13 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 	}
 	id := claims.Subject
 	app, known := t.View.App(id)
-	if !known || app.AuthMethod != access.AuthPrivateKey || app.PublicKeys() == nil {
+	if !known || app.AuthMethod != access.AuthPrivateKey && app.AuthMethod != access.AuthSecretJWT {
 		app, known = c.decoy, false
 	}
-	key, err := app.PublicKeys().Key(ctx, jws.KeyID, jws.Algorithm)
+	genuine, err := c.genuine(ctx, t, app, jws, cred.assertion)
 	if err != nil {
-		known = false
-		if key, err = c.decoy.PublicKeys().Key(ctx, "", jws.Algorithm); err != nil {
-			return nil, id, Refuse("invalid_client", err)
-		}
+		return nil, id, err
 	}
-	genuine := jws.Verify(key)
 	sameName := claims.Issuer == id && (cred.id == "" || cred.id == id)
 	if !genuine || !known || !sameName || app.Status != access.Active || !assertionTyp(jws.Type) {
 		return nil, id, Refuse("invalid_client", nil)
@@ -76,6 +72,34 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 		return nil, id, Refuse("client_assertion_already_used", nil)
 	}
 	return app, id, nil
+}
+
+// genuine reports whether an assertion is signed as the app signs. What it says of its
+// algorithm never turns a public key into a secret, nor a secret into a key.
+func (c *Clients) genuine(ctx context.Context, t *Target, app *access.AppView, jws *verify.JWS, raw string) (bool, error) {
+	if app.AuthMethod == access.AuthSecretJWT {
+		secrets, err := app.SharedSecrets(t.Tenant, c.sealer)
+		if err != nil {
+			return false, err
+		}
+		found := false
+		for _, s := range secrets {
+			found = keys.VerifyHS256(s, raw[:strings.LastIndexByte(raw, '.')], jws.Signature) || found
+		}
+		return found && jws.Algorithm == "HS256", nil
+	}
+	source, known := app.PublicKeys(), true
+	if source == nil {
+		source, known = c.decoy.PublicKeys(), false
+	}
+	key, err := source.Key(ctx, jws.KeyID, jws.Algorithm)
+	if err != nil {
+		known = false
+		if key, err = c.decoy.PublicKeys().Key(ctx, "", jws.Algorithm); err != nil {
+			return false, nil //nolint:nilerr // no key of ours could have made it
+		}
+	}
+	return jws.Verify(key) && known, nil
 }
 
 // assertionTyp reports whether the typ header may stand on a client assertion:

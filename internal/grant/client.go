@@ -39,6 +39,7 @@ type SingleUse interface {
 // ClientsConfig is what Clients needs.
 type ClientsConfig struct {
 	SingleUse SingleUse        // for the jti of client assertions
+	Sealer    access.Sealer    // opens secrets that sign; nil: client_secret_jwt is refused
 	Audit     audit.Recorder   // told of failures
 	Now       func() time.Time // the clock
 }
@@ -46,6 +47,7 @@ type ClientsConfig struct {
 // Clients authenticates OAuth clients, for every endpoint that asks for it.
 type Clients struct {
 	single   SingleUse
+	sealer   access.Sealer
 	now      func() time.Time
 	decoy    *access.AppView // stands in for a client that does not exist
 	audit    audit.Recorder
@@ -59,7 +61,7 @@ func NewClients(cfg ClientsConfig) (*Clients, error) {
 		return nil, err
 	}
 	return &Clients{
-		single: cfg.SingleUse, now: cfg.Now, decoy: d, audit: cfg.Audit,
+		single: cfg.SingleUse, sealer: cfg.Sealer, now: cfg.Now, decoy: d, audit: cfg.Audit,
 		failures: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 4096})),
 	}, nil
 }

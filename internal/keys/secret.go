@@ -35,6 +35,14 @@ func Derive(secret, salt string) string {
 	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
 }
 
+// VerifyHS256 reports whether the signature of a text is by the secret (HS256, RFC
+// 7518 section 3.2). The secret has at least 256 bits.
+func VerifyHS256(secret []byte, text string, signature []byte) bool {
+	h := hmac.New(sha256.New, secret)
+	_, _ = h.Write([]byte(text)) // never fails
+	return hmac.Equal(h.Sum(nil), signature)
+}
+
 // Challenge returns the S256 code challenge of a code verifier (RFC 7636 section
 // 4.2).
 func Challenge(verifier string) string {
