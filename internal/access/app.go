@@ -39,7 +39,9 @@ const (
 	AuthSecretBasic = "client_secret_basic"
 	AuthSecretPost  = "client_secret_post"
 	AuthPrivateKey  = "private_key_jwt"
-	AuthSecretJWT   = "client_secret_jwt" // the secret signs (HS256) and is not sent
+	AuthTLS         = "tls_client_auth"             // RFC 8705 section 2.1
+	AuthSelfSigned  = "self_signed_tls_client_auth" // RFC 8705 section 2.2
+	AuthSecretJWT   = "client_secret_jwt"           // the secret signs (HS256) and is not sent
 	AuthNone        = "none"
 )
 
@@ -141,7 +143,7 @@ func checkApp(a App) error {
 	c.name("label", a.Label, 100)
 	c.that(len(a.Owner) <= 255 && !strings.ContainsFunc(a.Owner, isControl), "owner", "is longer than 255 bytes or has control characters")
 	c.oneOf("status", string(a.Status), string(Active), string(Inactive))
-	c.oneOf("tokenEndpointAuthMethod", a.AuthMethod, AuthSecretBasic, AuthSecretPost, AuthSecretJWT, AuthPrivateKey, AuthNone)
+	c.oneOf("tokenEndpointAuthMethod", a.AuthMethod, AuthSecretBasic, AuthSecretPost, AuthSecretJWT, AuthPrivateKey, AuthTLS, AuthSelfSigned, AuthNone)
 	c.that(len(a.GrantTypes) > 0, "grantTypes", "is empty: name the grant types that the app uses")
 	for _, g := range a.GrantTypes {
 		c.that(KnownGrantType(g), "grantTypes", quoted(g)+" is not a grant type, known are "+strings.Join(GrantTypes(), ", "))
@@ -150,6 +152,7 @@ func checkApp(a App) error {
 	c.that(len(a.Secrets) <= MaxSecrets, "secrets", "has more than two secrets, delete one first")
 	c.that(a.WithSecret() || len(a.Secrets) == 0, "secrets", "an app with auth method "+a.AuthMethod+" has no secrets")
 	c.that(a.AuthMethod != AuthPrivateKey || len(a.Keys) > 0 || a.OIDC.JWKSURI != "", "keys", "an app with auth method private_key_jwt needs a public key, or the address where it publishes its keys")
+	c.that(a.AuthMethod != AuthSelfSigned || len(a.Keys) > 0, "keys", "an app with auth method self_signed_tls_client_auth needs the public key of its certificate")
 	for _, s := range a.Secrets {
 		c.that(a.AuthMethod != AuthSecretJWT || s.Sealed != "" && s.Long, "secrets", "an app with auth method client_secret_jwt needs secrets of 32 characters or more that are kept: make a new one")
 	}

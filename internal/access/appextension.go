@@ -2,6 +2,7 @@ package access
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 
 	"gatehouse/verify"
@@ -15,8 +16,38 @@ type Extension struct {
 	// exchange tokens.
 	MayAct   string   `json:"may_act,omitempty"`
 	Exchange Exchange `json:"token_exchange,omitzero"`
+	// TLS is how the certificate of an app with the method tls_client_auth is known: by
+	// one of its members.
+	TLS TLSClient `json:"tls_client_auth,omitzero"`
+	// CertificateBound binds the app's tokens to the certificate that it shows.
+	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
 	// Issuers may vouch for people by assertions (RFC 7523 section 2.1).
 	Issuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
+}
+
+// TLSClient is what an app's certificate says (RFC 8705 section 2.1.2).
+type TLSClient struct {
+	SubjectDN string `json:"subject_dn,omitempty"` // RFC 4514: CN=app,O=Acme
+	DNS       string `json:"san_dns,omitempty"`
+	URI       string `json:"san_uri,omitempty"`
+	IP        string `json:"san_ip,omitempty"`
+	Email     string `json:"san_email,omitempty"`
+}
+
+func checkTLS(c *checks, a *App) {
+	const path = "settings.gatehouse.tls_client_auth"
+	t := a.Extension.TLS
+	set := 0
+	for _, v := range []string{t.SubjectDN, t.DNS, t.URI, t.IP, t.Email} {
+		if v != "" {
+			set++
+		}
+		c.that(len(v) <= 1024 && !strings.ContainsFunc(v, isControl), path, "is longer than 1024 bytes or has control characters")
+	}
+	c.that(a.AuthMethod != AuthTLS || set == 1, path, "an app with auth method tls_client_auth needs one of subject_dn, san_dns, san_uri, san_ip and san_email")
+	c.that(a.AuthMethod == AuthTLS || set == 0, path, "is for apps with auth method tls_client_auth")
+	_, err := netip.ParseAddr(t.IP)
+	c.that(t.IP == "" || err == nil, path+".san_ip", "is not an IP address")
 }
 
 // TrustedIssuer is somebody whose word an app may bring about who a person is.
@@ -114,6 +145,7 @@ func checkExtension(c *checks, a *App) {
 	}
 	c.that(len(a.Extension.MayAct) <= 100 && !strings.ContainsFunc(a.Extension.MayAct, notPrintable), "settings.gatehouse.may_act", "is not a client_id")
 	checkIssuers(c, a)
+	checkTLS(c, a)
 	used := e.Impersonation || len(e.Audiences) > 0
 	c.that(!used || a.MayUse(GrantTokenExchange), path, "is for apps with the grant type "+GrantTokenExchange)
 	c.that(!a.Public() || !a.MayUse(GrantTokenExchange), "grantTypes", "a public app (auth method none) cannot use token exchange: anybody could be it")

@@ -278,6 +278,9 @@ func (a *App) listen(ctx context.Context) (l listeners, err error) {
 	}
 	if a.addresses.Identity == "" {
 		a.addresses.Identity = "http://" + reachable(l.identity.Addr())
+		if a.settings.Identity.CertFile != "" {
+			a.addresses.Identity = "https://" + reachable(l.identity.Addr())
+		}
 	}
 	a.listenForDeciders(open, &l)
 	return l, err
@@ -304,7 +307,11 @@ func (a *App) serve(l listeners) error {
 	}
 	gw := gateway.NewServer(gateway.ServerConfig{Gateway: a.node.gateway, TLS: tlsConfig, Limits: a.wireLimits(), MaxConns: a.settings.Limits.Connections})
 	a.run("gateway", func() error { return gw.Serve(l.gateway) }, gw.Shutdown)
-	a.serveHTTP("identity", l.identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler()))
+	identityListener, err := identityTLS(l.identity, a.settings.Identity)
+	if err != nil {
+		return err
+	}
+	a.serveHTTP("identity", identityListener, clientCertificate(a.settings.Identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler())))
 	a.serveHTTP("console", l.console, a.consoleHandler())
 	if err := a.serveDeciders(l); err != nil {
 		return err

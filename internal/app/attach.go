@@ -59,8 +59,14 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	if err != nil {
 		return err
 	}
+	certificates, err := a.identityCertificates()
+	if err != nil {
+		_ = db.Close()
+		return err
+	}
 	id, err := openIdentity(ctx, identityConfig{
-		URL: a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now, Places: a.atlas, Private: a.config.Dev,
+		Certificates: certificates,
+		URL:          a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: time.Now, Places: a.atlas, Private: a.config.Dev,
 		Post: a.post,
 	})
 	if err != nil {

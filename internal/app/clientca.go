@@ -33,7 +33,12 @@ func newClientCA(g settings.Gateway) (*clientCA, error) {
 	if g.CertFile == "" {
 		return nil, fault.New(fault.Invalid, "client_ca has no effect on a listener without TLS: give it cert and key")
 	}
-	c := &clientCA{path: g.ClientCAFile}
+	return openCA(g.ClientCAFile)
+}
+
+// openCA reads the authorities of a PEM file.
+func openCA(path string) (*clientCA, error) {
+	c := &clientCA{path: path}
 	if c.pool() == nil {
 		return nil, fault.New(fault.Invalid, "client_ca: the file %s holds no certificate in PEM form, or cannot be read", c.path)
 	}

@@ -24,7 +24,7 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 
 		Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: c.DB, Key: nonces, Now: c.Now}),
 		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants, Devices: c.DB,
-		Derived: c.DB, Inspector: id.inspector, Users: id.people, Single: c.DB,
+		Certificates: c.Certificates, Derived: c.DB, Inspector: id.inspector, Users: id.people, Single: c.DB,
 	}
 	return grant.New(config), nil
 }

@@ -72,12 +72,14 @@ type identityConfig struct {
 	Sealer  *keys.Sealer
 	Bus     *cluster.Local
 	Revoked *revocation.Set // of the process; the node keeps it
-	Metrics *telemetry.Metrics
-	Log     *slog.Logger
-	Now     func() time.Time
-	Private bool         // for development: apps and hooks may be at private addresses and without TLS
-	Places  access.Atlas // where addresses are; nil: nobody knows
-	Post    post
+	// Certificates are those that apps show; nil: none can.
+	Certificates *grant.Certificates
+	Metrics      *telemetry.Metrics
+	Log          *slog.Logger
+	Now          func() time.Time
+	Private      bool         // for development: apps and hooks may be at private addresses and without TLS
+	Places       access.Atlas // where addresses are; nil: nobody knows
+	Post         post
 }
 
 // newRegistry returns every kind that this program keeps.
@@ -123,7 +125,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB})
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Audit: id.audit, Now: c.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Certificates: c.Certificates, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -140,7 +142,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.events.pages.Store(pages.login)
 	protocol, err := authserver.New(authserver.Config{
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
-		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
+		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Certificates: c.Certificates, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
 		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath,
 	})

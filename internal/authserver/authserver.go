@@ -30,20 +30,22 @@ type Site struct {
 // Config is what the handler needs.
 type Config struct {
 	// Site finds the tenant of a request, by its host; false when there is none.
-	Site        func(*http.Request) (Site, bool)
-	Views       *access.Views
-	Rings       *grant.Rings
-	Clients     *grant.Clients
-	Tokens      *grant.Endpoint
-	Inspector   *grant.Inspector
-	Login       Interaction
-	Origins     login.Origins // whose pages may call (CORS)
-	Waiting     *session.Room // for pushed requests
-	Revocations RevocationStore
-	Bus         cluster.Publisher
-	Revoked     *revocation.Set // of the whole process: the gateway asks it too
-	Audit       audit.Recorder
-	Refresh     RefreshTokens
+	Site      func(*http.Request) (Site, bool)
+	Views     *access.Views
+	Rings     *grant.Rings
+	Clients   *grant.Clients
+	Tokens    *grant.Endpoint
+	Inspector *grant.Inspector
+	// Certificates are those that clients show; nil: none can.
+	Certificates *grant.Certificates
+	Login        Interaction
+	Origins      login.Origins // whose pages may call (CORS)
+	Waiting      *session.Room // for pushed requests
+	Revocations  RevocationStore
+	Bus          cluster.Publisher
+	Revoked      *revocation.Set // of the whole process: the gateway asks it too
+	Audit        audit.Recorder
+	Refresh      RefreshTokens
 	// Devices keeps device authorizations, and DevicePage is the path of the page where
 	// people type their codes; empty: there is none, and the endpoint does not exist.
 	Devices    *grant.Devices

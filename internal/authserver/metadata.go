@@ -36,6 +36,7 @@ type metadata struct {
 	Claims                bool     `json:"claims_parameter_supported"`
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
+	CertificateBound      bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 	Device                string   `json:"device_authorization_endpoint,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported,omitempty"` // required by OpenID Connect Discovery
@@ -51,6 +52,7 @@ type metadata struct {
 
 func (s *Server) metadata(t *grant.Target) metadata {
 	auth := []string{access.AuthSecretBasic, access.AuthSecretPost, access.AuthSecretJWT, access.AuthPrivateKey, access.AuthNone}
+	auth = append(auth, s.cfg.Certificates.Methods()...)
 	algs := assertionAlgorithms()
 	authAlgs := append(assertionAlgorithms(), "HS256") // of client_secret_jwt
 	device := ""
@@ -58,7 +60,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		device = t.Endpoint("device/authorize")
 	}
 	return metadata{
-		Device: device, DPoPAlgorithms: algs,
+		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,

@@ -27,7 +27,7 @@ func (b builder) server(n *node) Server {
 			ClientCA: n.get("gateway").get("tls").get("client_ca").str(), ClientCerts: n.get("gateway").get("tls").get("client_certs").str(),
 			ClientCertHeader: n.get("gateway").get("client_cert_header").str(),
 		},
-		Identity:        Identity{Listen: n.get("identity").get("listen").str(), URL: n.get("identity").get("url").str(), SCIMDelete: n.get("identity").get("scim_delete").str()},
+		Identity:        b.identity(n.get("identity")),
 		Console:         Console{Listen: n.get("console").get("listen").str()},
 		Log:             Log{Level: n.get("log").get("level").str(), Format: n.get("log").get("format").str()},
 		Geo:             Geo{Country: n.get("geo").get("country").str(), ASN: n.get("geo").get("asn").str()},
@@ -35,7 +35,6 @@ func (b builder) server(n *node) Server {
 		ShutdownTimeout: b.duration(n.get("shutdown_timeout")),
 	}
 	s.Gateway.TrustedProxies = networks(n.get("gateway").get("trusted_proxies"))
-	s.Identity.TrustedProxies = networks(n.get("identity").get("trusted_proxies"))
 	s.Decide = b.decide(n.get("decide"))
 	s.Mail = b.mail(n.get("mail"))
 	return s
@@ -54,6 +53,15 @@ func networks(n *node) (out []netip.Prefix) {
 func (b builder) mail(n *node) Mail {
 	return Mail{
 		Server: n.get("smtp").str(), From: n.get("from").str(), User: n.get("user").str(), Password: n.get("password").str(), CA: n.get("ca").str(),
+	}
+}
+
+func (b builder) identity(n *node) Identity {
+	tls := n.get("tls")
+	return Identity{
+		Listen: n.get("listen").str(), URL: n.get("url").str(), TrustedProxies: networks(n.get("trusted_proxies")),
+		TLS: TLS{Cert: tls.get("cert").str(), Key: tls.get("key").str()}, ClientCA: tls.get("client_ca").str(), ClientCerts: tls.get("client_certs").str(),
+		ClientCertHeader: n.get("client_cert_header").str(), SCIMDelete: n.get("scim_delete").str(),
 	}
 }
 

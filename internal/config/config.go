@@ -110,7 +110,16 @@ type Identity struct {
 	Listen, URL    string
 	TrustedProxies []netip.Prefix `json:",omitempty"`
 	SCIMDelete     string         `json:",omitempty"` // "remove" (or "") or "deactivate"
+	TLS            TLS            `json:",omitzero"`
+	ClientCA       string         `json:",omitempty"` // PEM file; empty for none
+	ClientCerts    string         `json:",omitempty"` // IdentityClientCerts, or empty
+	// ClientCertHeader is one of CertHeaders, or empty.
+	ClientCertHeader string `json:",omitempty"`
 }
+
+// IdentityClientCerts is the value of server.identity.tls.client_certs: browsers come
+// to that listener, too, and have none.
+func IdentityClientCerts() string { return "optional" }
 
 // Console is the section "server.console".
 type Console struct{ Listen string }

@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"net/http"
 	"net/url"
 	"strings"
 	"sync"
@@ -86,6 +87,20 @@ func (f *forwardedCerts) keep(key [sha256.Size]byte, c forwardedCert) {
 		f.seen = map[[sha256.Size]byte]forwardedCert{}
 	}
 	f.seen[key] = c
+}
+
+// ForwardedCertificates returns the certificates that a trusted proxy names in the
+// header, one of the CertHeader constants: the client's own first. Anything but one
+// line of the right form is none. It is for listeners other than the gateway's.
+func ForwardedCertificates(header string, h http.Header) []*x509.Certificate {
+	own, chain := h.Values(header), h.Values(chainHeader)
+	if header != CertHeaderClientCert {
+		chain = nil
+	}
+	if len(own) != 1 || len(chain) > 1 || own[0] == "" {
+		return nil
+	}
+	return parseForwarded(header, []byte(own[0]), []byte(strings.Join(chain, ""))).list
 }
 
 func parseForwarded(header string, own, chain []byte) forwardedCert {

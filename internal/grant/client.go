@@ -38,15 +38,18 @@ type SingleUse interface {
 
 // ClientsConfig is what Clients needs.
 type ClientsConfig struct {
-	SingleUse SingleUse        // for the jti of client assertions
-	Sealer    access.Sealer    // opens secrets that sign; nil: client_secret_jwt is refused
-	Audit     audit.Recorder   // told of failures
-	Now       func() time.Time // the clock
+	SingleUse SingleUse     // for the jti of client assertions
+	Sealer    access.Sealer // opens secrets that sign; nil: client_secret_jwt is refused
+	// Certificates are those that clients show; nil: none can.
+	Certificates *Certificates
+	Audit        audit.Recorder   // told of failures
+	Now          func() time.Time // the clock
 }
 
 // Clients authenticates OAuth clients, for every endpoint that asks for it.
 type Clients struct {
 	single   SingleUse
+	certs    *Certificates
 	sealer   access.Sealer
 	now      func() time.Time
 	decoy    *access.AppView // stands in for a client that does not exist
@@ -61,7 +64,7 @@ func NewClients(cfg ClientsConfig) (*Clients, error) {
 		return nil, err
 	}
 	return &Clients{
-		single: cfg.SingleUse, sealer: cfg.Sealer, now: cfg.Now, decoy: d, audit: cfg.Audit,
+		single: cfg.SingleUse, sealer: cfg.Sealer, certs: cfg.Certificates, now: cfg.Now, decoy: d, audit: cfg.Audit,
 		failures: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 4096})),
 	}, nil
 }
@@ -114,6 +117,8 @@ func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint str
 	switch found.AuthMethod {
 	case access.AuthSecretBasic, access.AuthSecretPost:
 		ok = found.HasSecret(sha256.Sum256([]byte(cred.secret))) && cred.method != byNothing
+	case access.AuthTLS, access.AuthSelfSigned:
+		ok = cred.method == byNothing && c.certs.authenticates(r, t.Tenant, found)
 	case access.AuthNone:
 		ok = cred.method == byNothing
 	}

@@ -29,12 +29,15 @@ type Config struct {
 	Log     *slog.Logger
 	Now     func() time.Time // the clock
 
-	Proofs    *Proofs
-	Judge     *Judge
-	Codes     CodeStore
-	Refresh   RefreshStore
-	Devices   DeviceStore // nil: no page for devices is there, and so no device grant
-	Grants    Revoker
+	Proofs  *Proofs
+	Judge   *Judge
+	Codes   CodeStore
+	Refresh RefreshStore
+	Devices DeviceStore // nil: no page for devices is there, and so no device grant
+	Grants  Revoker
+	// Certificates are those that clients show; nil: none can.
+	Certificates *Certificates
+
 	Users     Users        // nil: no JWT bearer
 	Single    SingleUse    // of its assertions
 	Derived   DerivedStore // nil: no token exchange
@@ -115,6 +118,8 @@ type exchange struct {
 	device       *issued.Device  // that is redeemed
 	old          *issued.Refresh // that was presented
 	presented    string          // refresh token
+	shown        string          // x5t#S256 of the certificate that the client has shown
+	x5t          string          // that of the certificate that the token is to be bound to
 	jkt          string          // thumbprint of the key that the client has proved to have
 	made         issued.Made
 	begins       bool       // kept is not stored yet: this request begins it
@@ -200,6 +205,12 @@ func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	if x.jkt == "" && x.app.OIDC.DPoPBound {
 		return Refuse("dpop_missing", nil)
 	}
+	_, x.shown = e.cfg.Certificates.of(x.r, x.target.Tenant)
+	if x.app.Extension.CertificateBound {
+		if x.x5t = x.shown; x.x5t == "" {
+			return Refuse("certificate_missing", nil)
+		}
+	}
 	return nil
 }
 
@@ -222,7 +233,7 @@ func (e *Endpoint) evaluate(x *exchange) error {
 
 func (e *Endpoint) mint(x *exchange) error {
 	var err error
-	d := draft{app: x.app, who: &x.subject, jkt: x.jkt, scopes: x.scopes, audience: x.audience, lifetime: x.decision.AccessTokenLifetime}
+	d := draft{app: x.app, who: &x.subject, jkt: x.jkt, x5t: x.x5t, scopes: x.scopes, audience: x.audience, lifetime: x.decision.AccessTokenLifetime}
 	if x.kept != nil {
 		d.session = x.kept.Session
 	}

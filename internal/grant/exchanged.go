@@ -132,7 +132,7 @@ func trusted(t *Target, issuer string) *Target {
 // holds reports whether the request proves to have what the token is bound to
 // (RFC 9449, RFC 8705): a bound token is worth nothing to anybody else.
 func (x *exchange) holds(tok *verify.Token) bool {
-	return (tok.KeyThumbprint == "" || tok.KeyThumbprint == x.jkt) && tok.CertThumbprint == ""
+	return (tok.KeyThumbprint == "" || tok.KeyThumbprint == x.jkt) && (tok.CertThumbprint == "" || tok.CertThumbprint == x.shown)
 }
 
 // actor is the claim act (RFC 8693 section 4.1).
@@ -225,6 +225,9 @@ func (s *exchanged) onto(d *draft, now time.Time) {
 		return
 	}
 	d.act, d.session = s.act, s.subject.Session
+	if s.subject.CertThumbprint != "" {
+		d.x5t = s.subject.CertThumbprint
+	}
 	if left := time.Duration(s.subject.Expires-now.Unix()) * time.Second; left < d.lifetime {
 		d.lifetime = left
 	}

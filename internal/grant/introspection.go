@@ -39,7 +39,7 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 		b = memberString(b, "uid", id)
 	}
 	b = appendSession(b, tok.Session)
-	b = appendConfirmation(b, tok.KeyThumbprint)
+	b = appendConfirmation(b, tok.KeyThumbprint, tok.CertThumbprint)
 	b = appendAsIs(b, tok, "act", "may_act")
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
 	return append(b, '}')

@@ -77,6 +77,7 @@ type draft struct {
 	session  string         // sid: the browser session that it was given in; empty: none
 	act      []byte         // JSON: who acts for the subject (RFC 8693 section 4.1); nil: nobody
 	jkt      string         // thumbprint of the key that it is bound to
+	x5t      string         // thumbprint of the certificate that it is bound to
 	values   []access.Value // further claims
 	ops      []hookOp       // what a hook changes
 	// trace is told where the claims come from; nil for tokens that are given.
@@ -192,7 +193,7 @@ func appendCircumstances(b []byte, d *draft) []byte {
 	if who := d.app.Extension.MayAct; who != "" {
 		b = append(memberString(append(member(b, "may_act"), '{'), "sub", who), '}')
 	}
-	return appendConfirmation(b, d.jkt)
+	return appendConfirmation(b, d.jkt, d.x5t)
 }
 
 // appendAudience says for whom the token is: a string, or a list when several were
@@ -207,12 +208,20 @@ func appendAudience(b []byte, t *Target, d *draft) []byte {
 	return memberStrings(b, "aud", d.audience)
 }
 
-// appendConfirmation binds the token to a key (RFC 9449 section 6.1).
-func appendConfirmation(b []byte, jkt string) []byte {
-	if jkt == "" {
+// appendConfirmation binds the token to a key (RFC 9449 section 6.1), to a certificate
+// (RFC 8705 section 3.1), or to both.
+func appendConfirmation(b []byte, jkt, x5t string) []byte {
+	if jkt == "" && x5t == "" {
 		return b
 	}
-	return append(memberString(append(member(b, "cnf"), '{'), "jkt", jkt), '}')
+	b = append(member(b, "cnf"), '{')
+	if jkt != "" {
+		b = memberString(b, "jkt", jkt)
+	}
+	if x5t != "" {
+		b = memberString(b, "x5t#S256", x5t)
+	}
+	return append(b, '}')
 }
 
 // appendValues appends the claims that the server's administrators have made. What

@@ -17,18 +17,23 @@ func (x *exchange) begin(a *Authorization, now time.Time) {
 	x.kept, x.begins = &g, true
 }
 
-// bound makes sure that a grant that is bound to a key stays with it. A public
-// app's refresh token is bound to the key of its first request (RFC 9449 section
-// 5); an app that authenticates may change its key, but not come without one.
+// bound makes sure that a grant that is bound to a key or a certificate stays with it.
+// A public app's refresh token is bound to what its first request has proved (RFC 9449
+// section 5, RFC 8705 section 4); an app that authenticates may change it, but not come
+// without.
 func (x *exchange) bound() error {
-	want := x.kept.Terms.JKT
-	if want == "" || want == x.jkt {
-		return nil
+	_, refreshes := x.grant.(refreshToken)
+	changes := refreshes && !x.app.Public()
+	t := &x.kept.Terms
+	switch {
+	case t.JKT != "" && t.JKT != x.jkt && (!changes || x.jkt == ""):
+		return Refuse("dpop_key_mismatch", nil)
+	case t.X5T != "" && t.X5T != x.shown && (!changes || x.shown == ""):
+		return Refuse("certificate_mismatch", nil)
+	case t.X5T != "":
+		x.x5t = x.shown
 	}
-	if _, refreshes := x.grant.(refreshToken); refreshes && !x.app.Public() && x.jkt != "" {
-		return nil
-	}
-	return Refuse("dpop_key_mismatch", nil)
+	return nil
 }
 
 // authorization is the grant as it was made, with the scopes of this request.
@@ -90,9 +95,9 @@ func (e *Endpoint) mintPerson(x *exchange, id *idToken) error {
 
 // firstRefresh makes the refresh token of a new grant, when it is to have one.
 func (x *exchange) firstRefresh() {
-	if x.jkt != "" && x.kept.Terms.JKT == "" {
-		x.kept.Terms.JKT = x.jkt
-		x.made.Terms = &x.kept.Terms
+	if t := &x.kept.Terms; x.jkt != "" && t.JKT == "" || x.x5t != "" && t.X5T == "" {
+		t.JKT, t.X5T = x.jkt, x.x5t
+		x.made.Terms = t
 	}
 	if !slices.Contains(x.scopes, scopeOffline) || !x.app.MayUse(access.GrantRefreshToken) {
 		return

@@ -45,7 +45,10 @@ func (e *Endpoint) UserInfo(ctx context.Context, t *Target, tok *verify.Token) (
 // bound token comes with its proof and in the scheme DPoP, and no other token does
 // (RFC 9449 section 7).
 func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, endpoint, token string, tok *verify.Token, dpop bool) error {
-	if tok.CertThumbprint != "" || dpop != (tok.KeyThumbprint != "") {
+	if _, shown := e.cfg.Certificates.of(r, t.Tenant); tok.CertThumbprint != "" && tok.CertThumbprint != shown {
+		return Refuse("userinfo_token", nil)
+	}
+	if dpop != (tok.KeyThumbprint != "") {
 		return Refuse("userinfo_token", nil)
 	}
 	if !dpop {

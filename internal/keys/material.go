@@ -73,6 +73,24 @@ func publicJWK(kid string, alg verify.Algorithm, pub crypto.PublicKey) ([]byte, 
 	return json.Marshal(out)
 }
 
+// SameKey reports whether a JWK (RFC 7517) is the public key.
+func SameKey(jwk []byte, pub crypto.PublicKey) bool {
+	type numbers struct {
+		KeyType string `json:"kty"`
+		Curve   string `json:"crv"`
+		N       string `json:"n"`
+		E       string `json:"e"`
+		X       string `json:"x"`
+		Y       string `json:"y"`
+	}
+	own, err := publicJWK("", "", pub)
+	if err != nil {
+		return false
+	}
+	var a, b numbers
+	return json.Unmarshal(own, &a) == nil && json.Unmarshal(jwk, &b) == nil && a == b
+}
+
 // place is where a ring's private key is sealed.
 func (r Record) place() Place {
 	return Place{Tenant: r.Tenant, Kind: "signing_key", ID: r.Server + "/" + r.ID, Field: "private"}

@@ -83,6 +83,9 @@ func Load(o Options) (*Settings, config.Problems) {
 		s.Gateway.ClientCerts = config.ClientCerts()[0]
 	}
 	s.Gateway.ClientCertHeader = file.Gateway.ClientCertHeader
+	id := file.Identity
+	s.Identity.CertFile, s.Identity.KeyFile, s.Identity.ClientCAFile = id.TLS.Cert, id.TLS.Key, id.ClientCA
+	s.Identity.ClientCerts, s.Identity.ClientCertHeader = id.ClientCerts, id.ClientCertHeader
 	s.Log.Format = l.pick("--log-format", f.LogFormat, EnvLogFormat, file.Log.Format, d.logFormat, oneOf(config.LogFormats()))
 	s.Log.Level = levels[l.pick("--log-level", f.LogLevel, EnvLogLevel, file.Log.Level, "info", oneOf(config.LogLevels()))]
 	s.ReadyFile = l.pick("--ready-file", f.ReadyFile, EnvReadyFile, "", "", checkPath)
@@ -262,6 +265,12 @@ func (l *loader) together(s *Settings) {
 	}
 	if s.Gateway.ClientCertHeader != "" && len(s.Gateway.TrustedProxies) == 0 {
 		l.wrong("server.gateway.client_cert_header", fmt.Errorf("it is believed of trusted proxies only, and there are none: name them in trusted_proxies"))
+	}
+	if s.Identity.ClientCertHeader != "" && len(s.Identity.TrustedProxies) == 0 {
+		l.wrong("server.identity.client_cert_header", fmt.Errorf("it is believed of trusted proxies only, and there are none: name them in trusted_proxies"))
+	}
+	if s.Identity.ClientCAFile != "" && s.Identity.ClientCerts == "" && s.Identity.ClientCertHeader == "" {
+		l.wrong("server.identity.tls.client_ca", fmt.Errorf("no client can show a certificate: set client_certs to optional, or name the header of trusted proxies in client_cert_header"))
 	}
 	listeners := []struct{ name, address string }{
 		{"gateway", s.Gateway.Listen}, {"identity", s.Identity.Listen}, {"console", s.Console.Listen},

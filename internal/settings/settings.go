@@ -62,7 +62,14 @@ type Identity struct {
 	Listen string
 	// URL is how others reach it, without a trailing slash; empty means the address it listens on.
 	URL            string
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed
+	TrustedProxies []netip.Prefix // whose X-Forwarded-For and ClientCertHeader are believed
+	// CertFile and KeyFile are PEM files of the listener's certificate; empty means
+	// no TLS.
+	CertFile, KeyFile string
+	// ClientCAFile is the PEM file of the authorities that vouch for apps; empty for none.
+	ClientCAFile     string
+	ClientCerts      string // "" or "optional"
+	ClientCertHeader string // where trusted proxies name the client's certificate; empty for none
 	// SCIMDelete says what DELETE of a user by SCIM does: "deactivate" first, else remove.
 	SCIMDelete string
 }
