@@ -21,6 +21,9 @@ type Extension struct {
 	TLS TLSClient `json:"tls_client_auth,omitzero"`
 	// CertificateBound binds the app's tokens to the certificate that it shows.
 	CertificateBound bool `json:"tls_client_certificate_bound_access_tokens,omitempty"`
+	// DetailTypes are the types of authorization details that the app may ask for
+	// (authorization_details_types, RFC 9396 section 10).
+	DetailTypes []string `json:"authorization_details_types,omitempty"`
 	// Issuers may vouch for people by assertions (RFC 7523 section 2.1).
 	Issuers []TrustedIssuer `json:"trusted_issuers,omitempty"`
 }
@@ -144,6 +147,7 @@ func checkExtension(c *checks, a *App) {
 		c.that(name != "" && len(name) <= 255 && !strings.ContainsFunc(name, notPrintable), path+".audiences", "an audience is 1 to 255 printable characters without spaces")
 	}
 	c.that(len(a.Extension.MayAct) <= 100 && !strings.ContainsFunc(a.Extension.MayAct, notPrintable), "settings.gatehouse.may_act", "is not a client_id")
+	c.that(len(a.Extension.DetailTypes) <= 50, "settings.gatehouse.authorization_details_types", "has more than 50 types")
 	checkIssuers(c, a)
 	checkTLS(c, a)
 	used := e.Impersonation || len(e.Audiences) > 0

@@ -92,7 +92,7 @@ func (c Claim) fill() Claim {
 
 // reservedClaims may not be set by a claim of one's own: they say who issued the
 // token, for whom and until when (RFC 7519 section 4.1 and Okta's own).
-var reservedClaims = [...]string{"iss", "aud", "exp", "iat", "nbf", "jti", "ver", "cid", "uid", "scp", "scope", "client_id", "cnf", "act", "typ"}
+var reservedClaims = [...]string{"iss", "aud", "exp", "iat", "nbf", "jti", "ver", "cid", "uid", "scp", "scope", "client_id", "cnf", "act", "typ", "authorization_details"}
 
 func checkClaim(c Claim) error {
 	var k checks

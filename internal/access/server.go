@@ -84,10 +84,11 @@ type Server struct {
 	Algorithm   string     `json:"signingAlgorithm"`
 	Shape       TokenShape `json:"tokenShape"`
 	// AccessTokenMinutes is the lifetime where no rule says another.
-	AccessTokenMinutes int         `json:"accessTokenLifetimeMinutes"`
-	Credentials        Credentials `json:"credentials"`
-	Associated         []string    `json:"associatedServers,omitempty"` // ids of the servers that it trusts
-	EncryptionKeys     []ServerKey `json:"resourceServerKeys,omitempty"`
+	AccessTokenMinutes int             `json:"accessTokenLifetimeMinutes"`
+	Credentials        Credentials     `json:"credentials"`
+	Associated         []string        `json:"associatedServers,omitempty"` // ids of the servers that it trusts
+	Extension          ServerExtension `json:"extension,omitzero"`
+	EncryptionKeys     []ServerKey     `json:"resourceServerKeys,omitempty"`
 }
 
 // Credentials says how the keys of a server are kept.
@@ -142,6 +143,7 @@ func checkServer(s Server) error {
 	c.oneOf("tokenShape", string(s.Shape), string(ShapeOkta), string(ShapeRFC9068))
 	c.lifetime("accessTokenLifetimeMinutes", s.AccessTokenMinutes)
 	c.oneOf("credentials.signing.rotationMode", s.Credentials.Signing.RotationMode, RotationAuto, RotationManual)
+	checkServerExtension(&c, &s.Extension)
 	return c.err("authorization server %q is not valid", s.Name)
 }
 

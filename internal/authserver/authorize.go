@@ -223,18 +223,22 @@ func shown(s string) string {
 	}, s)
 }
 
-// checkTargets reads resource (RFC 8707) and dpop_jkt (RFC 9449 section 10), and
+// checkTargets reads resource (RFC 8707), authorization_details (RFC 9396) and dpop_jkt (RFC 9449 section 10), and
 // refuses what would be ignored otherwise.
-func checkTargets(t *grant.Target, _ *access.AppView, p map[string]string, q *login.Request) error {
+func checkTargets(t *grant.Target, app *access.AppView, p map[string]string, q *login.Request) error {
 	var err error
 	if q.Resources, err = grant.ReadResources(t, grant.SplitValues(p["resource"])); err != nil {
+		code, text := grant.ProtocolError(err)
+		return refusal(code, text)
+	}
+	if q.Details, err = grant.ReadDetails(t, app, p["authorization_details"]); err != nil {
 		code, text := grant.ProtocolError(err)
 		return refusal(code, text)
 	}
 	if q.JKT = p["dpop_jkt"]; q.JKT != "" && !isHash(q.JKT) {
 		return refusal("invalid_request", "The 'dpop_jkt' parameter must be a JWK SHA-256 thumbprint.")
 	}
-	for _, name := range []string{"registration", "claims", "authorization_details", "sessionToken", "idp", "audience"} {
+	for _, name := range []string{"registration", "claims", "sessionToken", "idp", "audience"} {
 		if p[name] != "" {
 			return refusal("invalid_request", "The '"+name+"' parameter is not supported by this authorization server.")
 		}

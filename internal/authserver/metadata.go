@@ -34,6 +34,7 @@ type metadata struct {
 	RequestURIs           bool     `json:"request_uri_parameter_supported"`                // of clients' own: none
 	RequestAlgorithms     []string `json:"request_object_signing_alg_values_supported"`
 	Claims                bool     `json:"claims_parameter_supported"`
+	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"` // RFC 9396 section 10
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
 	CertificateBound      bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
@@ -60,7 +61,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		device = t.Endpoint("device/authorize")
 	}
 	return metadata{
-		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DPoPAlgorithms: algs,
+		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
@@ -71,6 +72,13 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
 	}
+}
+
+func detailTypes(s *access.ServerView) (out []string) {
+	for i := range s.Extension.DetailTypes {
+		out = append(out, s.Extension.DetailTypes[i].Type)
+	}
+	return out
 }
 
 // assertionAlgorithms are the algorithms of client assertions: all that verify knows.

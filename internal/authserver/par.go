@@ -146,6 +146,8 @@ func (s *Server) requestObject(ctx context.Context, t *grant.Target, app *access
 		var list []string
 		if text, ok := textOf(raw); ok {
 			out[name] = text
+		} else if name == "authorization_details" {
+			out[name] = string(raw)
 		} else if name == "resource" && json.Unmarshal(raw, &list) == nil {
 			out[name] = grant.JoinValues(list)
 		}

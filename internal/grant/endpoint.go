@@ -9,6 +9,7 @@ package grant
 
 import (
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net/http"
 	"slices"
@@ -108,7 +109,8 @@ type exchange struct {
 	grant    grantType
 	subject  subject
 	scopes   []string
-	audience []string // of the token; nil: the server's own
+	audience []string        // of the token; nil: the server's own
+	details  json.RawMessage // authorization details of the token; nil: none
 	decision access.Decision
 	minted   minted
 
@@ -146,6 +148,7 @@ var phases = [...]phase{
 	{"prove identity", "the grant type says whom the token is for", (*Endpoint).prove},
 	{"narrow scopes", "only scopes that exist on this server and that the grant type can give", (*Endpoint).narrowScopes},
 	{"narrow targets", "the token is for the APIs that are named and for no others (RFC 8707)", (*Endpoint).narrowTargets},
+	{"narrow details", "authorization details that the server knows, and no more than were granted (RFC 9396)", (*Endpoint).narrowDetails},
 	{"evaluate access rules", "first match wins and fixes the lifetime; no match is no token", (*Endpoint).evaluate},
 	{"mint", "signed by the server's own key", (*Endpoint).mint},
 	{"persist", "what must be known later is stored before the client has the token", (*Endpoint).persist},
@@ -237,6 +240,7 @@ func (e *Endpoint) mint(x *exchange) error {
 	if x.kept != nil {
 		d.session = x.kept.Session
 	}
+	d.details = x.details
 	x.exchanged.onto(&d, e.cfg.Now())
 	id := x.idDraft()
 	if err := e.cfg.Minter.transform(x.ctx(), x.target, &x.decision, x.grant.name(), &d, id); err != nil {
@@ -275,6 +279,9 @@ func (e *Endpoint) respond(x *exchange) error {
 	}
 	if x.idToken != "" {
 		b = memberString(b, "id_token", x.idToken)
+	}
+	if x.details != nil {
+		b = append(member(b, "authorization_details"), x.details...)
 	}
 	if x.exchanged != nil {
 		b = memberString(b, "issued_token_type", x.exchanged.issuedType)

@@ -225,6 +225,9 @@ func (s *exchanged) onto(d *draft, now time.Time) {
 		return
 	}
 	d.act, d.session = s.act, s.subject.Session
+	if v, ok := s.subject.Claim("authorization_details"); ok && !s.foreign() {
+		d.details, _ = json.Marshal(v) // it was read from JSON
+	}
 	if s.subject.CertThumbprint != "" {
 		d.x5t = s.subject.CertThumbprint
 	}

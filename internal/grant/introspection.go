@@ -40,7 +40,7 @@ func AppendIntrospection(b []byte, tok *verify.Token) []byte {
 	}
 	b = appendSession(b, tok.Session)
 	b = appendConfirmation(b, tok.KeyThumbprint, tok.CertThumbprint)
-	b = appendAsIs(b, tok, "act", "may_act")
+	b = appendAsIs(b, tok, "act", "may_act", "authorization_details")
 	b = appendAuthentication(b, &subject{authTime: authTime(tok), acr: tok.ACR, amr: tok.AMR, groups: tok.Groups})
 	return append(b, '}')
 }

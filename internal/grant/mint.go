@@ -77,6 +77,7 @@ type draft struct {
 	session  string         // sid: the browser session that it was given in; empty: none
 	act      []byte         // JSON: who acts for the subject (RFC 8693 section 4.1); nil: nobody
 	jkt      string         // thumbprint of the key that it is bound to
+	details  []byte         // JSON: authorization details; nil: none
 	x5t      string         // thumbprint of the certificate that it is bound to
 	values   []access.Value // further claims
 	ops      []hookOp       // what a hook changes
@@ -189,6 +190,9 @@ func appendCircumstances(b []byte, d *draft) []byte {
 	b = appendAuthentication(appendSession(b, d.session), d.who)
 	if d.act != nil {
 		b = append(member(b, "act"), d.act...)
+	}
+	if d.details != nil {
+		b = append(member(b, "authorization_details"), d.details...)
 	}
 	if who := d.app.Extension.MayAct; who != "" {
 		b = append(memberString(append(member(b, "may_act"), '{'), "sub", who), '}')

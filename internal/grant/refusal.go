@@ -90,6 +90,8 @@ var refusals = map[string]refusal{
 	"assertion_consent_required":           {400, "consent_required", "The following scopes require user consent and cannot be granted without the user: [%s]."},
 	"certificate_missing":                  {400, "invalid_request", "The client's tokens are bound to its certificate, and the request has shown none."},
 	"certificate_mismatch":                 {400, "invalid_grant", "The client certificate is not the one that the grant is bound to."},
+	"invalid_authorization_details":        {400, "invalid_authorization_details", "The 'authorization_details' parameter is not valid: %s."},
+	"details_not_granted":                  {400, "invalid_authorization_details", "The 'authorization_details' parameter asks for more than was granted."},
 	"dpop_missing":                         {400, "invalid_dpop_proof", "The DPoP proof JWT header is missing."},
 	"dpop_multiple":                        {400, "invalid_dpop_proof", "The request has more than one DPoP proof JWT header."},
 	"dpop_malformed":                       {400, "invalid_dpop_proof", "The DPoP proof JWT is malformed, or is not one: it needs typ, alg and the public jwk, and htm, htu, iat and jti."},

@@ -2,9 +2,12 @@ package login
 
 import (
 	"slices"
+	"strings"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/grant"
+	"gatehouse/internal/keys"
 )
 
 // needsAssignment ends a request for an app that the person may not use.
@@ -35,8 +38,28 @@ func (s *Server) needsConsent(v *visit) (bool, error) {
 	if v.req.prompts("consent") && len(v.asked()) > 0 {
 		return true, nil
 	}
+	if len(v.details()) > 0 {
+		return true, nil // each time: they are about one thing, such as one payment
+	}
 	missing, err := s.cfg.Consents.Withheld(v.ctx(), v.question())
 	return len(missing) > 0, err
+}
+
+// details says in words what the authorization details allow that a person is asked
+// about.
+func (v *visit) details() []string {
+	if v.app.OIDC.ConsentMethod != access.ConsentAsk {
+		return nil
+	}
+	return grant.DescribeDetails(v.target, v.req.Details)
+}
+
+// seen stands for the sentences that a page has shown.
+func seen(details []string) string {
+	if len(details) == 0 {
+		return ""
+	}
+	return keys.Hash(strings.Join(details, "\x00"))
 }
 
 // asked returns the requested scopes that a person is asked about.
@@ -61,7 +84,9 @@ type consentPage struct {
 	Returns  string // host that the person is led to
 	Name     string // the person's login
 	Scopes   []consentScope
-	Lasts    bool // it goes on while the person is away
+	Details  []string // what is asked for this time, in words
+	Seen     string   // stands for them
+	Lasts    bool     // it goes on while the person is away
 	Withdraw string
 	Problem  string
 }
@@ -84,6 +109,8 @@ func (s *Server) showConsent(v *visit) {
 		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: v.problem,
 		Lasts: slices.Contains(v.req.Scopes, "offline_access"),
 	}
+	p.Details = v.details()
+	p.Seen = seen(p.Details)
 	asked := v.asked()
 	p.Scopes = consentScopes(asked, missing)
 	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), v.head("Allow "+v.app.Label+"?"), p)
@@ -113,6 +140,10 @@ func sentence(scope *access.Scope) string {
 // be agreed to, and what was not optional cannot be left out.
 func (s *Server) takeConsent(v *visit) error {
 	var agreed, left []string
+	if field(v.r, "details") != seen(v.details()) {
+		v.problem = "What " + v.app.Label + " asks for has changed. Look at it again."
+		return nil
+	}
 	for _, scope := range v.asked() {
 		shown := slices.Contains(v.r.Form["shown"], scope.Name)
 		switch {

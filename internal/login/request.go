@@ -1,6 +1,7 @@
 package login
 
 import (
+	"encoding/json"
 	"errors"
 	"net/http"
 	"slices"
@@ -23,18 +24,19 @@ type Request struct {
 	LoginHint string   `json:"login_hint,omitempty"`
 	Levels    []string `json:"acr_values,omitempty"` // any of these
 
-	Server       string   `json:"server,omitempty"` // id
-	Client       string   `json:"client,omitempty"` // id of the app
-	RedirectURI  string   `json:"redirect_uri,omitempty"`
-	ResponseType []string `json:"response_type,omitempty"`
-	ResponseMode string   `json:"response_mode,omitempty"`
-	State        string   `json:"state,omitempty"`
-	HasState     bool     `json:"has_state,omitempty"`
-	Nonce        string   `json:"nonce,omitempty"`
-	Challenge    string   `json:"code_challenge,omitempty"`
-	Scopes       []string `json:"scopes,omitempty"`
-	Resources    []string `json:"resources,omitempty"`
-	JKT          string   `json:"dpop_jkt,omitempty"`
+	Server       string          `json:"server,omitempty"` // id
+	Client       string          `json:"client,omitempty"` // id of the app
+	RedirectURI  string          `json:"redirect_uri,omitempty"`
+	ResponseType []string        `json:"response_type,omitempty"`
+	ResponseMode string          `json:"response_mode,omitempty"`
+	State        string          `json:"state,omitempty"`
+	HasState     bool            `json:"has_state,omitempty"`
+	Nonce        string          `json:"nonce,omitempty"`
+	Challenge    string          `json:"code_challenge,omitempty"`
+	Scopes       []string        `json:"scopes,omitempty"`
+	Resources    []string        `json:"resources,omitempty"`
+	Details      json.RawMessage `json:"authorization_details,omitempty"`
+	JKT          string          `json:"dpop_jkt,omitempty"`
 	// Subject is the id of the user whom an id_token_hint names; empty: nobody.
 	Subject string `json:"subject,omitempty"`
 

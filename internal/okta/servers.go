@@ -3,6 +3,7 @@ package okta
 import (
 	"encoding/json"
 	"net/http"
+	"reflect"
 	"strings"
 	"time"
 
@@ -18,6 +19,8 @@ type serverBody struct {
 	Description *string  `json:"description"`
 	Audiences   []string `json:"audiences"`
 	IssuerMode  *string  `json:"issuerMode"`
+	// Extension is what Okta's clients do not know, and so leave as it is.
+	Extension   *access.ServerExtension `json:"gatehouse"`
 	Credentials *struct {
 		Signing struct {
 			RotationMode string `json:"rotationMode"`
@@ -36,6 +39,9 @@ func (b *serverBody) onto(s *access.Server) error {
 		s.Description = *b.Description
 	}
 	s.Audiences = b.Audiences
+	if b.Extension != nil {
+		s.Extension = *b.Extension
+	}
 	s.IssuerMode = ""
 	if b.IssuerMode != nil {
 		s.IssuerMode = *b.IssuerMode
@@ -184,7 +190,7 @@ func (a *api) server(c *call, o ledger.Object[access.Server]) (object, error) {
 		o["name"] = name
 		return o
 	}
-	return object{
+	out := object{
 		"id": o.ID, "name": s.Name, "description": orNull(s.Description), "audiences": orEmpty(s.Audiences),
 		"issuer": view.Issuer(a.URL), "issuerMode": s.IssuerMode, "status": s.Status, "default": s.Default,
 		"created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
@@ -199,7 +205,11 @@ func (a *api) server(c *call, o ledger.Object[access.Server]) (object, error) {
 			"self":      ref(at(), "GET", "DELETE", "PUT"),
 			lifecycle:   ref(at("lifecycle", lifecycle), "POST"),
 		},
-	}, nil
+	}
+	if !reflect.ValueOf(s.Extension).IsZero() {
+		out["gatehouse"] = s.Extension
+	}
+	return out, nil
 }
 
 // rotation is how long a key signs where keys are rotated automatically and the
