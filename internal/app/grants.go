@@ -1,6 +1,8 @@
 package app
 
 import (
+	"net/http"
+
 	"gatehouse/internal/grant"
 	"gatehouse/internal/issued"
 )
@@ -24,7 +26,16 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 
 		Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: c.DB, Key: nonces, Now: c.Now}),
 		Judge:  judge, Codes: c.DB, Refresh: c.DB, Grants: id.grants, Devices: c.DB,
-		Certificates: c.Certificates, Derived: c.DB, Inspector: id.inspector, Users: id.people, Single: c.DB,
+		Passwords: passwords{id}, Certificates: c.Certificates, Derived: c.DB, Inspector: id.inspector, Users: id.people, Single: c.DB,
 	}
 	return grant.New(config), nil
+}
+
+// passwords checks passwords by the room of the pages, which stands on this one. It
+// implements grant.Passwords.
+type passwords struct{ id *identity }
+
+// CheckPassword implements grant.Passwords.
+func (p passwords) CheckPassword(r *http.Request, identifier, password string) (string, error) {
+	return p.id.login.CheckPassword(r, identifier, password)
 }

@@ -41,6 +41,7 @@ type identity struct {
 	rings     *grant.Rings
 	issuer    *grant.Issuer
 	inspector *grant.Inspector
+	login     *login.Server
 	previewer *grant.Previewer
 	published *publishedKeys
 	hooks     *hooks
@@ -138,6 +139,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
 	pages := id.openPeople(c)
+	id.login = pages.login
 	id.pages = pages.login
 	id.events.pages.Store(pages.login)
 	protocol, err := authserver.New(authserver.Config{

@@ -126,11 +126,37 @@ func checkResponseType(_ *grant.Target, app *access.AppView, p map[string]string
 	case p["response_type"] == "":
 		return refusal("invalid_request", "The 'response_type' parameter is required.")
 	case p["response_type"] != "code":
-		return refusal("unsupported_response_type", "The response type is not supported by the authorization server. Configured response types: [code].")
+		return checkDirect(app, p, q)
 	case !app.MayUse(access.GrantAuthorizationCode):
 		return refusal("unauthorized_client", "The client is not authorized to use the provided grant type. Configured grant types: ["+strings.Join(app.GrantTypes, ", ")+"].")
 	}
 	q.ResponseType = []string{"code"}
+	return nil
+}
+
+// checkDirect takes response types of the implicit flow from apps that have it as a
+// grant type, and list them: no other app learns that there is such a thing. Tokens
+// never stand in the query of an address (OAuth 2.0 Multiple Response Types section 5).
+func checkDirect(app *access.AppView, p map[string]string, q *login.Request) error {
+	types := strings.Fields(p["response_type"])
+	slices.Sort(types)
+	for i, t := range types {
+		known := t == login.ResponseToken || t == login.ResponseIDToken
+		if !known || i > 0 && types[i-1] == t || !app.MayUse(access.GrantImplicit) || !slices.Contains(app.OIDC.ResponseTypes, t) {
+			return refusal("unsupported_response_type", "The response type is not supported by the authorization server. Configured response types: [code].")
+		}
+	}
+	switch q.ResponseMode {
+	case "":
+		q.ResponseMode = login.ModeFragment
+	case login.ModeQuery:
+		q.ResponseMode = login.ModeFragment
+		return refusal("invalid_request", "The response mode 'query' cannot be used for tokens.")
+	}
+	if slices.Contains(types, login.ResponseIDToken) && (p["nonce"] == "" || !slices.Contains(strings.Fields(p["scope"]), "openid")) {
+		return refusal("invalid_request", "The authentication request has an invalid 'nonce' parameter, or does not request the scope 'openid'.")
+	}
+	q.ResponseType = types
 	return nil
 }
 
@@ -139,6 +165,8 @@ func checkResponseType(_ *grant.Target, app *access.AppView, p map[string]string
 func checkPKCE(_ *grant.Target, app *access.AppView, p map[string]string, q *login.Request) error {
 	challenge := p["code_challenge"]
 	switch {
+	case !slices.Contains(q.ResponseType, "code"):
+		return nil // there is no code to protect
 	case challenge == "" && app.Public():
 		return refusal("invalid_request", "PKCE code challenge is required when the token endpoint authentication method is 'NONE'.")
 	case challenge == "" && app.OIDC.PKCERequired:

@@ -124,6 +124,9 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 	if !ok || !app.MayUse(access.GrantImplicit) {
 		return Direct{}, Refuse("unauthorized_client", nil, "")
 	}
+	if w.AccessToken && (app.OIDC.DPoPBound || app.Extension.CertificateBound) {
+		return Direct{}, Refuse("direct_bound", nil)
+	}
 	if w.IDToken && (a.Nonce == "" || !slices.Contains(a.Scopes, scopeOpenID)) {
 		return Direct{}, Refuse("nonce_required", nil)
 	}
@@ -132,7 +135,9 @@ func (c *Codes) Direct(ctx context.Context, t *Target, a Authorization, w Wanted
 		return Direct{}, err
 	}
 	g := newGrant(t, &a, access.GrantImplicit, c.cfg.Now())
-	d := draft{app: app, who: who, session: a.Session, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime}
+	d := draft{
+		app: app, who: who, session: a.Session, scopes: a.Scopes, lifetime: decision.AccessTokenLifetime, audience: a.Resources, details: a.Details,
+	}
 	var id *idToken
 	if w.IDToken {
 		id = &idToken{app: app, who: who, scopes: a.Scopes, nonce: a.Nonce, session: a.Session, code: w.Code, alone: !w.AccessToken && w.Code == ""}

@@ -39,6 +39,7 @@ type Config struct {
 	// Certificates are those that clients show; nil: none can.
 	Certificates *Certificates
 
+	Passwords Passwords    // nil: no password grant
 	Users     Users        // nil: no JWT bearer
 	Single    SingleUse    // of its assertions
 	Derived   DerivedStore // nil: no token exchange
@@ -82,6 +83,9 @@ func New(cfg Config) *Endpoint {
 	}
 	if cfg.Derived != nil {
 		all = append(all, tokenExchange{})
+	}
+	if cfg.Passwords != nil {
+		all = append(all, passwordGrant{})
 	}
 	if cfg.Users != nil {
 		all = append(all, jwtBearer{})

@@ -18,6 +18,8 @@ import (
 type Codes interface {
 	// Issue returns a code that stands for a; its faults have the reasons of the protocol.
 	Issue(ctx context.Context, t *grant.Target, a grant.Authorization) (code string, err error)
+	// Direct makes tokens; its faults are as those of Issue.
+	Direct(ctx context.Context, t *grant.Target, a grant.Authorization, w grant.Wanted) (grant.Direct, error)
 }
 
 // finish answers the request: everything that was to be asked has been. Of a
@@ -48,13 +50,14 @@ func (s *Server) finish(v *visit) {
 
 // grant makes what the app has asked for.
 func (s *Server) grant(v *visit) (answer, error) {
-	code, err := s.cfg.Codes.Issue(v.ctx(), v.target, grant.Authorization{
+	a := grant.Authorization{
 		Client: v.app.ID, Server: v.target.Server.ID, User: v.user.ID, Session: v.session.ID, Scopes: v.req.Scopes,
 		RedirectURI: v.req.RedirectURI, CodeChallenge: v.req.Challenge, Nonce: v.req.Nonce, Resources: v.req.Resources, Details: v.req.Details,
 		AuthTime: v.session.AuthTime, AMR: v.session.AMR, ACR: v.req.answers(v.session, s.cfg.Now()), JKT: v.req.JKT, Address: address(v.r).String(),
-	})
+	}
+	out, err := s.given(v, a)
 	if err != nil {
-		return nil, protocolError(err)
+		return nil, err
 	}
 	// The sign-out of the session is told to the app from now on. One that was signed
 	// out of since the code was made has not ended that.
@@ -64,6 +67,18 @@ func (s *Server) grant(v *visit) (answer, error) {
 	}
 	if err != nil {
 		return nil, err
+	}
+	return out, nil
+}
+
+// given returns a code, or the tokens that the app has asked for in its place.
+func (s *Server) given(v *visit, a grant.Authorization) (answer, error) {
+	if v.req.direct() {
+		return s.direct(v, a)
+	}
+	code, err := s.cfg.Codes.Issue(v.ctx(), v.target, a)
+	if err != nil {
+		return nil, protocolError(err)
 	}
 	return answer{{"code", code}}, nil
 }
