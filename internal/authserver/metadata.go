@@ -67,7 +67,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
-		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code"}, GrantTypes: s.cfg.Tokens.GrantTypes(),
+		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code", "token", "id_token", "id_token token"}, GrantTypes: append(s.cfg.Tokens.GrantTypes(), access.GrantImplicit),
 		SubjectTypes: []string{"public"},
 		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
