@@ -53,7 +53,7 @@ func (s *Server) CheckPassword(r *http.Request, identifier, password string) (st
 	}
 	user, err := s.judge(r.Context(), identifier, password, now)
 	if fault.Is(err, fault.Denied) {
-		s.recordSignIn(&visit{r: r}, identifier, nil, fault.Of(err).Reason)
+		s.recordSignIn(&visit{r: r}, identifier, nil, fault.Of(err).Reason) //nolint:contextcheck // the context of a visit is its request's
 	}
 	if err != nil {
 		return "", err
