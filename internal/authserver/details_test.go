@@ -142,6 +142,13 @@ func TestDetailsOfClientCredentials(t *testing.T) {
 	}
 }
 
+// A device's request has no details, and says so.
+func TestDetailsOfADevice(t *testing.T) {
+	s := newDevice(t)
+	s.form("/oauth2/default/v1/device/authorize", "", "", url.Values{"client_id": {s.app.ID}, "scope": {"orders:read"}, "authorization_details": {payment}}).
+		want(t, http.StatusBadRequest, "invalid_authorization_details")
+}
+
 func TestDetailsInWords(t *testing.T) {
 	s := newPayments(t)
 	if diff := cmp.Diff([]string{"Pay 123.50 EUR to Merchant A"}, grant.DescribeDetails(s.target(), json.RawMessage(payment))); diff != "" {

@@ -47,6 +47,10 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if err := narrow(x, anyScope); err != nil {
 		return Begun{}, err
 	}
+	if x.form.Has("authorization_details") {
+		// What is not kept must not be ignored: the app would believe that it was shown.
+		return Begun{}, Refuse("invalid_authorization_details", nil, "a device's request has none")
+	}
 	if err := e.narrowTargets(x); err != nil {
 		return Begun{}, err
 	}
