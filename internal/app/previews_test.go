@@ -222,3 +222,31 @@ func TestPreviewIsForAdministrators(t *testing.T) {
 		}
 	}
 }
+
+// The system log answers keywords and filters over everything that it shows.
+func TestLogIsFiltered(t *testing.T) {
+	p := start(t, "")
+	p.token("vacations:read")
+	group := p.made("/api/v1/groups", `{"profile":{"name":"night watch"}}`)
+	app.FlushLog(t, p.App)
+	for _, query := range []string{
+		"q=NIGHT+watch", "filter=" + url.QueryEscape(`target.id eq "`+group+`"`),
+		"filter=" + url.QueryEscape(`eventType sw "group." and outcome.result eq "SUCCESS" and target.displayName eq "night watch"`),
+	} {
+		var events []struct {
+			Type string `json:"eventType"`
+		}
+		a := p.okta("GET", "/api/v1/logs?limit=5&"+query, "")
+		if err := json.Unmarshal([]byte(a.Body), &events); err != nil || len(events) != 1 || events[0].Type != "group.lifecycle.create" {
+			t.Errorf("%s: %d %s", query, a.Status, a.Body)
+		}
+	}
+	if a := p.okta("GET", "/api/v1/logs?filter="+url.QueryEscape(`client.zone eq "x"`), ""); a.Status != http.StatusBadRequest || a.json(t)["errorCode"] != "E0000031" {
+		t.Errorf("an unknown attribute: %d %s", a.Status, a.Body)
+	}
+	// Each page has its matches, and the next one goes on behind them.
+	a := p.okta("GET", "/api/v1/logs?limit=1&q=SUCCESS", "")
+	if links := a.Header.Values("Link"); len(links) != 2 || !strings.Contains(links[1], "after=") {
+		t.Errorf("links: %v", links)
+	}
+}

@@ -24,7 +24,14 @@ type Query struct {
 	Descending bool      // newest first
 	After      string    // position that an earlier page returned
 	Limit      int       // 1 to MaxLimit; 0 = DefaultLimit
+	// Match, when it is not nil, says which of the events that the other fields select
+	// are meant.
+	Match func(*Event) bool
 }
+
+// maxScanned bounds how many events one query looks at: a page may hold fewer than
+// its limit, none even, and there is still a next one.
+const maxScanned = 20 * MaxLimit
 
 // Log answers questions about the past.
 type Log struct{ source Source }
@@ -53,5 +60,39 @@ func (l *Log) Query(ctx context.Context, q Query) (_ []Event, next string, err e
 	if len(q.Types) > 50 {
 		return nil, "", fault.New(fault.Invalid, "a query may name at most 50 event types, this one names %d", len(q.Types))
 	}
-	return l.source.QueryEvents(ctx, q)
+	if q.Match == nil {
+		return l.source.QueryEvents(ctx, q)
+	}
+	return l.scan(ctx, q)
+}
+
+// scan reads on until the page is full of events that match.
+func (l *Log) scan(ctx context.Context, q Query) (out []Event, next string, err error) {
+	page := q
+	page.Limit = MaxLimit
+	for scanned := 0; scanned < maxScanned; scanned += MaxLimit {
+		events, after, err := l.source.QueryEvents(ctx, page)
+		if err != nil {
+			return nil, "", err
+		}
+		for i := range events {
+			if !q.Match(&events[i]) {
+				continue
+			}
+			if out = append(out, events[i]); len(out) < q.Limit {
+				continue
+			}
+			if i == len(events)-1 {
+				return out, after, nil
+			}
+			page.Limit = i + 1 // to learn where the next page begins
+			_, next, err = l.source.QueryEvents(ctx, page)
+			return out, next, err
+		}
+		if after == "" {
+			return out, "", nil
+		}
+		page.After = after
+	}
+	return out, page.After, nil
 }

@@ -107,6 +107,20 @@ func (f *filter) match(get func(path string) any) bool {
 	return compare(f.op, v, f.value)
 }
 
+// foreign returns an attribute that the filter names and that is not known, if there
+// is one.
+func (f *filter) foreign(known func(path string) bool) (path string, found bool) {
+	if f == nil {
+		return "", false
+	}
+	for _, p := range f.parts {
+		if path, found := p.foreign(known); found {
+			return path, true
+		}
+	}
+	return f.path, len(f.parts) == 0 && !known(f.path)
+}
+
 // compare reports whether a value of an object stands to the filter's as op says.
 func compare(op string, have, want any) bool {
 	if op == "pr" {

@@ -1,14 +1,16 @@
 package okta
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 )
 
-// listLogs answers the system log: since, until, sortOrder, after, limit, and a
-// filter of event types joined by or and of one actor.
+// listLogs answers the system log: since, until, sortOrder, after, limit, a filter
+// and keywords (q).
 func (a *api) listLogs(c *call) (answer, error) {
 	limit, err := c.limit(audit.DefaultLimit, audit.MaxLimit)
 	if err != nil {
@@ -24,16 +26,14 @@ func (a *api) listLogs(c *call) (answer, error) {
 			return answer{}, unsupported(name, "must be a time such as 2026-01-31T09:00:00Z")
 		}
 	}
-	if c.FormValue("q") != "" {
-		return answer{}, errLog()
-	}
 	f, err := parseFilter(c.FormValue("filter"))
 	if err != nil {
 		return answer{}, err
 	}
-	if !logFilter(f, &q) {
-		return answer{}, errLog()
+	if q.Match, err = logMatch(f, c.FormValue("q")); err != nil {
+		return answer{}, err
 	}
+	narrowLog(f, &q)
 	events, next, err := a.Log.Query(c.Context(), q)
 	if err != nil {
 		return answer{}, err
@@ -41,48 +41,143 @@ func (a *api) listLogs(c *call) (answer, error) {
 	return page(events, next, logEvent)
 }
 
-func errLog() error {
-	return fault.New(fault.Invalid, "the log is filtered by eventType eq and actor.id eq, joined by and, event types also by or").WithReason(reasonSearch)
-}
+// maxKeywords and maxKeyword are Okta's bounds of q.
+const (
+	maxKeywords = 10
+	maxKeyword  = 40
+)
 
-// logFilter turns a filter into what the log can be asked, if it can.
-func logFilter(f *filter, q *audit.Query) bool {
-	if f == nil {
-		return true
+// logMatch returns which events a filter and keywords mean; nil for all. Every keyword
+// is part of some field of the event, whatever its case.
+func logMatch(f *filter, keywords string) (func(*audit.Event) bool, error) {
+	words := strings.Fields(strings.ToLower(keywords))
+	if len(words) > maxKeywords || slices.ContainsFunc(words, func(w string) bool { return len([]rune(w)) > maxKeyword }) {
+		return nil, fault.New(fault.Invalid, "q has at most %d keywords of at most %d characters", maxKeywords, maxKeyword).WithReason(reasonSearch)
 	}
-	text, isText := f.value.(string)
-	switch f.op {
-	case "eq":
-		switch {
-		case !isText:
-		case f.path == "eventType" && len(q.Types) == 0:
-			q.Types = []string{text}
-			return true
-		case f.path == "actor.id" && q.Actor == "":
-			q.Actor = text
-			return true
-		}
-	case "and":
-		for _, p := range f.parts {
-			if !logFilter(p, q) {
-				return false
-			}
-		}
-		return true
-	case "or":
-		if len(q.Types) > 0 {
+	if path, ok := f.foreign(logKnows); ok {
+		return nil, fault.New(fault.Invalid, "events have no attribute %s that the log can be filtered by", path).WithReason(reasonSearch)
+	}
+	if f == nil && len(words) == 0 {
+		return nil, nil //nolint:nilnil // nothing to ask of events
+	}
+	return func(e *audit.Event) bool {
+		if !f.match(func(path string) any { return logAttribute(e, path) }) {
 			return false
 		}
+		return len(words) == 0 || hasKeywords(e, words)
+	}, nil
+}
+
+func hasKeywords(e *audit.Event, words []string) bool {
+	fields := []string{e.ID, e.Type, e.Message, string(e.Severity), string(e.Outcome.Result), e.Outcome.Reason, e.Client.IP, e.Client.UserAgent, e.RequestID}
+	for _, who := range append(slices.Clone(e.Targets), e.Actor) {
+		fields = append(fields, who.ID, who.Type, who.AlternateID, who.DisplayName)
+	}
+	for name, v := range e.Debug {
+		fields = append(fields, name, v)
+	}
+	all := strings.ToLower(strings.Join(fields, "\n"))
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(all, w) })
+}
+
+// logAttribute returns what a filter compares. Of targets, of which there may be
+// several, one has to fit.
+func logAttribute(e *audit.Event, path string) any {
+	if name, ok := strings.CutPrefix(path, "actor."); ok {
+		return entityAttribute(&e.Actor, name)
+	}
+	if name, ok := strings.CutPrefix(path, "target."); ok {
+		var out []any
+		for i := range e.Targets {
+			out = append(out, entityAttribute(&e.Targets[i], name))
+		}
+		return out
+	}
+	if name, ok := strings.CutPrefix(path, "debugContext.debugData."); ok {
+		if v, ok := e.Debug[name]; ok {
+			return v
+		}
+		return nil
+	}
+	switch path {
+	case "uuid":
+		return e.ID
+	case "eventType":
+		return e.Type
+	case "published":
+		return e.Time
+	case "severity":
+		return string(e.Severity)
+	case "displayMessage":
+		return e.Message
+	case "outcome.result":
+		return string(e.Outcome.Result)
+	case "outcome.reason":
+		return e.Outcome.Reason
+	case "client.ipAddress":
+		return e.Client.IP
+	case "client.userAgent.rawUserAgent":
+		return e.Client.UserAgent
+	case "transaction.id":
+		return e.RequestID
+	}
+	return nil
+}
+
+// logKnows reports whether events have an attribute of the name.
+func logKnows(path string) bool {
+	for _, who := range []string{"actor.", "target."} {
+		if name, ok := strings.CutPrefix(path, who); ok {
+			return slices.Contains([]string{"id", "type", "alternateId", "displayName"}, name)
+		}
+	}
+	return strings.HasPrefix(path, "debugContext.debugData.") || slices.Contains([]string{
+		"uuid", "eventType", "published", "severity", "displayMessage", "outcome.result", "outcome.reason",
+		"client.ipAddress", "client.userAgent.rawUserAgent", "transaction.id",
+	}, path)
+}
+
+func entityAttribute(e *audit.Entity, name string) any {
+	switch name {
+	case "id":
+		return e.ID
+	case "type":
+		return e.Type
+	case "alternateId":
+		return e.AlternateID
+	case "displayName":
+		return e.DisplayName
+	}
+	return nil
+}
+
+// narrowLog has an index find what a filter asks for in ways that one knows: event
+// types and the actor. The filter is asked as a whole afterwards.
+func narrowLog(f *filter, q *audit.Query) {
+	if f == nil {
+		return
+	}
+	text, isText := f.value.(string)
+	switch {
+	case f.op == "eq" && isText && f.path == "eventType" && len(q.Types) == 0:
+		q.Types = []string{text}
+	case f.op == "eq" && isText && f.path == "actor.id" && q.Actor == "":
+		q.Actor = text
+	case f.op == "and":
+		for _, p := range f.parts {
+			narrowLog(p, q)
+		}
+	case f.op == "or" && len(q.Types) == 0 && len(f.parts) <= 50:
+		var types []string
 		for _, p := range f.parts {
 			text, isText := p.value.(string)
 			if p.op != "eq" || p.path != "eventType" || !isText {
-				return false
+				return
 			}
-			q.Types = append(q.Types, text)
+			types = append(types, text)
 		}
-		return true
+		q.Types = types
 	}
-	return false
 }
 
 func logEvent(e audit.Event) object {
