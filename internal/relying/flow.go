@@ -30,6 +30,8 @@ type flow struct {
 	Asked    string `json:"asked,omitempty"`
 	MaxAge   int64  `json:"max_age,omitempty"` // seconds; 0 = not asked for
 	Started  int64  `json:"started"`
+
+	hint string // whom the issuer is to sign in
 }
 
 const (
@@ -123,7 +125,7 @@ func (p *Party) authorizationURL(ctx context.Context, f *flow, acr, prompt strin
 		return "", err
 	}
 	scopes := append([]string{"openid"}, p.cfg.Scopes...)
-	if offers(m.Scopes, "offline_access") {
+	if !p.once && offers(m.Scopes, "offline_access") {
 		scopes = append(scopes, "offline_access")
 	}
 	slices.Sort(scopes[1:])
@@ -138,6 +140,9 @@ func (p *Party) authorizationURL(ctx context.Context, f *flow, acr, prompt strin
 	}
 	if f.MaxAge > 0 {
 		q.Set("max_age", strconv.FormatInt(f.MaxAge, 10))
+	}
+	if f.hint != "" {
+		q.Set("login_hint", f.hint)
 	}
 	if prompt == "login" || prompt == "select_account" {
 		q.Set("prompt", prompt)
@@ -223,35 +228,11 @@ func (p *Party) flow(r *http.Request, state string) (*flow, error) {
 // redeem makes a session of what the issuer sent. The error is a fault: Denied when
 // the issuer or the tokens are not to be taken, else Unavailable.
 func (p *Party) redeem(ctx context.Context, f *flow, q url.Values) (*Session, error) {
-	m, err := p.provider.get(ctx, p)
+	g, id, err := p.exchange(ctx, f, q)
 	if err != nil {
 		return nil, err
-	}
-	// RFC 9207 section 2.4: whose answer it is, of several issuers.
-	if iss, there := q.Get("iss"), q.Has("iss"); there && iss != p.cfg.Issuer || m.NamesIssuer && !there {
-		return nil, fault.New(fault.Denied, "the answer is not of this issuer, or does not say so")
-	}
-	if code := q.Get("error"); code != "" {
-		return nil, fault.Because(refused{code: word(code)}, fault.Denied, "the issuer did not sign the person in")
-	}
-	code := q.Get("code")
-	if code == "" || len(code) > 4096 {
-		return nil, fault.New(fault.Denied, "the answer has no code")
-	}
-	g, err := p.token(ctx, m, url.Values{
-		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirectURI(f.Origin)}, "code_verifier": {f.Verifier},
-	})
-	if err != nil {
-		return nil, err
-	}
-	id, err := p.identify(ctx, g.ID, identity{nonce: f.Nonce, access: g.Access})
-	if err != nil {
-		return nil, fault.Because(err, codeOf(err), "the ID token is not accepted")
 	}
 	now := p.cfg.Now()
-	if f.MaxAge > 0 && (id.AuthTime <= 0 || now.Unix()-id.AuthTime > f.MaxAge+int64(2*leeway/time.Second)) {
-		return nil, fault.New(fault.Denied, "max_age was asked for, and auth_time is missing or older")
-	}
 	n := &Session{
 		home: p.home, issuer: p.cfg.Issuer, subject: id.Subject, created: now.Unix(), asked: f.Asked, kept: now.Unix(),
 		signIn: verify.SignIn{AuthTime: id.AuthTime, ACR: id.ACR, AMR: id.AMR, Session: id.Session},
@@ -259,6 +240,40 @@ func (p *Party) redeem(ctx context.Context, f *flow, q url.Values) (*Session, er
 	n.used.Store(now.Unix())
 	n.tokens.Store(newTokens(g, g.ID, now))
 	return n, nil
+}
+
+// exchange makes tokens of what the issuer sent, and finds out who it is.
+func (p *Party) exchange(ctx context.Context, f *flow, q url.Values) (*grant, *verify.Token, error) {
+	m, err := p.provider.get(ctx, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	// RFC 9207 section 2.4: whose answer it is, of several issuers.
+	if iss, there := q.Get("iss"), q.Has("iss"); there && iss != p.cfg.Issuer || m.NamesIssuer && !there {
+		return nil, nil, fault.New(fault.Denied, "the answer is not of this issuer, or does not say so")
+	}
+	if code := q.Get("error"); code != "" {
+		return nil, nil, fault.Because(refused{code: word(code)}, fault.Denied, "the issuer did not sign the person in")
+	}
+	code := q.Get("code")
+	if code == "" || len(code) > 4096 {
+		return nil, nil, fault.New(fault.Denied, "the answer has no code")
+	}
+	g, err := p.token(ctx, m, url.Values{
+		"grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {p.redirectURI(f.Origin)}, "code_verifier": {f.Verifier},
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	id, err := p.identify(ctx, g.ID, identity{nonce: f.Nonce, access: g.Access})
+	if err != nil {
+		return nil, nil, fault.Because(err, codeOf(err), "the ID token is not accepted")
+	}
+	now := p.cfg.Now()
+	if f.MaxAge > 0 && (id.AuthTime <= 0 || now.Unix()-id.AuthTime > f.MaxAge+int64(2*leeway/time.Second)) {
+		return nil, nil, fault.New(fault.Denied, "max_age was asked for, and auth_time is missing or older")
+	}
+	return g, id, nil
 }
 
 // codeOf tells tokens that are no good from keys that cannot be had.

@@ -23,6 +23,7 @@ type metadata struct {
 	PAR           string   `json:"pushed_authorization_request_endpoint"`
 	EndSession    string   `json:"end_session_endpoint"`
 	Revocation    string   `json:"revocation_endpoint"`
+	Userinfo      string   `json:"userinfo_endpoint"`
 	Methods       []string `json:"token_endpoint_auth_methods_supported"`
 	Scopes        []string `json:"scopes_supported"`
 	NamesIssuer   bool     `json:"authorization_response_iss_parameter_supported"`
@@ -130,6 +131,7 @@ func (m *metadata) check(issuer, scheme string) error {
 		{"pushed_authorization_request_endpoint", &m.PAR, false},
 		{"end_session_endpoint", &m.EndSession, false},
 		{"revocation_endpoint", &m.Revocation, false},
+		{"userinfo_endpoint", &m.Userinfo, false},
 	} {
 		if *e.address == "" && !e.required {
 			continue

@@ -82,6 +82,7 @@ type Party struct {
 	home     string // issuer and client that its sessions belong to
 	cookie   string
 	path     string // of its pages
+	once     bool   // it signs people in for somebody else, and keeps no tokens
 	provider provider
 	spent    used // flows that have come back
 	logouts  used // ids of logout tokens

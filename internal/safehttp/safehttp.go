@@ -128,6 +128,11 @@ func (c *Client) PostForAnswer(ctx context.Context, url string, header http.Head
 	return c.send(ctx, http.MethodPost, url, header, bytes.NewReader(body), true)
 }
 
+// GetForAnswer is Get with headers, for callers that want to see every status.
+func (c *Client) GetForAnswer(ctx context.Context, url string, header http.Header) (Answer, error) {
+	return c.send(ctx, http.MethodGet, url, header, nil, true)
+}
+
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
