@@ -46,6 +46,7 @@ var rules = []rule{
 	{room: "internal/access", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/issued", only: []string{"internal/cluster", "internal/fault", "internal/tenant"}, reason: "domain: it keeps and ends grants, and knows neither how tokens are made nor whom they are for"},
 	{room: "internal/audit", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
+	{room: "internal/federation", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL; browsers are led by login"},
 	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
 	{room: "internal/web", only: []string{}, reason: "a page kit knows no product"},

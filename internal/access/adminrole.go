@@ -59,7 +59,7 @@ var adminRoles = [...]AdminRole{
 	}},
 	{Type: "READ_ONLY_ADMIN", Label: "Read-only Administrator", Permissions: Permissions{
 		"okta.apiTokens.read", "okta.appGrants.read", "okta.apps.read", "okta.authorizationServers.read", "okta.clients.read", "okta.factors.read",
-		"okta.groups.read", "okta.inlineHooks.read", "okta.logs.read", "okta.networkZones.read", "okta.orgs.read", "okta.policies.read",
+		"okta.groups.read", "okta.idps.read", "okta.inlineHooks.read", "okta.logs.read", "okta.networkZones.read", "okta.orgs.read", "okta.policies.read",
 		"okta.principalRateLimits.read", "okta.rateLimits.read", "okta.roles.read", "okta.schemas.read", "okta.sessions.read",
 		"okta.trustedOrigins.read", "okta.userTypes.read", "okta.users.read",
 	}},

@@ -59,6 +59,7 @@ var scopeAreas = [...]struct {
 	{"clients", true},
 	{"factors", true},
 	{"groups", true},
+	{"idps", true},
 	{"inlineHooks", true},
 	{"logs", false},
 	{"networkZones", true},

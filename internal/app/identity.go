@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/federation"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
@@ -23,6 +24,7 @@ import (
 	"gatehouse/internal/login"
 	"gatehouse/internal/mail"
 	"gatehouse/internal/revocation"
+	"gatehouse/internal/safehttp"
 	"gatehouse/internal/session"
 	"gatehouse/internal/store"
 	"gatehouse/internal/telemetry"
@@ -54,6 +56,9 @@ type identity struct {
 	bus       *cluster.Local
 	revoker   *revoker
 	url       string
+
+	federation   *federation.Service
+	providerHTTP *safehttp.Client
 
 	events  *told        // audit, and people are told of what concerns them
 	letters *mail.Outbox // nil: there is no mail
@@ -89,6 +94,7 @@ func newRegistry() (*ledger.Registry, error) {
 	all = append(all, access.Kinds()...)
 	all = append(all, directory.Kinds()...)
 	all = append(all, catalog.Kinds()...)
+	all = append(all, federation.Kinds()...)
 	return ledger.NewRegistry(all...)
 }
 
@@ -138,6 +144,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
+	id.openFederation(c)
 	pages := id.openPeople(c)
 	id.login = pages.login
 	id.pages = pages.login
@@ -250,6 +257,7 @@ func (id *identity) close() error {
 	id.work.Wait()
 	id.published.close()
 	id.hooks.http.Close()
+	id.closeFederation()
 	return errors.Join(id.rings.Close(), id.db.Close())
 }
 

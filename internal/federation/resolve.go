@@ -14,6 +14,10 @@ import (
 
 func refused(reason, text string) error { return &Refused{Reason: reason, Text: text} }
 
+func errUnverified() error {
+	return refused("UNVERIFIED_ADDRESS", "Your address has not been verified there. Verify it and try again.")
+}
+
 // resolve returns the user whom somebody at a provider is here.
 //
 // Who is linked is that user, by the provider's own name for them and by nothing else. An
@@ -51,7 +55,7 @@ func (s *Service) resolve(ctx context.Context, o ledger.Object[Provider], who so
 		return user, nil, err
 	}
 	if !direct {
-		return user, &Pending{Provider: Choice{o.ID, o.Value.Name}, Link: l}, nil
+		return user, &Pending{Provider: Choice{ID: o.ID, Name: o.Value.Name}, Link: l}, nil
 	}
 	if _, err := s.AddLink(ctx, actor(o), l); err != nil {
 		return user, nil, err
@@ -105,6 +109,10 @@ func (s *Service) match(ctx context.Context, p Provider, who someone, name strin
 // is a Refused when it may not be linked at all.
 func (s *Service) mayLink(ctx context.Context, p Provider, who someone, user ledger.Object[directory.User], by string) (direct bool, err error) {
 	const text = "Your account here cannot be connected with that one. Ask an administrator."
+	if !who.proved(by) {
+		// As if there were no account: who merely claims an address learns nothing of it.
+		return false, errUnverified()
+	}
 	if p.Link != Auto {
 		return false, refused("LINKING_DISABLED", text)
 	}
@@ -144,7 +152,7 @@ func (s *Service) create(ctx context.Context, o ledger.Object[Provider], who som
 	}
 	// Else somebody could wait in an account with another person's address.
 	if !who.proved(email) || domainOf(name) != "" && !who.proved(name) {
-		return user, refused("UNVERIFIED_ADDRESS", "Your address has not been verified there. Verify it and try again.")
+		return user, errUnverified()
 	}
 	n := directory.NewUser{Status: directory.Active, Profile: directory.Profile{Login: name, Email: email}}
 	if err := who.onto(&n.Profile); err != nil {
@@ -262,6 +270,15 @@ func (p someone) named() map[string]bool {
 		}
 	}
 	return out
+}
+
+// Confirmed reports whether a link that has waited was made.
+func (s *Service) Confirmed(ctx context.Context, p Pending) (bool, error) {
+	l, err := s.linked(ctx, p.Provider.ID, p.Link.Subject)
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return err == nil && l.Value.User == p.Link.User, err
 }
 
 // Confirm makes a link that has waited: the person has signed in to the account.

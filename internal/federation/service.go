@@ -223,41 +223,36 @@ func (s *Service) RemoveLink(ctx context.Context, actor ledger.Actor, provider, 
 }
 
 // Choice is a provider that people can choose.
-type Choice struct{ ID, Name string }
+type Choice struct {
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Routes bool   `json:"-"` // whose address is of one of its domains is sent there
+}
 
-// Choices returns the active providers by name.
-func (s *Service) Choices(ctx context.Context) (out []Choice, err error) {
+// Choices returns the active providers by name; of an identifier that is not empty, those
+// alone to whose domains it belongs.
+func (s *Service) Choices(ctx context.Context, identifier string) (out []Choice, err error) {
+	domain := domainOf(identifier)
+	if identifier != "" && domain == "" {
+		return nil, nil
+	}
 	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
 		out = nil
-		for o, err := range Providers.All(tx, ledger.Query{By: "name"}) {
+		q := ledger.Query{By: "name"}
+		if domain != "" {
+			q = ledger.Query{By: "domain", Equal: []string{domain}}
+		}
+		for o, err := range Providers.All(tx, q) {
 			if err != nil {
 				return err
 			}
 			if o.Value.Status == Active {
-				out = append(out, Choice{o.ID, o.Value.Name})
+				out = append(out, Choice{o.ID, o.Value.Name, len(o.Value.Domains) > 0})
 			}
 		}
 		return nil
 	})
 	return out, err
-}
-
-// Route returns the active provider to whose domains an identifier belongs; no id for
-// none.
-func (s *Service) Route(ctx context.Context, identifier string) (c Choice, err error) {
-	domain := domainOf(identifier)
-	if domain == "" {
-		return c, nil
-	}
-	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		o, err := Providers.Find(tx, ledger.By("domain", domain))
-		if fault.Is(err, fault.NotFound) || err == nil && o.Value.Status != Active {
-			return nil
-		}
-		c = Choice{o.ID, o.Value.Name}
-		return err
-	})
-	return c, err
 }
 
 // domainOf returns the domain of an address in lower case; empty for what is none, which
@@ -288,7 +283,7 @@ func (s *Service) client(ctx context.Context, o ledger.Object[Provider]) (*relyi
 		}
 		secret = string(plain)
 	}
-	keySource, err := verify.NewRemoteKeys(verify.RemoteConfig{Issuer: p.Issuer, Now: s.cfg.Now, Fetch: s.cfg.HTTP.Fetch})
+	keySource, err := verify.NewRemoteKeys(verify.RemoteConfig{Issuer: p.Issuer, Now: s.cfg.Now, Fetch: s.cfg.HTTP.Fetch}) //nolint:contextcheck // keys are fetched for everybody, and on their own
 	if err != nil {
 		return nil, fault.Because(err, fault.Unavailable, "the identity provider's address cannot be used")
 	}

@@ -116,7 +116,7 @@ func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Ou
 	if w.Fresh && person.AuthTime != 0 && now.Sub(time.Unix(person.AuthTime, 0)) > freshness {
 		return out, fault.New(fault.Denied, "the person was to prove anew who they are, and has not")
 	}
-	out = Outcome{Provider: Choice{o.ID, o.Value.Name}}
+	out = Outcome{Provider: Choice{ID: o.ID, Name: o.Value.Name}}
 	if t := time.Unix(person.AuthTime, 0); person.AuthTime != 0 && t.Before(now) {
 		out.AuthTime = t.UTC()
 	}

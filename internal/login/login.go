@@ -15,6 +15,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
+	"gatehouse/internal/federation"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/ratelimit"
@@ -97,6 +98,8 @@ type Config struct {
 	Origins   Origins
 	Letters   Letters // nil: there is no mail
 	History   History // nil: nobody is told of new sign-ins
+	// Federation is nil where there are no external identity providers.
+	Federation Federation
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
 	Audit  audit.Recorder
@@ -126,6 +129,8 @@ func New(cfg Config) *Server {
 	}
 	s.mux.HandleFunc("GET /signin/{name}", s.serveSignIn)
 	s.mux.HandleFunc("POST /signin/{name}", s.serveSignIn)
+	s.mux.HandleFunc("GET /signin/{name}/with/{provider}", s.serveProvider)
+	s.mux.HandleFunc("GET "+federation.CallbackPath, s.serveCallback)
 	s.mux.HandleFunc("GET /account", s.person(s.showAccount))
 	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
 	s.mux.HandleFunc("GET "+DevicePath, s.person(s.showDevice))
@@ -146,7 +151,7 @@ func New(cfg Config) *Server {
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, linkReset().path, linkWelcome().path, linkEmail().path}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
 }
 
 // ServeHTTP answers one request of a browser.

@@ -23,6 +23,7 @@ type pages struct {
 	factor      web.Page[factorPage]
 	consent     web.Page[consentPage]
 	device      web.Page[devicePage]
+	link        web.Page[linkPage]
 	signOut     web.Page[signOutPage]
 	message     web.Page[messagePage]
 	recover     web.Page[recoverPage]
@@ -44,6 +45,7 @@ func newPages(k *web.Kit) pages {
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
 		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),
+		link:        web.NewPage[linkPage](k, pageFiles, "pages/link.html"),
 		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
 		recover:     web.NewPage[recoverPage](k, pageFiles, "pages/recover.html"),
 		choose:      web.NewPage[choosePage](k, pageFiles, "pages/choose.html"),

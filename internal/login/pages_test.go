@@ -25,7 +25,7 @@ func TestPagesShowWhatTheirViewsHave(t *testing.T) {
 
 func (p *pages) all() map[string]webtest.Page {
 	return map[string]webtest.Page{
-		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "signOut": p.signOut,
+		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "link": p.link, "signOut": p.signOut,
 		"message": p.message, "account": p.account, "formPost": p.formPost, "postMessage": p.postMessage,
 		"recover": p.recover, "choose": p.choose, "email": p.email, "confirm": p.confirm,
 	}

@@ -64,6 +64,9 @@ type signInPage struct {
 	Problem string
 	Cancel  bool
 	Recover bool // a forgotten password can be replaced
+	First   bool // only the name is asked for: it decides what comes next
+
+	Providers []providerLink
 }
 
 func (s *Server) showSignIn(v *visit) {
@@ -79,6 +82,9 @@ func (s *Server) showSignIn(v *visit) {
 	}
 	if !utf8.ValidString(p.Name) || len(p.Name) > 100 {
 		p.Name = ""
+	}
+	if s.federated(v, &p) {
+		return
 	}
 	head := v.head("Sign in")
 	var err error
@@ -107,6 +113,13 @@ func (s *Server) takeSignIn(v *visit) error {
 	identifier, password := field(v.r, "identifier"), field(v.r, "password")
 	if v.known() != "" {
 		identifier = v.user.Value.Profile.Login
+	}
+	if strings.TrimSpace(identifier) != "" {
+		to, err := s.providerOf(v, identifier)
+		if err != nil || to != nil || password == "" && field(v.r, "first") != "" {
+			v.again = true
+			return err
+		}
 	}
 	if strings.TrimSpace(identifier) == "" || password == "" {
 		v.status, v.problem = http.StatusUnprocessableEntity, "Enter your name and your password."

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"time"
 
+	"gatehouse/internal/federation"
 	"gatehouse/internal/keys"
 )
 
@@ -39,6 +40,9 @@ type Request struct {
 	JKT          string          `json:"dpop_jkt,omitempty"`
 	// Subject is the id of the user whom an id_token_hint names; empty: nobody.
 	Subject string `json:"subject,omitempty"`
+
+	// Link is an account at an identity provider that the person is about to connect.
+	Link *federation.Pending `json:"link,omitempty"`
 
 	Created time.Time `json:"created"`
 }

@@ -35,6 +35,7 @@ type visit struct {
 	begun   bool                           // a second factor is being set up
 	secret  string                         // of it, to be shown this once
 	have    *own                           // second factors of the user, once they were read
+	again   bool                           // the page is to be shown again, with more on it
 }
 
 func (v *visit) ctx() context.Context { return v.r.Context() }
@@ -61,6 +62,7 @@ func steps() []step {
 		{"signin", "everything after it is about this person", "login_required", (*Server).needsSignIn, (*Server).showSignIn, (*Server).takeSignIn},
 		{"factor", "who has a second factor replaces an expired password with it: others may know the old one", "interaction_required", (*Server).needsFactorFirst, (*Server).showFactor, (*Server).takeFactor},
 		{"password", "an expired password opens nothing but its own replacement", "interaction_required", (*Server).needsPassword, (*Server).showPassword, (*Server).takePassword},
+		{"link", "an account is connected by who has just proved that it is theirs", "interaction_required", (*Server).needsLink, (*Server).showLink, (*Server).takeLink},
 		{"enroll", "who has no second factor sets one up when one is demanded", "interaction_required", (*Server).needsEnrollment, (*Server).showEnrollment, (*Server).takeEnrollment},
 		{"factor", "what the app demands of the sign-in, before it learns anything", "interaction_required", (*Server).needsFactor, (*Server).showFactor, (*Server).takeFactor},
 		{"assignment", "who may not use the app is not asked for consent to it", "access_denied", (*Server).needsAssignment, nil, nil},
@@ -177,7 +179,7 @@ func (s *Server) carry(v *visit) {
 			s.end(v, err)
 			return
 		}
-		if v.problem != "" || v.secret != "" {
+		if v.problem != "" || v.secret != "" || v.again {
 			next.show(s, v)
 			return
 		}

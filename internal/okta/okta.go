@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
+	"gatehouse/internal/federation"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/tenant"
@@ -37,6 +38,7 @@ type Config struct {
 	TokenUse      TokenUse
 	Access        *access.Service
 	People        *directory.Service
+	Providers     *federation.Service
 	Sessions      Sessions
 	Links         Links
 	Keys          SigningKeys

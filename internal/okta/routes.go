@@ -29,6 +29,7 @@ func routes() []route {
 		zone   = "/api/v1/zones/{zoneId}"
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
 		hook   = "/api/v1/inlineHooks/{inlineHookId}"
+		idp    = "/api/v1/idps/{idpId}"
 		key    = app + "/credentials/jwks/{keyId}"
 		secret = app + "/credentials/secrets/{secretId}"
 		client = "/oauth2/v1/clients/{clientId}"
@@ -265,6 +266,18 @@ func routes() []route {
 		{put, "/api/v1/api-tokens/{apiTokenId}", "upsertApiToken", "okta.apiTokens.manage", onToken, (*api).replaceToken},
 		{del, "/api/v1/api-tokens/{apiTokenId}", "revokeApiToken", "okta.apiTokens.manage", onToken, (*api).deleteToken},
 		{del, "/api/v1/api-tokens/current", "revokeCurrentApiToken", anyone, free, (*api).deleteCurrentToken},
+
+		{get, "/api/v1/idps", "listIdentityProviders", "okta.idps.read", free, (*api).listProviders},
+		{post, "/api/v1/idps", "createIdentityProvider", "okta.idps.manage", free, (*api).createProvider},
+		{get, idp, "getIdentityProvider", "okta.idps.read", free, (*api).getProvider},
+		{put, idp, "replaceIdentityProvider", "okta.idps.manage", free, (*api).replaceProvider},
+		{del, idp, "deleteIdentityProvider", "okta.idps.manage", free, (*api).deleteProvider},
+		{post, idp + "/lifecycle/activate", "activateIdentityProvider", "okta.idps.manage", free, (*api).activateProvider},
+		{post, idp + "/lifecycle/deactivate", "deactivateIdentityProvider", "okta.idps.manage", free, (*api).deactivateProvider},
+		{get, idp + "/users", "listIdentityProviderApplicationUsers", "okta.idps.read", free, (*api).listLinks},
+		{get, idp + "/users/{userId}", "getIdentityProviderApplicationUser", "okta.idps.read", free, (*api).getLink},
+		{post, idp + "/users/{userId}", "linkUserToIdentityProvider", "okta.idps.manage", onUser, (*api).addLink},
+		{del, idp + "/users/{userId}", "unlinkUserFromIdentityProvider", "okta.idps.manage", onUser, (*api).removeLink},
 
 		{get, "/api/v1/logs", "listLogEvents", "okta.logs.read", free, (*api).listLogs},
 	}

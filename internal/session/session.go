@@ -132,6 +132,7 @@ type Proof struct {
 	ACR      string
 	Address  string
 	Agent    string
+	AuthTime time.Time // when it was; zero: now
 }
 
 // Begin begins a session, or raises the one that is there when it is the same
@@ -150,6 +151,9 @@ func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, 
 	next.Hash = keys.Hash(secret)
 	next.Seen, next.IdleUntil = now, now.Add(s.cfg.Limits.Idle)
 	next.AuthTime, next.ACR = now, p.ACR
+	if !p.AuthTime.IsZero() && p.AuthTime.Before(now) {
+		next.AuthTime = p.AuthTime
+	}
 	next.AMR = slices.Clone(p.AMR)
 	if p.Password {
 		next.PasswordAt = now

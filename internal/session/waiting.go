@@ -10,9 +10,10 @@ import (
 
 // The purposes of what waits.
 const (
-	PurposeSignIn  = "signin"  // a person is being asked
-	PurposePushed  = "par"     // a pushed authorization request (RFC 9126)
-	PurposePasskey = "passkey" // a challenge for a passkey: its name is the challenge
+	PurposeSignIn   = "signin"  // a person is being asked
+	PurposePushed   = "par"     // a pushed authorization request (RFC 9126)
+	PurposePasskey  = "passkey" // a challenge for a passkey: its name is the challenge
+	PurposeProvider = "idp"     // a browser is at an external identity provider
 )
 
 // Waiting is a request that waits, by the hash of its name.

@@ -38,17 +38,18 @@ type Issuer struct {
 // Script says how the issuer behaves.
 type Script struct {
 	User      string
-	ACR       string         // that every sign-in achieves
-	AMR       []string       //
-	AuthAge   time.Duration  // how long ago the person signed in
-	SID       string         // empty = a new one for each grant
-	Life      time.Duration  // of access tokens; 0 = one hour
-	ID        map[string]any // over the claims of ID tokens; nil values remove
-	Access    map[string]any // likewise of access tokens
-	Answer    url.Values     // over the parameters of the authorization response; empty values remove
-	Metadata  map[string]any // over the metadata
-	Fail      map[string]int // path to the status with which it is answered
-	Wait      chan struct{}  // the token endpoint waits for it; nil = not
+	ACR       string                             // that every sign-in achieves
+	AMR       []string                           //
+	AuthAge   time.Duration                      // how long ago the person signed in
+	SID       string                             // empty = a new one for each grant
+	Life      time.Duration                      // of access tokens; 0 = one hour
+	ID        map[string]any                     // over the claims of ID tokens; nil values remove
+	Access    map[string]any                     // likewise of access tokens
+	Answer    url.Values                         // over the parameters of the authorization response; empty values remove
+	Metadata  map[string]any                     // over the metadata
+	SignID    func(claims map[string]any) string // nil = with the issuer's key
+	Fail      map[string]int                     // path to the status with which it is answered
+	Wait      chan struct{}                      // the token endpoint waits for it; nil = not
 	NoOffline bool
 	Now       func() time.Time // nil = time.Now
 }
@@ -250,6 +251,9 @@ func (i *Issuer) token(w http.ResponseWriter, r *http.Request, s Script) {
 	}
 	merge(id, s.ID)
 	out := map[string]any{"access_token": raw, "token_type": "Bearer", "expires_in": int(life / time.Second), "id_token": i.Sign("JWT", id)}
+	if s.SignID != nil {
+		out["id_token"] = s.SignID(id)
+	}
 	if strings.Contains(g.q.Get("scope"), "offline_access") {
 		next := "refresh-" + rand.Text()
 		i.grants[next] = &grant{q: g.q, sid: g.sid, at: g.at, refresh: true}

@@ -1,0 +1,27 @@
+package app
+
+import (
+	"context"
+
+	"gatehouse/internal/federation"
+	"gatehouse/internal/safehttp"
+)
+
+// openFederation makes sign-in by external identity providers. The addresses of these
+// are named by administrators through an API, so they are public ones over https; on a
+// developer's machine any.
+func (id *identity) openFederation(c identityConfig) {
+	id.providerHTTP = safehttp.New(safehttp.Config{AllowPrivate: c.Private})
+	id.federation = federation.NewService(federation.Config{
+		Ledger: id.ledger, People: id.people, Sealer: c.Sealer, HTTP: id.providerHTTP, Audit: id.audit, URL: c.URL, Now: c.Now,
+		Privileged: func(ctx context.Context, user string) (bool, error) {
+			p, err := id.UserPermissions(ctx, user)
+			return len(p) > 0, err
+		},
+	})
+}
+
+func (id *identity) closeFederation() {
+	id.federation.Close()
+	id.providerHTTP.Close()
+}

@@ -1,0 +1,399 @@
+package app_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"gatehouse/internal/federation"
+	"gatehouse/internal/relying/issuertest"
+)
+
+// provider makes an identity provider; more is laid into its JSON.
+func (p *program) provider(name, issuer, client, secret, more string) string {
+	p.t.Helper()
+	return p.made("/api/v1/idps", fmt.Sprintf(`{"name":%q,"type":"OIDC","protocol":{"type":"OIDC","issuer":{"url":%q},"scopes":["openid","profile","email"],
+		"credentials":{"client":{"client_id":%q,"client_secret":%q}}}%s}`, name, issuer, client, secret, more))
+}
+
+var providerAddress = regexp.MustCompile(`href="(/signin/[^"]+/with/[^"]+)"`)
+
+// away follows the sign-in page's way to the provider, and returns where the browser is
+// sent from here.
+func (b *browser) away(page *seen) string {
+	b.t.Helper()
+	m := providerAddress.FindStringSubmatch(page.body)
+	if m == nil {
+		b.t.Fatalf("%s has no way to a provider:\n%s", page.at, page.body)
+	}
+	got := b.get(strings.ReplaceAll(m[1], "&amp;", "&"))
+	to := got.Header.Get("Location")
+	if got.StatusCode != http.StatusSeeOther || to == "" {
+		b.t.Fatalf("%s: %d\n%s", got.at, got.StatusCode, got.body)
+	}
+	return to
+}
+
+// One program signs people in at another one: a new person gets an account, with the
+// groups and attributes that the provider says, and is known the next time whatever their
+// address has become.
+func TestSignInAtAnotherGatehouse(t *testing.T) {
+	up, down := start(t, ""), start(t, "")
+	app := up.okta("POST", "/api/v1/apps", `{"name":"oidc_client","label":"downstream","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"token_endpoint_auth_method":"client_secret_basic"}},
+		"settings":{"oauthClient":{"application_type":"web","grant_types":["authorization_code"],"response_types":["code"],"consent_method":"TRUSTED","redirect_uris":["`+down.Ready().Identity+federation.CallbackPath+`"]}}}`).json(t)
+	id, _ := app["id"].(string)
+	secret, _ := at(app, "credentials", "oauthClient", "client_secret").(string)
+	user := up.made("/api/v1/users", `{"profile":{"login":"cleo@partner.example","email":"cleo@partner.example","firstName":"Cleo","lastName":"Ray"},"credentials":{"password":{"value":"correct horse 8"}}}`)
+	up.okta("POST", "/api/v1/apps/"+id+"/users", `{"id":"`+user+`","scope":"USER"}`)
+	group := down.made("/api/v1/groups", `{"profile":{"name":"partners"}}`)
+	idp := down.provider("Partner", up.Ready().Identity+"/oauth2/default", id, secret, `,"domains":["partner.example"],"mapping":{"nickName":"idpuser.name"},
+		"policy":{"provisioning":{"action":"AUTO","groups":{"action":"ASSIGN","assignments":["`+group+`"]}},"subject":{"userNameTemplate":{"template":"idpuser.preferred_username"}}}`)
+
+	down.admitsAll()
+	c := down.browserApp()
+	var made string
+	for round, login := range []string{"cleo@partner.example", "moved@partner.example"} {
+		if round == 1 {
+			up.okta("POST", "/api/v1/users/"+user, `{"profile":{"login":"moved@partner.example","email":"moved@partner.example"}}`)
+		}
+		b := down.browser(t)
+		page := b.get(authorizePath + "?" + c.request().Encode())
+		page.has(t, 200, "Continue with Partner", "Continue</button>")
+		// The domain of the address decides where the person goes; no password is asked for.
+		page = b.post(page, "step", "signin", "first", "1", "identifier", login)
+		page.has(t, 200, "Sign in with Partner")
+		if r := page.Header.Get("Refresh"); !strings.HasPrefix(r, "0;url=/signin/") {
+			t.Errorf("Refresh %q", r)
+		}
+		to := b.away(page)
+		b.base = up.Ready().Identity
+		there := b.get(to)
+		there.has(t, 200, "to continue to <strong>downstream</strong>")
+		back := b.signIn(there, login, "correct horse 8").Header.Get("Location")
+		b.base = down.Ready().Identity
+		done := b.get(back)
+		if round == 0 {
+			done.has(t, 200, "Allow My HR to do this?")
+			done = b.post(done, "step", "consent", "shown", "vacations:read")
+		}
+		if got := c.answer(t, done); got.Get("code") == "" {
+			t.Fatalf("answer %v", got)
+		}
+		b.get(back).has(t, 404) // once
+		links := down.okta("GET", "/api/v1/idps/"+idp+"/users", "").Body
+		var list []struct{ ID, ExternalID string }
+		if err := json.Unmarshal([]byte(links), &list); err != nil || len(list) != 1 || list[0].ExternalID != user {
+			t.Fatalf("links: %s", links)
+		}
+		if made == "" {
+			made = list[0].ID
+		}
+		if made != list[0].ID {
+			t.Errorf("another account: %s and %s", made, list[0].ID)
+		}
+	}
+	u := down.okta("GET", "/api/v1/users/"+made, "").json(t)
+	if u["status"] != "ACTIVE" || at(u, "profile", "firstName") != "Cleo" || at(u, "profile", "login") != "cleo@partner.example" || at(u, "profile", "nickName") != "Cleo Ray" {
+		t.Errorf("the account: %v", u)
+	}
+	if g := down.okta("GET", "/api/v1/users/"+made+"/groups", "").Body; !strings.Contains(g, `"partners"`) {
+		t.Errorf("groups: %s", g)
+	}
+}
+
+// only returns where an address leads, without going there.
+func (b *browser) only(address string) string {
+	b.t.Helper()
+	r, err := http.NewRequestWithContext(b.t.Context(), http.MethodGet, address, nil)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return b.send(r).Header.Get("Location")
+}
+
+// admitsAll lets everybody use the demo's app.
+func (p *program) admitsAll() {
+	p.t.Helper()
+	var groups []struct{ ID string }
+	a := p.okta("GET", "/api/v1/groups?q=Everyone", "")
+	if err := json.Unmarshal([]byte(a.Body), &groups); err != nil || len(groups) != 1 {
+		p.t.Fatalf("the group of all: %s", a.Body)
+	}
+	if a := p.okta("PUT", "/api/v1/apps/"+p.browserApp().id+"/groups/"+groups[0].ID, "{}"); a.Status != 200 {
+		p.t.Fatalf("%d %s", a.Status, a.Body)
+	}
+}
+
+// visited is a browser that has come back from a scripted provider.
+func (p *program) visited(t *testing.T, issuer *issuertest.Issuer, change func(*issuertest.Script)) (*browser, *seen) {
+	t.Helper()
+	issuer.Set(change)
+	b := p.browser(t)
+	to := b.away(b.get(authorizePath + "?" + p.browserApp().request().Encode()))
+	return b, b.get(to)
+}
+
+// whoIs returns the login of who is signed in with a browser; empty for nobody.
+func (b *browser) whoIs() string {
+	b.t.Helper()
+	var v struct{ Login string }
+	_ = json.Unmarshal([]byte(b.get("/api/v1/sessions/me").body), &v)
+	return v.Login
+}
+
+// says makes a script of who somebody is there.
+func says(sub string, claims map[string]any) func(*issuertest.Script) {
+	return func(s *issuertest.Script) { *s = issuertest.Script{User: sub, ID: claims} }
+}
+
+// Whose account it is here is not decided by what a provider says of an address, unless
+// it was made the authority for it (attack identity 68).
+func TestProvidersDoNotTakeAccounts(t *testing.T) {
+	p := start(t, "")
+	issuer := issuertest.New(t)
+	p.admitsAll()
+	p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, `,"domains":["authority.example"]`)
+	ben := p.Ready().Demo.Users[1]
+	const refusedAddress = "Your address has not been verified there"
+	hal := p.made("/api/v1/users", `{"profile":{"login":"hal@authority.example","email":"hal@authority.example"}}`)
+	boss := p.hire("boss", "ORG_ADMIN")
+	p.okta("POST", "/api/v1/users/"+boss.id, `{"profile":{"login":"boss@authority.example","email":"boss@authority.example"}}`)
+	gone := p.made("/api/v1/users", `{"profile":{"login":"gone@authority.example","email":"gone@authority.example"}}`)
+	p.okta("POST", "/api/v1/users/"+gone+"/lifecycle/deactivate", "")
+	for _, c := range []struct {
+		name, sub string
+		claims    map[string]any
+		status    int
+		text, who string
+	}{
+		{"somebody else's address", "evil-1", map[string]any{"email": ben.Login}, 403, refusedAddress, ""},
+		{"an address that is said not to be verified", "evil-2", map[string]any{"email": ben.Login, "email_verified": "false"}, 403, refusedAddress, ""},
+		{"a verified address of an account here", "evil-3", map[string]any{"email": ben.Login, "email_verified": true}, 200, "Confirm", ""},
+		{"nobody's address, not verified", "evil-4", map[string]any{"email": "free@example.com"}, 403, refusedAddress, ""},
+		{"two addresses in one", "evil-5", map[string]any{"email": "x@evil.example@authority.example"}, 403, refusedAddress, ""},
+		{"an address with a name", "evil-6", map[string]any{"email": "<x@evil.example>,y@authority.example"}, 403, "", ""},
+		{"no address", "evil-7", map[string]any{}, 403, "cannot be used here", ""},
+		{"a subject that is longer than any", strings.Repeat("x", 300), map[string]any{"email": "x@authority.example"}, 403, "cannot be accepted", ""},
+		{"an administrator of the provider's own domain", "boss", map[string]any{"email": "boss@authority.example", "email_verified": true}, 200, "Confirm", ""},
+		{"who was deactivated here", "gone", map[string]any{"email": "gone@authority.example"}, 403, "Ask an administrator", ""},
+		{"an account of the provider's own domain", "hal", map[string]any{"email": "HAL@authority.example"}, 200, "Allow My HR", "hal@authority.example"},
+		{"a new person of the provider's own domain", "ida", map[string]any{"email": "ida@authority.example", "given_name": "Ida"}, 200, "", "ida@authority.example"},
+		{"a new person with a verified address", "joe", map[string]any{"email": "joe@elsewhere.example", "email_verified": true}, 200, "", "joe@elsewhere.example"},
+		{"a linked subject, whatever the address is now", "joe", map[string]any{"email": ben.Login, "email_verified": true}, 200, "", "joe@elsewhere.example"},
+	} {
+		b, page := p.visited(t, issuer, says(c.sub, c.claims))
+		if page.StatusCode != c.status || !strings.Contains(page.body, c.text) && c.text != "Confirm" {
+			t.Errorf("%s: %d\n%s", c.name, page.StatusCode, page.body)
+		}
+		if c.text == "Confirm" && !strings.Contains(page.body, `type="password"`) {
+			t.Errorf("%s: no password is asked for:\n%s", c.name, page.body)
+		}
+		if got := b.whoIs(); got != c.who {
+			t.Errorf("%s: signed in as %q, want %q", c.name, got, c.who)
+		}
+	}
+	_ = hal
+}
+
+// An account is connected when the person signs in to it: with its password, and not
+// with another one's.
+func TestProviderAccountIsConfirmed(t *testing.T) {
+	p := start(t, "")
+	issuer := issuertest.New(t)
+	p.admitsAll()
+	idp := p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, "")
+	ana, ben := p.Ready().Demo.Users[0], p.Ready().Demo.Users[1]
+	claims := says("ben-there", map[string]any{"email": ben.Login, "email_verified": true})
+	b, page := p.visited(t, issuer, claims)
+	page = b.post(page, "step", "signin", "identifier", ana.Login, "password", ana.Password)
+	if links := p.okta("GET", "/api/v1/idps/"+idp+"/users", "").Body; links != "[]" {
+		t.Fatalf("linked to whoever signed in: %s %s", links, page.body)
+	}
+	b, page = p.visited(t, issuer, claims)
+	b.post(page, "step", "signin", "identifier", ben.Login, "password", "not the password").has(t, 401)
+	page = b.signIn(page, ben.Login, ben.Password)
+	page.has(t, 200, "Connect your account?", ben.Login)
+	b.post(page, "step", "link").has(t, 200, "Allow My HR to do this?")
+	b, _ = p.visited(t, issuer, claims)
+	if who := b.whoIs(); who != ben.Login {
+		t.Errorf("signed in as %q", who)
+	}
+	// Unlinked, it is as before; deactivated, nobody comes by it, not even who is on the way.
+	if a := p.okta("DELETE", "/api/v1/idps/"+idp+"/users/"+ben.Login, ""); a.Status != 204 {
+		t.Errorf("unlink: %d %s", a.Status, a.Body)
+	}
+	b, _ = p.visited(t, issuer, claims)
+	if who := b.whoIs(); who != "" {
+		t.Errorf("after unlinking: signed in as %q", who)
+	}
+	b = p.browser(t)
+	to := b.only(b.away(b.get(authorizePath + "?" + p.browserApp().request().Encode())))
+	p.okta("POST", "/api/v1/idps/"+idp+"/lifecycle/deactivate", "")
+	if got := b.get(to); got.StatusCode != 404 || b.whoIs() != "" {
+		t.Errorf("a deactivated provider: %d", got.StatusCode)
+	}
+	if page := b.get(authorizePath + "?" + p.browserApp().request().Encode()); strings.Contains(page.body, "/with/") {
+		t.Error("a deactivated provider is on the page")
+	}
+}
+
+// A provider that lies, or somebody in its place, signs nobody in (attack identity 13,
+// 31, 68).
+func TestHostileProviderAnswers(t *testing.T) {
+	p := start(t, "")
+	issuer, stranger := issuertest.New(t), issuertest.New(t)
+	p.admitsAll()
+	p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, `,"domains":["authority.example"]`)
+	none := func(claims map[string]any) string {
+		body, _ := json.Marshal(claims)
+		return base64.RawURLEncoding.EncodeToString([]byte(`{"alg":"none"}`)) + "." + base64.RawURLEncoding.EncodeToString(body) + "."
+	}
+	good := map[string]any{"email": "kim@authority.example"}
+	with := func(claim string, v any) map[string]any {
+		return map[string]any{"email": "kim@authority.example", claim: v}
+	}
+	for name, script := range map[string]issuertest.Script{
+		"another nonce":             {ID: with("nonce", "n")},
+		"no nonce":                  {ID: with("nonce", nil)},
+		"another issuer":            {ID: with("iss", stranger.URL)},
+		"another audience":          {ID: with("aud", "somebody")},
+		"another authorized party":  {ID: with("azp", "somebody")},
+		"it has expired":            {ID: with("exp", time.Now().Add(-time.Hour).Unix())},
+		"it does not expire":        {ID: with("exp", nil)},
+		"no algorithm":              {ID: good, SignID: none},
+		"another issuer's key":      {ID: good, SignID: func(c map[string]any) string { return stranger.Sign("JWT", c) }},
+		"not of this access token":  {ID: with("at_hash", "AAAA")},
+		"the answer of another one": {ID: good, Answer: url.Values{"iss": {stranger.URL}}},
+		"the answer of nobody":      {ID: good, Answer: url.Values{"iss": {}}},
+		"an error":                  {ID: good, Answer: url.Values{"error": {"access_denied"}, "code": {}}},
+		"another code":              {ID: good, Answer: url.Values{"code": {"code-x"}}},
+		"no token":                  {ID: good, Fail: map[string]int{"/token": 500}},
+		"another state":             {ID: good, Answer: url.Values{"state": {strings.Repeat("x", 43)}}},
+		"no state":                  {ID: good, Answer: url.Values{"state": {}}},
+	} {
+		script.User = "kim"
+		b, page := p.visited(t, issuer, func(s *issuertest.Script) { *s = script })
+		if page.StatusCode < 400 || b.whoIs() != "" {
+			t.Errorf("%s: %d, %q\n%s", name, page.StatusCode, b.whoIs(), page.body)
+		}
+		if strings.Contains(page.body, "kim@") || strings.Contains(page.body, issuer.URL) {
+			t.Errorf("%s: the page tells the answer:\n%s", name, page.body)
+		}
+	}
+	// The answer is for the browser that was sent, and for nobody to whom it is given.
+	issuer.Set(says("kim", good))
+	b, other := p.browser(t), p.browser(t)
+	back := b.only(b.away(b.get(authorizePath + "?" + p.browserApp().request().Encode())))
+	other.get(authorizePath + "?" + p.browserApp().request().Encode())
+	if got := other.get(back); got.StatusCode != 404 || other.whoIs() != "" {
+		t.Errorf("in another browser: %d", got.StatusCode)
+	}
+	b.get(back)
+	if b.whoIs() != "kim@authority.example" {
+		t.Errorf("the right browser is signed in as %q", b.whoIs())
+	}
+	// PKCE, nonce and state are there, and nothing that would outlive the sign-in.
+	last := issuer.Logins()[len(issuer.Logins())-1]
+	if last.Get("code_challenge_method") != "S256" || len(last.Get("nonce")) < 32 || len(last.Get("state")) < 32 || strings.Contains(last.Get("scope"), "offline") {
+		t.Errorf("the request: %v", last)
+	}
+}
+
+// How somebody has signed in there counts here when the provider is trusted with it, and
+// is not claimed otherwise; when they did counts always.
+func TestProviderFactorsAreTrustedOnlyWhenTold(t *testing.T) {
+	p := start(t, "")
+	issuer := issuertest.New(t)
+	p.admitsAll()
+	idp := p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, `,"domains":["authority.example"]`)
+	script := func(s *issuertest.Script) {
+		*s = issuertest.Script{User: "lea", AMR: []string{"pwd", "mfa", "<script>"}, AuthAge: time.Hour, ID: map[string]any{"email": "lea@authority.example"}}
+	}
+	me := func(b *browser) map[string]any {
+		var v map[string]any
+		_ = json.Unmarshal([]byte(b.get("/api/v1/sessions/me").body), &v)
+		return v
+	}
+	b, _ := p.visited(t, issuer, script)
+	if v := me(b); strings.Contains(fmt.Sprint(v["amr"]), "mfa") || v["lastFactorVerification"] != nil {
+		t.Errorf("not trusted: %v", v)
+	}
+	// max_age is asked for there, and held against what it says.
+	page := b.get(authorizePath + "?" + p.browserApp().request("max_age", "600").Encode())
+	page.has(t, 200, "Sign in with Other")
+	issuer.Set(func(s *issuertest.Script) { s.AuthAge = time.Hour })
+	if got := b.get(b.away(page)); got.StatusCode != 403 {
+		t.Errorf("an old sign-in for a fresh one: %d", got.StatusCode)
+	}
+	if last := issuer.Logins()[len(issuer.Logins())-1]; last.Get("max_age") != "600" {
+		t.Errorf("the request: %v", last)
+	}
+	a := p.okta("GET", "/api/v1/idps/"+idp, "")
+	if strings.Contains(a.Body, issuer.Secret) || strings.Contains(a.Body, "sealed") {
+		t.Error("the secret is shown")
+	}
+	trusting := strings.Replace(a.Body, `"trustClaims":false`, `"trustClaims":true`, 1)
+	if a := p.okta("PUT", "/api/v1/idps/"+idp, trusting); a.Status != 200 || !strings.Contains(a.Body, `"trustClaims":true`) {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	b, _ = p.visited(t, issuer, script)
+	if v := me(b); fmt.Sprint(v["amr"]) != "[pwd mfa]" || v["lastFactorVerification"] == nil {
+		t.Errorf("trusted: %v", v)
+	}
+}
+
+// What is managed is checked, and who may not manage it cannot.
+func TestProvidersAreManaged(t *testing.T) {
+	p := start(t, "")
+	issuer := issuertest.New(t)
+	p.admitsAll()
+	body := func(old, fresh string) string {
+		s := `{"name":"X","type":"OIDC","protocol":{"issuer":{"url":"` + issuer.URL + `"},"credentials":{"client":{"client_id":"c","client_secret":"s3cret"}}},"domains":["one.example"],"policy":{"subject":{"matchType":"USERNAME"}}}`
+		if old != "" && !strings.Contains(s, old) {
+			t.Fatalf("%s is not in the body", old)
+		}
+		return strings.Replace(s, old, fresh, 1)
+	}
+	id := p.made("/api/v1/idps", body("", ""))
+	for name, bad := range map[string]string{
+		"a name that is taken":            body("one.example", "two.example"),
+		"a domain that is taken":          body(`"X"`, `"Y"`),
+		"SAML":                            body(`"type":"OIDC"`, `"type":"SAML2"`),
+		"no issuer":                       body(issuer.URL, ""),
+		"an issuer with a query":          body(issuer.URL, issuer.URL+"?x"),
+		"every tenant of Microsoft":       body(issuer.URL, "https://login.microsoftonline.com/{tenantid}/v2.0"),
+		"Google elsewhere":                body(`"type":"OIDC"`, `"type":"GOOGLE"`),
+		"a domain that is none":           body("one.example", "*.example"),
+		"an expression that is none":      body(`"matchType"`, `"userNameTemplate":{"template":"idpuser."},"matchType"`),
+		"an attribute that is not mapped": body(`"domains"`, `"mapping":{"login":"idpuser.x"},"domains"`),
+		"a deactivated user is let in":    body(`"subject"`, `"provisioning":{"conditions":{"deprovisioned":{"action":"REACTIVATE"}}},"subject"`),
+		"a group that is not there":       body(`"subject"`, `"provisioning":{"groups":{"action":"ASSIGN","assignments":["00g0"]}},"subject"`),
+	} {
+		if a := p.okta("POST", "/api/v1/idps", bad); a.Status != 400 {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+	}
+	// A secret that is there is not sent to another issuer.
+	if a := p.okta("PUT", "/api/v1/idps/"+id, strings.Replace(body(issuer.URL, "https://evil.example"), `,"client_secret":"s3cret"`, "", 1)); a.Status != 400 {
+		t.Errorf("the secret goes elsewhere: %d %s", a.Status, a.Body)
+	}
+	for role, want := range map[string][2]int{"ORG_ADMIN": {403, 403}, "READ_ONLY_ADMIN": {200, 403}, "USER_ADMIN": {403, 403}} {
+		who := p.hire("idp-"+strings.ToLower(role), role)
+		got := [2]int{who.call("GET", "/api/v1/idps/"+id, "").Status, who.call("POST", "/api/v1/idps/"+id+"/lifecycle/deactivate", "").Status}
+		if got != want {
+			t.Errorf("%s: %v, want %v", role, got, want)
+		}
+	}
+	if a := p.okta("GET", "/api/v1/idps?q=x&type=OIDC", ""); !strings.Contains(a.Body, id) {
+		t.Errorf("list: %s", a.Body)
+	}
+	if a := p.okta("DELETE", "/api/v1/idps/"+id, ""); a.Status != 204 {
+		t.Errorf("delete: %d %s", a.Status, a.Body)
+	}
+}

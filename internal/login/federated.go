@@ -1,0 +1,261 @@
+package login
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"time"
+
+	"gatehouse/internal/fault"
+	"gatehouse/internal/federation"
+	"gatehouse/internal/keys"
+	"gatehouse/internal/session"
+	"gatehouse/internal/web"
+)
+
+// Federation is sign-in by external identity providers.
+type Federation interface {
+	// Choices returns the providers that may be chosen; of an identifier that is not
+	// empty, those alone to whose domains it belongs.
+	Choices(ctx context.Context, identifier string) ([]federation.Choice, error)
+	// Begin returns where the browser goes; keep stores what Finish needs.
+	Begin(ctx context.Context, provider string, a federation.Ask, keep func(data []byte) (state string, err error)) (address string, err error)
+	Finish(ctx context.Context, data []byte, q url.Values) (federation.Outcome, error)
+	Confirmed(ctx context.Context, p federation.Pending) (bool, error)
+	Confirm(ctx context.Context, p federation.Pending) error
+}
+
+// providerLink is a provider on the page.
+type providerLink struct{ Name, Address string }
+
+func (v *visit) with(c federation.Choice) providerLink {
+	return providerLink{c.Name, "/signin/" + v.name + "/with/" + c.ID}
+}
+
+// federated adds the providers to the sign-in page. Who is known to be one of a
+// provider's is led there instead: then it reports true.
+func (s *Server) federated(v *visit, p *signInPage) bool {
+	if s.cfg.Federation == nil || v.req.Link != nil {
+		return false
+	}
+	if to, err := s.providerOf(v, p.Name); err == nil && to != nil {
+		s.lead(v, *to, p.Name)
+		return true
+	}
+	choices, err := s.cfg.Federation.Choices(v.ctx(), "")
+	if err != nil {
+		// The password works without them.
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "identity providers cannot be read", slog.Any("error", err))
+		return false
+	}
+	for _, c := range choices {
+		p.Providers = append(p.Providers, v.with(c))
+		p.First = p.First || c.Routes && p.Name == ""
+	}
+	return false
+}
+
+// providerOf returns the provider of an identifier's domain, nil for none.
+func (s *Server) providerOf(v *visit, identifier string) (*federation.Choice, error) {
+	if s.cfg.Federation == nil || v.req.Link != nil || identifier == "" {
+		return nil, nil //nolint:nilnil // there is none
+	}
+	choices, err := s.cfg.Federation.Choices(v.ctx(), identifier)
+	if err != nil || len(choices) == 0 {
+		return nil, err
+	}
+	return &choices[0], nil
+}
+
+// lead shows the way to a provider. It is a page and no redirect: browsers hold redirects
+// of a form against the page's policy, which names no stranger.
+func (s *Server) lead(v *visit, c federation.Choice, identifier string) {
+	to := v.with(c)
+	to.Address += "?" + url.Values{"hint": {identifier}}.Encode()
+	v.w.Header().Set("Refresh", "0;url="+to.Address)
+	s.pages.message.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Sign in"}, messagePage{
+		Heading: "Sign in with " + to.Name, Text: "Your organization has its own sign-in page.", Link: to.Address, Label: "Continue with " + to.Name,
+	})
+}
+
+// visitBack is what waits while a browser is at a provider.
+type visitBack struct {
+	Name  string `json:"name"` // of the sign-in that it belongs to
+	Data  []byte `json:"data"`
+	Fresh bool   `json:"fresh,omitempty"`
+}
+
+// awayTime is how long a browser may be at a provider.
+const awayTime = 10 * time.Minute
+
+// serveProvider leads the browser to a provider.
+func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
+	v := &visit{w: w, r: r, name: r.PathValue("name")}
+	err := s.resume(v) //nolint:contextcheck // a visit carries its request
+	if err == nil && (s.cfg.Federation == nil || v.req.Link != nil) {
+		err = fault.New(fault.NotFound, "there are no identity providers here")
+	}
+	if err != nil {
+		s.lost(w, r, err)
+		return
+	}
+	if s.networkFull(r, s.cfg.Now()) > 0 {
+		s.astray(v, http.StatusTooManyRequests, "Too many sign-ins", "There were too many attempts from your network. Wait a few minutes and try again.") //nolint:contextcheck // a visit carries its request
+		return
+	}
+	ask := federation.Ask{LoginHint: r.URL.Query().Get("hint"), Fresh: v.req.prompts("login"), MaxAge: v.req.MaxAge}
+	if len(ask.LoginHint) > 100 {
+		ask.LoginHint = ""
+	}
+	to, err := s.cfg.Federation.Begin(r.Context(), r.PathValue("provider"), ask, func(data []byte) (string, error) { //nolint:contextcheck // a visit carries its request
+		raw, err := json.Marshal(visitBack{Name: v.name, Data: data, Fresh: ask.Fresh})
+		if err != nil {
+			return "", err
+		}
+		return s.cfg.Waiting.Add(r.Context(), session.PurposeProvider, keys.Hash(s.browser(w, r)), raw, awayTime)
+	})
+	if err != nil {
+		s.notLed(v, err) //nolint:contextcheck // a visit carries its request
+		return
+	}
+	v.redirect(to)
+}
+
+// serveCallback takes what a provider sends back: for the browser that was sent there,
+// and once.
+func (s *Server) serveCallback(w http.ResponseWriter, r *http.Request) {
+	q := r.URL.Query()
+	back, err := s.back(r, q.Get("state"))
+	v := &visit{w: w, r: r, name: back.Name}
+	if err == nil {
+		err = s.resume(v) //nolint:contextcheck // a visit carries its request
+	}
+	if err != nil {
+		s.lost(w, r, err)
+		return
+	}
+	out, err := s.cfg.Federation.Finish(r.Context(), back.Data, q)
+	switch {
+	case err != nil:
+		s.notLed(v, err) //nolint:contextcheck // a visit carries its request
+	case v.req.Subject != "" && out.User.ID != v.req.Subject:
+		s.end(v, refuse("login_required", "Another user than the one of the id_token_hint has signed in.")) //nolint:contextcheck // a visit carries its request
+	case out.Confirm != nil:
+		s.confirmFirst(v, out) //nolint:contextcheck // a visit carries its request
+	default:
+		if err := s.welcome(v, out, back.Fresh); err != nil { //nolint:contextcheck // a visit carries its request
+			s.end(v, err) //nolint:contextcheck // a visit carries its request
+			return
+		}
+		v.redirect("/signin/" + v.name)
+	}
+}
+
+// back finds what waits for a state, if this browser was sent with it, and takes it.
+func (s *Server) back(r *http.Request, state string) (b visitBack, err error) {
+	browser := s.cfg.Kit.Cookie(r, browserCookie)
+	wait, err := s.cfg.Waiting.Find(r.Context(), session.PurposeProvider, state)
+	if err != nil {
+		return b, err
+	}
+	if s.cfg.Federation == nil || browser == "" || !keys.Equal(wait.Browser, keys.Hash(browser)) {
+		return b, fault.New(fault.NotFound, "another browser began this")
+	}
+	first, err := s.cfg.Waiting.Take(r.Context(), &wait)
+	if err == nil && !first {
+		err = fault.New(fault.NotFound, "the answer has come already")
+	}
+	if err != nil {
+		return b, err
+	}
+	return b, json.Unmarshal(wait.Data, &b)
+}
+
+// welcome begins the session of who has come back.
+func (s *Server) welcome(v *visit, out federation.Outcome, fresh bool) error {
+	proof := session.Proof{User: out.User.ID, AMR: out.AMR, ACR: LevelAny, Factor: out.Second, Address: address(v.r).String(), Agent: v.r.UserAgent(), AuthTime: out.AuthTime}
+	if out.Second {
+		proof.ACR = LevelTwoFactors
+	}
+	if fresh {
+		proof.AuthTime = time.Time{} // it was asked for, and Finish has seen to it
+	}
+	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, proof)
+	if err != nil {
+		return err
+	}
+	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
+	user := out.User
+	v.session, v.user = &sess, &user
+	s.recordSignIn(v, user.Value.Profile.Login, &user, "")
+	return nil
+}
+
+// confirmFirst asks who has come back to sign in to the account that theirs is to be
+// connected with.
+func (s *Server) confirmFirst(v *visit, out federation.Outcome) {
+	if first, err := s.cfg.Waiting.Take(v.ctx(), v.wait); err != nil || !first {
+		s.lost(v.w, v.r, fault.New(fault.NotFound, "the request has been answered already"))
+		return
+	}
+	v.wait = nil
+	v.req.Link, v.req.Subject, v.req.LoginHint = out.Confirm, out.User.ID, out.User.Value.Profile.Login
+	v.req.Created = s.cfg.Now()
+	v.req.Prompt = []string{"login"}
+	s.ask(v)
+}
+
+// notLed shows why a sign-in at a provider came to nothing.
+func (s *Server) notLed(v *visit, err error) {
+	var refused *federation.Refused
+	switch {
+	case errors.As(err, &refused):
+		s.recordSignIn(v, "", nil, refused.Reason)
+		s.astray(v, http.StatusForbidden, "You cannot sign in with that account", refused.Text)
+	case fault.Is(err, fault.NotFound):
+		s.lost(v.w, v.r, err)
+	case fault.Is(err, fault.Denied), fault.Is(err, fault.Invalid):
+		s.recordSignIn(v, "", nil, "INVALID_PROVIDER_RESPONSE")
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelWarn, "the answer of an identity provider is not taken", slog.Any("error", err))
+		s.astray(v, http.StatusForbidden, "That did not work", "The other sign-in page sent an answer that cannot be accepted.")
+	default:
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "an identity provider cannot be used", slog.Any("error", err))
+		s.astray(v, http.StatusBadGateway, "The other sign-in page does not answer", "Wait a moment and try again.")
+	}
+}
+
+func (s *Server) astray(v *visit, status int, heading, text string) {
+	s.pages.message.Write(v.ctx(), v.w, status, web.Head{Title: heading}, messagePage{Heading: heading, Text: text, Link: "/signin/" + v.name, Label: "Back to sign-in"})
+}
+
+// needsLink reports whether an account waits to be connected with that of the person, who
+// has just signed in to it: providers are not offered on the way there.
+func (s *Server) needsLink(v *visit) (bool, error) {
+	if v.req.Link == nil || s.cfg.Federation == nil {
+		return false, nil
+	}
+	if v.user.ID != v.req.Link.Link.User || v.session.AuthTime.Before(v.req.Created) {
+		return false, refuse("access_denied", "The account was not confirmed.")
+	}
+	done, err := s.cfg.Federation.Confirmed(v.ctx(), *v.req.Link)
+	return !done, err
+}
+
+// linkPage is what the page shows.
+type linkPage struct{ Token, Provider, There, Here string }
+
+func (s *Server) showLink(v *visit) {
+	s.pages.link.Write(v.ctx(), v.w, v.pageStatus(), v.head("Connect your account"),
+		linkPage{Token: v.token, Provider: v.req.Link.Provider.Name, There: v.req.Link.Link.Name, Here: v.user.Value.Profile.Login})
+}
+
+func (s *Server) takeLink(v *visit) error {
+	err := s.cfg.Federation.Confirm(v.ctx(), *v.req.Link)
+	if fault.Is(err, fault.Conflict) || fault.Is(err, fault.NotFound) {
+		return refuse("access_denied", "The account cannot be connected any more.")
+	}
+	return err
+}
