@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -40,21 +42,44 @@ func (b *browser) away(page *seen) string {
 	return to
 }
 
-// One program signs people in at another one: a new person gets an account, with the
-// groups and attributes that the provider says, and is known the next time whatever their
-// address has become.
-func TestSignInAtAnotherGatehouse(t *testing.T) {
-	up, down := start(t, ""), start(t, "")
+// partners are two programs: down signs people in at up, where Cleo is.
+func partners(t *testing.T) (up, down *program, user, idp string) {
+	t.Helper()
+	up, down = start(t, ""), start(t, "")
 	app := up.okta("POST", "/api/v1/apps", `{"name":"oidc_client","label":"downstream","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"token_endpoint_auth_method":"client_secret_basic"}},
 		"settings":{"oauthClient":{"application_type":"web","grant_types":["authorization_code"],"response_types":["code"],"consent_method":"TRUSTED","redirect_uris":["`+down.Ready().Identity+federation.CallbackPath+`"]}}}`).json(t)
 	id, _ := app["id"].(string)
 	secret, _ := at(app, "credentials", "oauthClient", "client_secret").(string)
-	user := up.made("/api/v1/users", `{"profile":{"login":"cleo@partner.example","email":"cleo@partner.example","firstName":"Cleo","lastName":"Ray"},"credentials":{"password":{"value":"correct horse 8"}}}`)
+	user = up.made("/api/v1/users", `{"profile":{"login":"cleo@partner.example","email":"cleo@partner.example","firstName":"Cleo","lastName":"Ray"},"credentials":{"password":{"value":"correct horse 8"}}}`)
 	up.okta("POST", "/api/v1/apps/"+id+"/users", `{"id":"`+user+`","scope":"USER"}`)
 	group := down.made("/api/v1/groups", `{"profile":{"name":"partners"}}`)
-	idp := down.provider("Partner", up.Ready().Identity+"/oauth2/default", id, secret, `,"domains":["partner.example"],"mapping":{"nickName":"idpuser.name"},
+	idp = down.provider("Partner", up.Ready().Identity+"/oauth2/default", id, secret, `,"domains":["partner.example"],"mapping":{"nickName":"idpuser.name"},
 		"policy":{"provisioning":{"action":"AUTO","groups":{"action":"ASSIGN","assignments":["`+group+`"]}},"subject":{"userNameTemplate":{"template":"idpuser.preferred_username"}}}`)
+	return up, down, user, idp
+}
 
+// The same in a real browser, whose rules for redirects, cookies and policies count.
+func TestProviderInChromium(t *testing.T) {
+	folder, chromium := needsChromium(t)
+	up, down, _, _ := partners(t)
+	told := filepath.Join(t.TempDir(), "told.json")
+	raw := jsonOf(t, map[string]string{
+		"start": down.Ready().Identity + "/account", "login": "cleo@partner.example", "password": "correct horse 8",
+		"here": down.Ready().Identity, "there": up.Ready().Identity,
+	})
+	if err := os.WriteFile(told, []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := walkPages(t, folder, "providers.mjs", told, chromium); err != nil || !strings.Contains(out, "ok: ") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// One program signs people in at another one: a new person gets an account, with the
+// groups and attributes that the provider says, and is known the next time whatever their
+// address has become.
+func TestSignInAtAnotherGatehouse(t *testing.T) {
+	up, down, user, idp := partners(t)
 	down.admitsAll()
 	c := down.browserApp()
 	var made string
@@ -396,4 +421,13 @@ func TestProvidersAreManaged(t *testing.T) {
 	if a := p.okta("DELETE", "/api/v1/idps/"+id, ""); a.Status != 204 {
 		t.Errorf("delete: %d %s", a.Status, a.Body)
 	}
+}
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }

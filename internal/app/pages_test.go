@@ -22,22 +22,7 @@ func TestSinglePageApps(t *testing.T) { inChromium(t, "spa.mjs") }
 // inChromium starts the program and runs a walk of e2e/ against it.
 func inChromium(t *testing.T, script string, opts ...startOption) {
 	t.Helper()
-	folder, err := filepath.Abs("../../e2e")
-	if err != nil {
-		t.Fatal(err)
-	}
-	chromium := os.Getenv("CHROMIUM")
-	if chromium == "" {
-		chromium = "/usr/bin/chromium"
-	}
-	for _, need := range []string{chromium, filepath.Join(folder, "node_modules", "playwright-core")} {
-		if _, err := os.Stat(need); err != nil {
-			if os.Getenv("GATEHOUSE_REQUIRE_SERVICES") != "" {
-				t.Fatalf("%s is missing: scripts/services installs it", need)
-			}
-			t.Skipf("%s is missing: scripts/services installs it", need)
-		}
-	}
+	folder, chromium := needsChromium(t)
 	ready := filepath.Join(t.TempDir(), "ready.json")
 	// A browser that shares two cores with everything else can miss a moment; what is
 	// wrong with a page is wrong the second time as well.
@@ -60,6 +45,27 @@ func inChromium(t *testing.T, script string, opts ...startOption) {
 		}
 		t.Logf("the first walk failed: %v\n%s", err, out)
 	}
+}
+
+// needsChromium skips a test where there is no browser.
+func needsChromium(t *testing.T) (folder, chromium string) {
+	t.Helper()
+	folder, err := filepath.Abs("../../e2e")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if chromium = os.Getenv("CHROMIUM"); chromium == "" {
+		chromium = "/usr/bin/chromium"
+	}
+	for _, need := range []string{chromium, filepath.Join(folder, "node_modules", "playwright-core")} {
+		if _, err := os.Stat(need); err != nil {
+			if os.Getenv("GATEHOUSE_REQUIRE_SERVICES") != "" {
+				t.Fatalf("%s is missing: scripts/services installs it", need)
+			}
+			t.Skipf("%s is missing: scripts/services installs it", need)
+		}
+	}
+	return folder, chromium
 }
 
 // walkPages runs the walk over the pages and returns what it printed.
