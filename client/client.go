@@ -20,16 +20,20 @@ import (
 
 // Config says where the server is and who calls.
 type Config struct {
-	URL   string       // of the console or identity listener, such as http://127.0.0.1:8082
-	Token string       // an API token; sent as "Authorization: SSWS <token>"
-	HTTP  *http.Client // nil = a client of its own
+	URL   string // of the console or identity listener, such as http://127.0.0.1:8082
+	Token string // an API token; sent as "Authorization: SSWS <token>"
+	// Access returns an access token of the org server, which is sent in place of Token; nil
+	// for none.
+	Access func(context.Context) (string, error)
+	HTTP   *http.Client // nil = a client of its own
 }
 
 // Client calls one server. It is safe for concurrent use.
 type Client struct {
-	base  string
-	token string
-	http  *http.Client
+	base   string
+	token  string
+	access func(context.Context) (string, error)
+	http   *http.Client
 }
 
 // New returns a client.
@@ -38,7 +42,7 @@ func New(c Config) *Client {
 	if h == nil {
 		h = &http.Client{}
 	}
-	return &Client{base: strings.TrimRight(c.URL, "/") + "/gatehouse/v1", token: c.Token, http: h}
+	return &Client{base: strings.TrimRight(c.URL, "/") + "/gatehouse/v1", token: c.Token, access: c.Access, http: h}
 }
 
 // Error is an answer that is not a success: an RFC 9457 problem document.
@@ -122,7 +126,13 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		req.Header.Set("Content-Type", "application/json")
 	}
 	req.Header.Set("Accept", "application/json")
-	if c.token != "" {
+	if c.access != nil {
+		token, err := c.access(ctx)
+		if err != nil {
+			return nil, err
+		}
+		req.Header.Set("Authorization", "Bearer "+token)
+	} else if c.token != "" {
 		req.Header.Set("Authorization", "SSWS "+c.token)
 	}
 	res, err := c.http.Do(req)

@@ -99,6 +99,10 @@ func (s *ServerView) Evaluate(req *Request, trace *[]Considered) Decision {
 	return Decision{}
 }
 
+// orgRefreshLifetime is how long refresh tokens of the org server last in all: it has no
+// rules to say it.
+const orgRefreshLifetime = 90 * 24 * time.Hour
+
 func (s *ServerView) evaluateGrants(req *Request, trace *[]Considered) Decision {
 	var lacking []string
 	for _, scope := range req.Scopes {
@@ -118,7 +122,7 @@ func (s *ServerView) evaluateGrants(req *Request, trace *[]Considered) Decision 
 	if !allowed {
 		return Decision{}
 	}
-	return Decision{Allowed: true, AccessTokenLifetime: s.AccessTokenLifetime()}
+	return Decision{Allowed: true, AccessTokenLifetime: s.AccessTokenLifetime(), RefreshLifetime: orgRefreshLifetime, RefreshWindow: DefaultRefreshWindow}
 }
 
 func note(trace *[]Considered, p *policyView, r *ruleView, matched bool, reason, detail string) {

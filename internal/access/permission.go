@@ -75,9 +75,14 @@ var scopeAreas = [...]struct {
 	{"users", true},
 }
 
-// ManagementScopes returns the okta.* scopes that an app can be granted, sorted.
+// NativeScope is the scope of the native management API, /gatehouse/v1: whoever has it
+// acts there as the user whose token it is, who must be a super administrator.
+const NativeScope = "gatehouse.manage"
+
+// ManagementScopes returns the scopes of the management APIs that an app can be granted,
+// sorted.
 func ManagementScopes() []string {
-	var out []string
+	out := []string{NativeScope}
 	for _, a := range scopeAreas {
 		if a.changes {
 			out = append(out, "okta."+a.name+".manage")

@@ -94,7 +94,10 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err err
 		if err != nil {
 			return err
 		}
-		return ensureManagementScopes(tx, org)
+		if err := ensureManagementScopes(tx, org); err != nil {
+			return err
+		}
+		return ensureTerminal(tx)
 	})
 }
 
@@ -104,7 +107,11 @@ func ensureManagementScopes(tx *ledger.Tx, org string) error {
 	for _, name := range ManagementScopes() {
 		_, err := Scopes.Find(tx, ledger.By("name", org, name))
 		if fault.Is(err, fault.NotFound) {
-			_, err = Scopes.Create(tx, Scope{Server: org, Name: name, DisplayName: name, Description: "Allows the app to use the management API.", System: true}.fill())
+			scope := Scope{Server: org, Name: name, DisplayName: name, Description: "Allows the app to use the management API.", System: true}
+			if name == NativeScope {
+				scope.Consent, scope.Description = ConsentRequired, "Manage Gatehouse as you: its configuration, keys, apps and users."
+			}
+			_, err = Scopes.Create(tx, scope.fill())
 		}
 		if err != nil {
 			return err

@@ -29,6 +29,8 @@ type Actor struct {
 // request comes from, and a Denied one for a token that may not do everything.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string, from *http.Request) (Actor, error)
+	// AuthenticateNative does the same for an access token of the org server.
+	AuthenticateNative(ctx context.Context, token string) (Actor, error)
 }
 
 // Configurations changes what is served.
@@ -178,9 +180,12 @@ func (a *API) handler(r route) http.Handler {
 func (a *API) authenticate(ctx context.Context, r *http.Request) (Actor, error) {
 	h := r.Header.Values("Authorization")
 	if len(h) != 1 {
-		return Actor{}, fault.New(fault.Unauthenticated, "send one Authorization header: SSWS and an API token")
+		return Actor{}, fault.New(fault.Unauthenticated, "send one Authorization header: SSWS and an API token, or Bearer and an access token of the org server")
 	}
 	scheme, token, ok := strings.Cut(h[0], " ")
+	if ok && strings.EqualFold(scheme, "Bearer") && token != "" {
+		return a.Authenticator.AuthenticateNative(ctx, token)
+	}
 	if !ok || !strings.EqualFold(scheme, "SSWS") || token == "" {
 		return Actor{}, fault.New(fault.Unauthenticated, "send \"Authorization: SSWS\" with an API token")
 	}

@@ -178,3 +178,11 @@ func TestOpenAPI(t *testing.T) {
 		}
 	}
 }
+
+// AuthenticateNative knows one access token.
+func (fakeAuth) AuthenticateNative(_ context.Context, token string) (Actor, error) {
+	if token != "access" {
+		return Actor{}, fault.New(fault.Unauthenticated, "unknown")
+	}
+	return Actor{ID: "00uana", Name: "ana"}, nil
+}

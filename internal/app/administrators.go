@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"net/http"
+	"slices"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
@@ -40,6 +41,21 @@ func (a *administrators) Authenticate(ctx context.Context, token string, from *h
 		return admin.Actor{}, fault.New(fault.Denied, "the API token's user is not a super administrator")
 	}
 	return admin.Actor{ID: t.Value.User, Name: t.Value.Name}, nil
+}
+
+// AuthenticateNative implements admin.Authenticator: an access token with the scope of the
+// native API, of a super administrator.
+func (a *administrators) AuthenticateNative(ctx context.Context, token string) (admin.Actor, error) {
+	c, err := a.AuthenticateBearer(ctx, token)
+	switch {
+	case err != nil:
+		return admin.Actor{}, err
+	case c.User == "" || !slices.Contains(c.Scopes, access.NativeScope):
+		return admin.Actor{}, fault.New(fault.Denied, "the access token has not the scope %s, or is nobody's", access.NativeScope)
+	case !c.Permissions.Allow(access.AllPermissions):
+		return admin.Actor{}, fault.New(fault.Denied, "the access token's user is not a super administrator")
+	}
+	return admin.Actor{ID: c.User, Name: c.Name}, nil
 }
 
 // apiToken returns the object of a token that is valid, comes from where it may be

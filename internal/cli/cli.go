@@ -105,6 +105,7 @@ type session struct {
 	server string
 	token  string
 	data   string
+	use    string // name of a context
 }
 
 func newRoot(std IO) *cobra.Command {
@@ -125,6 +126,7 @@ func newRoot(std IO) *cobra.Command {
 	f.StringVarP(&s.output, "output", "o", "table", "table, json or yaml")
 	f.StringVar(&s.server, "server", "", "address of the console listener (default: $GATEHOUSE_URL, else the server that runs on the data folder)")
 	f.StringVar(&s.token, "token", "", "API token (default: $GATEHOUSE_TOKEN, else the local one in the data folder)")
+	f.StringVar(&s.use, "context", "", "context to use (default: the current one; \"gatehouse context list\" shows them)")
 	f.StringVar(&s.data, "data", "", "data folder (default: $GATEHOUSE_DATA, else .gatehouse for dev and gatehouse-data for run)")
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
 		switch s.output {
@@ -160,6 +162,7 @@ func commands() []func(*session) *cobra.Command {
 		newDev, newRun, newInit, // serve
 		newValidate, newDiff, newApply, newRollback, newExport, newHistory, newTest, newSchema, // configuration
 		newExplain, newTail, // decisions
+		newLogin, newLogout, newContext, // who calls
 		newToken, newServers, newKeys, newApps, newAPIKeys, newAPITokens, newUsers, newRevocations, // identity
 		newDoctor, newDB, newVersion, // the installation
 	}

@@ -64,12 +64,17 @@ func (s *session) client() (*client.Client, error) {
 	if c.URL != "" && c.Token != "" {
 		return client.New(c), nil
 	}
+	if dir, _ := s.Getenv(settings.EnvData); c.URL == "" && c.Token == "" && s.data == "" && dir == "" || s.use != "" {
+		if signed, err := s.signedIn(); signed != nil || err != nil {
+			return signed, err
+		}
+	}
 	l, err := s.local()
 	switch {
 	case err != nil:
 		return nil, err
 	case l == nil && c.URL == "":
-		return nil, exit{exitUnreachable, fmt.Errorf("no server runs on the data in %s; start one with \"gatehouse dev\", or name one with --server and --token", strings.Join(s.folders(), " or "))}
+		return nil, exit{exitUnreachable, fmt.Errorf("no server runs on the data in %s; start one with \"gatehouse dev\", sign in to one with \"gatehouse login URL\", or name one with --server and --token", strings.Join(s.folders(), " or "))}
 	// A token is only ever sent to the server that it belongs to.
 	case l != nil && (c.URL == "" || c.URL == l.Console):
 		c.URL = l.Console
