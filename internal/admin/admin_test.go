@@ -110,7 +110,9 @@ func TestAnswers(t *testing.T) {
 		{"taken back", "DELETE", "/revocations/7", ok, "", nil, 204, ""},
 		{"taken back, unknown", "DELETE", "/revocations/8", ok, "", nil, 404, "no such"},
 		{"no credentials", "POST", "/revocations", "", `{}`, nil, 401, "SSWS"},
-		{"bearer", "POST", "/revocations", "Bearer good", `{}`, nil, 401, "SSWS"},
+		{"an API token as an access token", "POST", "/revocations", "Bearer good", `{}`, nil, 401, "not valid"},
+		{"an access token", "DELETE", "/revocations/8", "Bearer access", "", nil, 404, "no such"},
+		{"another scheme", "POST", "/revocations", "Basic good", `{}`, nil, 401, "SSWS"},
 		{"wrong token", "POST", "/revocations", "SSWS bad", `{}`, nil, 401, "not valid"},
 		{"unknown field", "POST", "/revocations", ok, `{"kind":"token","vlaue":"x"}`, nil, 422, "vlaue"},
 		{"not JSON", "POST", "/revocations", ok, `kind=token`, nil, 422, "JSON"},
@@ -182,7 +184,7 @@ func TestOpenAPI(t *testing.T) {
 // AuthenticateNative knows one access token.
 func (fakeAuth) AuthenticateNative(_ context.Context, token string) (Actor, error) {
 	if token != "access" {
-		return Actor{}, fault.New(fault.Unauthenticated, "unknown")
+		return Actor{}, fault.New(fault.Unauthenticated, "the access token is not valid")
 	}
 	return Actor{ID: "00uana", Name: "ana"}, nil
 }

@@ -15,7 +15,7 @@ import (
 
 func asRun(c *app.Config) { c.Dev = false }
 
-// `run` has no demo, no user and no token but the setup token; with it everything
+// `run` has no demo, no user, no app but that of the command line, and no token but the setup token; with it everything
 // that a first client needs can be made.
 func TestRunWithSetupToken(t *testing.T) {
 	up := echoUpstream(t, nil)
@@ -26,7 +26,7 @@ func TestRunWithSetupToken(t *testing.T) {
 		t.Errorf("run announces a demo: %+v", r)
 	}
 	admin := client.New(client.Config{URL: p.Ready().Console, Token: setup})
-	if apps, err := admin.Apps(t.Context()); err != nil || len(apps) != 0 {
+	if apps, err := admin.Apps(t.Context()); err != nil || len(apps) != 1 || apps[0].Label != "Gatehouse command line" {
 		t.Fatalf("%v, %d apps", err, len(apps))
 	}
 	made, err := admin.CreateApp(t.Context(), client.App{Label: "Billing"})
