@@ -47,7 +47,7 @@ var rules = []rule{
 	{room: "internal/issued", only: []string{"internal/cluster", "internal/fault", "internal/tenant"}, reason: "domain: it keeps and ends grants, and knows neither how tokens are made nor whom they are for"},
 	{room: "internal/audit", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL"},
 	{room: "internal/federation", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL; browsers are led by login"},
-	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
+	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys", "internal/ratelimit"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
 	{room: "internal/web", only: []string{}, reason: "a page kit knows no product"},
 	{room: "internal/login", never: []string{"internal/store", "internal/gateway", "internal/authserver", "internal/okta", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services; authserver brings it requests"},

@@ -63,6 +63,9 @@ type App struct {
 	// Grants are the okta.* scopes that an administrator has granted the app: what
 	// it may ask the org server for.
 	Grants []ScopeGrant `json:"grants,omitempty"`
+	// Registration is the hash of the token by which the app manages its registration;
+	// empty: it has not registered itself.
+	Registration string `json:"registration,omitempty"`
 	// Certificates are those that were generated for the app.
 	Certificates []AppCertificate `json:"certificates,omitempty"`
 	Extension    Extension        `json:"extension,omitzero"`

@@ -53,7 +53,8 @@ type OIDC struct {
 	ParticipateSLO     bool     `json:"participateSlo,omitempty"`
 	LogoutURI          string   `json:"frontchannelLogoutUri,omitempty"`
 	LogoutSession      bool     `json:"frontchannelLogoutSessionRequired,omitempty"`
-	ImplicitAssignment bool     `json:"implicitAssignment,omitempty"` // everybody may use it
+	BackchannelURI     string   `json:"backchannelLogoutUri,omitempty"` // told by us when a session ends
+	ImplicitAssignment bool     `json:"implicitAssignment,omitempty"`   // everybody may use it
 	// Rotation is that of refresh tokens: ROTATE or STATIC; LeewaySeconds is how
 	// long the last one may be used again.
 	Rotation      string `json:"refreshTokenRotation,omitempty"`
@@ -103,12 +104,13 @@ func checkOIDC(c *checks, a *App) {
 	}
 	for name, u := range map[string]string{
 		"client_uri": o.ClientURI, "logo_uri": o.LogoURI, "policy_uri": o.PolicyURI, "tos_uri": o.TermsURI,
-		"initiate_login_uri": o.InitiateLoginURI, "frontchannel_logout_uri": o.LogoutURI,
+		"initiate_login_uri": o.InitiateLoginURI, "frontchannel_logout_uri": o.LogoutURI, "backchannel_logout_uri": o.BackchannelURI,
 		"jwks_uri": o.JWKSURI,
 	} {
 		c.that(u == "" || webURI(strings.Replace(u, "://*.", "://", 1)), "settings.oauthClient."+name, "is not an http or https URI")
 	}
 	c.that(o.JWKSURI == "" || len(a.Keys) == 0, "settings.oauthClient.jwks_uri", "and jwks are both there: an app publishes its keys, or has them kept here")
+	c.that(!strings.Contains(o.BackchannelURI, "#") && !strings.Contains(o.BackchannelURI, "*"), "settings.oauthClient.backchannel_logout_uri", "has a fragment or a wildcard")
 	c.that(!o.ParticipateSLO || o.LogoutURI != "", "settings.oauthClient.frontchannel_logout_uri", "is empty, and the app takes part in single logout")
 	if g := o.GroupsClaim; g != nil {
 		c.oneOf("valueType", g.ValueType, ValueExpression, "FILTER")

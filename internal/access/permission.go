@@ -88,6 +88,9 @@ func ManagementScopes() []string {
 			out = append(out, "okta."+a.name+".manage")
 		}
 		out = append(out, "okta."+a.name+".read")
+		if a.name == "clients" {
+			out = append(out, "okta.clients.register") // an initial access token (RFC 7591 section 3) has it
+		}
 	}
 	return out
 }

@@ -47,6 +47,8 @@ type Config struct {
 	Getenv   func(string) (string, bool)
 	Version  string
 	Out, Err io.Writer
+	// Now is the clock of what is served: tokens, sessions and the gateway; nil = time.Now.
+	Now func() time.Time
 }
 
 // App is a running process.
@@ -96,6 +98,9 @@ type App struct {
 // Start composes and starts everything, and returns when all listeners serve. The
 // error is config.Problems when the configuration is wrong.
 func Start(ctx context.Context, c Config) (_ *App, err error) {
+	if c.Now == nil {
+		c.Now = time.Now
+	}
 	a := &App{config: c, bus: cluster.NewLocal(cluster.LocalConfig{}), failed: make(chan error, 8), started: time.Now()}
 	a.ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
 	defer func() {
@@ -141,7 +146,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 		Data: a.settings.Data, IdentityURL: a.addresses.Identity, TrustedProxies: a.settings.Gateway.TrustedProxies,
 		UnknownTokens: a.settings.Limits.UnknownTokens, TokenBytes: a.settings.Limits.TokenBytes,
 		RingStore: a.ringStore, Sealer: a.sealer, Metrics: a.metrics, Health: a.health,
-		AccessLog: a.access, Tracer: a.tracer, Log: a.log, Now: time.Now,
+		AccessLog: a.access, Tracer: a.tracer, Log: a.log, Now: c.Now,
 	}); err != nil {
 		return nil, err
 	}

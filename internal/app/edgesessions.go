@@ -91,8 +91,16 @@ func (s *signIns) signIn(i spec.Issuer, scopes []string) (_ gateway.SignIn, err 
 	if p := s.parties[key]; p != nil {
 		return signInOf(p.Party), nil
 	}
+	var sign func([]byte) (string, error)
+	if i.ClientAuth == introspect.AuthKey {
+		k, err := keys.ParseAssertionKey([]byte(secret))
+		if err != nil {
+			return gateway.SignIn{}, fmt.Errorf("client_secret: %w", err)
+		}
+		sign, secret = k.Sign, ""
+	}
 	p, err := relying.New(relying.Config{
-		Name: i.Name, Issuer: i.URL, Keys: issuer.Keys, Algorithms: issuer.Algorithms, ClientID: i.ClientID, Secret: secret, Scopes: scopes,
+		Name: i.Name, Issuer: i.URL, Keys: issuer.Keys, Algorithms: issuer.Algorithms, ClientID: i.ClientID, Secret: secret, Sign: sign, Post: i.ClientAuth == introspect.AuthPost, Scopes: scopes,
 		Idle: i.Session.Idle.Std(), Lifetime: i.Session.Lifetime.Std(), HTTP: s.http, Sealer: purposes{s.sealer}, Sessions: s.sessions,
 		Counter: s.metrics, Logger: s.log, Now: s.now,
 	})
@@ -112,9 +120,6 @@ func (s *signIns) signIn(i spec.Issuer, scopes []string) (_ gateway.SignIn, err 
 
 // key opens the issuer's secret and names its party by its settings.
 func (s *signIns) key(i spec.Issuer, scopes []string) (secret, key string, err error) {
-	if i.ClientAuth == introspect.AuthKey {
-		return "", "", fault.New(fault.Unsupported, "sign-in at issuer %s with client_auth: private_key_jwt is not supported yet, and its key is not sent as a secret", i.Name)
-	}
 	if i.ClientSecret != "" {
 		b, err := s.sealer.Open(i.ClientSecret, catalog.SecretPlace(tenant.Default, i))
 		if err != nil {
@@ -122,7 +127,7 @@ func (s *signIns) key(i spec.Issuer, scopes []string) (secret, key string, err e
 		}
 		secret = string(b)
 	}
-	return secret, fmt.Sprintf("%q %q %q %q %q %v %s", i.Name, i.URL, i.ClientID, i.Algorithms, scopes, i.Session, keys.Hash(secret)), nil
+	return secret, fmt.Sprintf("%q %q %q %q %q %q %v %s", i.Name, i.URL, i.ClientAuth, i.ClientID, i.Algorithms, scopes, i.Session, keys.Hash(secret)), nil
 }
 
 // retain ends the parties that the snapshot does not name any more. Their sessions

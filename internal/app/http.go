@@ -48,8 +48,8 @@ func (a *App) identityHandler() http.Handler {
 		mux.Handle(path, &a.identityPages) // by the browser's cookie, not by an API token
 	}
 	mux.Handle("/.well-known/okta-organization", &a.okta)
-	mux.Handle("/oauth2/v1/clients/{clientId}/roles", &a.okta)
-	mux.Handle("/oauth2/v1/clients/{clientId}/roles/", &a.okta)
+	mux.Handle("/oauth2/v1/clients", &a.okta)
+	mux.Handle("/oauth2/v1/clients/", &a.okta)
 	mux.HandleFunc("GET /.well-known/gatehouse/jwks.json", a.serveContextKeys)
 	mux.HandleFunc("GET /docs/reasons/{reason}", serveReason)
 	mux.HandleFunc("GET /docs/reasons/{$}", serveReasonIndex)

@@ -23,6 +23,7 @@ import (
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/login"
 	"gatehouse/internal/mail"
+	"gatehouse/internal/okta"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/safehttp"
 	"gatehouse/internal/session"
@@ -63,6 +64,8 @@ type identity struct {
 	events  *told        // audit, and people are told of what concerns them
 	letters *mail.Outbox // nil: there is no mail
 	pages   *login.Server
+	apps    *safehttp.Client // calls addresses that apps have named
+	logouts *authserver.Logouts
 
 	tokenUse *tokenUse
 	orgToken func(ctx context.Context, token string) (*verify.Token, error) // verifies one for the management API
@@ -83,7 +86,7 @@ type identityConfig struct {
 	Metrics      *telemetry.Metrics
 	Log          *slog.Logger
 	Now          func() time.Time
-	Private      bool         // for development: apps and hooks may be at private addresses and without TLS
+	Private      bool         // apps and hooks may be at private addresses and without TLS
 	Places       access.Atlas // where addresses are; nil: nobody knows
 	Post         post
 }
@@ -153,7 +156,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Certificates: c.Certificates, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath,
+		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath, Backchannel: true, Registration: okta.ClientsPath,
 	})
 	if err != nil {
 		return nil, err
@@ -164,6 +167,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	if err := id.join(ctx, c); err != nil {
 		id.leave()
+		id.logouts.Close()
 		return nil, err
 	}
 	id.run(ctx)
@@ -225,6 +229,7 @@ func (id *identity) run(ctx context.Context) {
 	id.work.Go(func() { _ = id.audit.Run(ctx) })
 	id.work.Go(func() { _ = id.rings.Run(ctx) })
 	id.work.Go(func() { id.prune(ctx) })
+	id.work.Go(func() { id.clearRoom(ctx) })
 	id.work.Go(func() { id.revoker.run(ctx) })
 	id.work.Go(func() { id.pages.Run(ctx) })
 	if id.letters != nil {
@@ -253,6 +258,8 @@ func (id *identity) prune(ctx context.Context) {
 
 func (id *identity) close() error {
 	id.leave()
+	id.logouts.Close()
+	id.apps.Close()
 	id.stop()
 	id.work.Wait()
 	id.published.close()

@@ -23,9 +23,10 @@ type people struct {
 // openPeople composes it over an open identity half.
 func (id *identity) openPeople(c identityConfig) people {
 	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: login.Words()})
-	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now})
+	id.openLogouts(c)
+	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now, Ended: id.logouts.Ended})
 	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants
-	waiting := session.NewRoom(c.DB, c.Now)
+	waiting := session.NewRoom(session.RoomConfig{Store: c.DB, Now: c.Now})
 	site := login.Site{Tenant: tenant.Default, URL: c.URL}
 	var letters login.Letters
 	if id.letters != nil {

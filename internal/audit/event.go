@@ -25,6 +25,7 @@ const (
 	ClientAuthFailed  = "app.oauth2.client.authentication"       // outcome FAILURE; the type is ours
 	SessionStarted    = "user.session.start"
 	SessionEnded      = "user.session.end"
+	AppSignedOut      = "app.oauth2.client.backchannel_logout" // the type is ours
 	FactorUsed        = "user.authentication.auth_via_mfa"
 	KeyRotated        = "app.oauth2.as.key.rollover"
 	AppCreated        = "application.lifecycle.create"

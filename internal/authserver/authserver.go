@@ -53,6 +53,10 @@ type Config struct {
 	Grants     grant.Revoker
 	Now        func() time.Time // the clock
 	Log        *slog.Logger     // nil = discard
+
+	Backchannel bool // apps are told of the end of sessions: see Logouts
+	// Registration is the path at which clients register, which others serve; empty: none.
+	Registration string
 }
 
 // Server answers the protocol endpoints of every authorization server.

@@ -445,3 +445,45 @@ func TestPublicApp(t *testing.T) {
 	plain.CodeChallenge = ""
 	s.redeem(s.code(plain), append(id, "code_verifier", "")...).want(t, http.StatusBadRequest, "invalid_grant")
 }
+
+// attack identity 26: consent that is not there any more is none, however the grant
+// was made: at a refresh, and for a code that was made before. What is asked for
+// without it goes on.
+func TestRefreshAsksForConsent(t *testing.T) {
+	s := newSignIn(t, nil)
+	got := s.redeem(s.code(s.authorization())).ok(t)
+	token, code := got.text("refresh_token"), s.code(s.authorization())
+	r, err := s.ledger.Update(s.ctx, s.admin, "test", func(tx *ledger.Tx) error {
+		o, err := access.Apps.Get(tx, s.app.ID)
+		if err != nil {
+			return err
+		}
+		o.Value.OIDC.ConsentMethod = access.ConsentAsk
+		if _, err = access.Apps.Put(tx, o); err != nil {
+			return err
+		}
+		scope, err := access.Scopes.Find(tx, ledger.By("name", s.target().Server.ID, "orders:read"))
+		if err != nil {
+			return err
+		}
+		scope.Value.Consent = access.ConsentRequired
+		_, err = access.Scopes.Put(tx, scope)
+		return err
+	})
+	must(t, err)
+	s.views.Revised(s.ctx, s.target().Tenant, int64(r))
+	s.refresh(token).want(t, http.StatusBadRequest, "consent_required")
+	s.redeem(code).want(t, http.StatusBadRequest, "consent_required")
+
+	app, ok := s.target().View.App(s.app.ID)
+	if !ok {
+		t.Fatal("no app")
+	}
+	q := access.ConsentQuestion{User: s.user.ID, App: app, Server: s.target().Server, Scopes: []string{"orders:read"}}
+	must(t, s.access.Consent(s.ctx, s.admin, q, access.ConsentByPerson))
+	next := s.refresh(token).ok(t).text("refresh_token")
+	_, err = s.access.Withdraw(s.ctx, s.admin, access.Withdrawal{User: s.user.ID})
+	must(t, err)
+	s.refresh(next).want(t, http.StatusBadRequest, "consent_required")
+	s.refresh(next, "scope", "openid").ok(t)
+}

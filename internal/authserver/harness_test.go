@@ -162,7 +162,7 @@ func (h *house) serve(log *slog.Logger) {
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})
 	h.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: h.people, Audit: h.audit})
-	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access})
+	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access, Consents: h.access})
 	h.grants = issued.NewService(issued.Config{Store: h.db, Bus: h.bus, Now: h.clock.Now})
 	h.codes = grant.NewCodes(grant.CodesConfig{Store: h.db, Judge: judge, Minter: minter, Now: h.clock.Now})
 	h.devices = grant.NewDevices(grant.DevicesConfig{Store: h.db, Judge: judge, Now: h.clock.Now})
@@ -172,13 +172,13 @@ func (h *house) serve(log *slog.Logger) {
 		Inspector: inspector,
 		Site:      func(*http.Request) (Site, bool) { return Site{Tenant: tenant.Default, URL: h.url}, true },
 		Views:     h.views, Rings: h.rings, Clients: clients,
-		Login: pages{}, Waiting: session.NewRoom(h.db, h.clock.Now),
+		Login: pages{}, Waiting: session.NewRoom(session.RoomConfig{Store: h.db, Now: h.clock.Now}),
 		Tokens: grant.New(grant.Config{
 			Clients: clients, Minter: minter, Audit: h.audit, Log: log, Now: h.clock.Now,
 			Proofs: grant.NewProofs(grant.ProofsConfig{SingleUse: h.db, Key: []byte("a key of the test"), Now: h.clock.Now}), Judge: judge, Codes: h.db, Refresh: h.db, Devices: h.db, Grants: h.grants,
 			Derived: h.db, Inspector: inspector, Users: h.people, Single: h.db,
 		}),
-		Refresh: h.db, Grants: h.grants, Devices: h.devices, DevicePage: "/activate",
+		Refresh: h.db, Grants: h.grants, Devices: h.devices, DevicePage: "/activate", Backchannel: true,
 		Revocations: h.db, Bus: h.bus, Revoked: h.revoked, Audit: h.audit, Now: h.clock.Now, Log: log,
 	}
 	h.server, err = New(h.config)

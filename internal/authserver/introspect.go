@@ -32,11 +32,11 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Tar
 		return
 	}
 	if tok == nil {
-		s.introspectRefresh(w, r, t, token, app.ID)
+		s.introspectRefresh(w, r, t, token, app)
 		return
 	}
 	if app.Public() && tok.ClientID != app.ID {
-		grant.WriteJSON(w, http.StatusOK, []byte(inactive))
+		s.answerIntrospection(w, r, t, app, []byte(inactive))
 		return
 	}
 	if !s.cfg.Revoked.Known() {
@@ -44,10 +44,10 @@ func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Tar
 		return
 	}
 	if s.revoked(t.Tenant, tok, token) {
-		grant.WriteJSON(w, http.StatusOK, []byte(inactive))
+		s.answerIntrospection(w, r, t, app, []byte(inactive))
 		return
 	}
-	grant.WriteJSON(w, http.StatusOK, grant.AppendIntrospection(nil, tok))
+	s.answerIntrospection(w, r, t, app, grant.AppendIntrospection(nil, tok))
 }
 
 // admit reads the form and authenticates the client of a request that is not for

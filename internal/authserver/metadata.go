@@ -37,6 +37,8 @@ type metadata struct {
 	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"` // RFC 9396 section 10
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
+	Backchannel           bool     `json:"backchannel_logout_supported"`                         // OpenID Connect Back-Channel Logout 1.0
+	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`                 // logout tokens have sid
 	CertificateBound      bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
 	Device                string   `json:"device_authorization_endpoint,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
@@ -46,6 +48,8 @@ type metadata struct {
 	Introspection         string   `json:"introspection_endpoint"`
 	IntrospectionAuth     []string `json:"introspection_endpoint_auth_methods_supported"`
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
+	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported"` // of signed answers, RFC 9701 section 7
+	Registration          string   `json:"registration_endpoint,omitempty"`            // RFC 7591; of all servers one
 	Revocation            string   `json:"revocation_endpoint"`
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -56,20 +60,23 @@ func (s *Server) metadata(t *grant.Target) metadata {
 	auth = append(auth, s.cfg.Certificates.Methods()...)
 	algs := assertionAlgorithms()
 	authAlgs := append(assertionAlgorithms(), "HS256") // of client_secret_jwt
-	device := ""
+	device, registration := "", ""
+	if s.cfg.Registration != "" {
+		registration = t.URL + s.cfg.Registration
+	}
 	if s.cfg.DevicePage != "" {
 		device = t.Endpoint("device/authorize")
 	}
 	return metadata{
-		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs,
+		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code", "token", "id_token", "id_token token"}, GrantTypes: append(s.cfg.Tokens.GrantTypes(), access.GrantImplicit),
-		SubjectTypes: []string{"public"},
-		TokenAuth:    auth, IntrospectionAuth: auth, RevocationAuth: auth,
+		SubjectTypes: []string{"public"}, IntrospectionAlgs: []string{t.Server.Algorithm}, Registration: registration,
+		TokenAuth: auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
 	}
 }

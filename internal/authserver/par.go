@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"net/netip"
+	"strconv"
 	"strings"
 	"time"
 
@@ -13,6 +15,7 @@ import (
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/login"
+	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
 	"gatehouse/verify"
@@ -52,7 +55,15 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	data, err := json.Marshal(p)
 	name := ""
 	if err == nil {
+		err = s.cfg.Waiting.Admit(tenant.With(r.Context(), t.Tenant), pusher(r, app))
+	}
+	if err == nil {
 		name, err = s.cfg.Waiting.Add(tenant.With(r.Context(), t.Tenant), session.PurposePushed, waiter(t, app), data, pushedTime)
+	}
+	var crowd *session.TooMany
+	if errors.As(err, &crowd) {
+		s.crowded(w, crowd)
+		return
 	}
 	if err != nil {
 		grant.WriteError(w, r, s.cfg.Log, err)
@@ -64,6 +75,28 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 		return
 	}
 	grant.WriteJSON(w, http.StatusCreated, body)
+}
+
+// pusher says who pushes a request: an app that cannot authenticate is anybody.
+func pusher(r *http.Request, app *access.AppView) session.From {
+	if !app.Public() {
+		return session.From{Client: app.ID}
+	}
+	a, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return session.From{}
+	}
+	return session.From{Network: a.Addr().Unmap()}
+}
+
+// crowded answers that no more requests can wait (RFC 9126 section 2.3).
+func (s *Server) crowded(w http.ResponseWriter, crowd *session.TooMany) {
+	status, text := http.StatusTooManyRequests, "Too many requests have come from here. Try again later."
+	if crowd.All {
+		status, text = http.StatusServiceUnavailable, "Too many requests are waiting. Try again later."
+	}
+	w.Header().Set("Retry-After", strconv.FormatInt(max(ratelimit.Seconds(crowd.After), 1), 10))
+	grant.WriteJSON(w, status, []byte(`{"error":"temporarily_unavailable","error_description":"`+text+`"}`))
 }
 
 // waiter names the client and the server that a pushed request is for.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
@@ -40,17 +41,17 @@ const refreshTokenLength = 43
 
 // introspectRefresh answers about a refresh token that is the client's own: active
 // while it can be used once more.
-func (s *Server) introspectRefresh(w http.ResponseWriter, r *http.Request, t *grant.Target, token, client string) {
-	ref, g, err := s.refreshOf(r.Context(), t, token, client)
+func (s *Server) introspectRefresh(w http.ResponseWriter, r *http.Request, t *grant.Target, token string, app *access.AppView) {
+	ref, g, err := s.refreshOf(r.Context(), t, token, app.ID)
 	if err != nil {
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return
 	}
 	if g == nil || !ref.Usable(g, s.cfg.Now()) {
-		grant.WriteJSON(w, http.StatusOK, []byte(inactive))
+		s.answerIntrospection(w, r, t, app, []byte(inactive))
 		return
 	}
-	grant.WriteJSON(w, http.StatusOK, grant.AppendRefreshIntrospection(nil, &ref, g))
+	s.answerIntrospection(w, r, t, app, grant.AppendRefreshIntrospection(nil, &ref, g))
 }
 
 // revokeRefresh ends the grant of a refresh token, whichever generation it is: with

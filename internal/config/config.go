@@ -115,6 +115,7 @@ type Identity struct {
 	ClientCerts    string         `json:",omitempty"` // IdentityClientCerts, or empty
 	// ClientCertHeader is one of CertHeaders, or empty.
 	ClientCertHeader string `json:",omitempty"`
+	PrivateApps      string `json:",omitempty"` // "true", "false", or "" for the default
 }
 
 // IdentityClientCerts is the value of server.identity.tls.client_certs: browsers come

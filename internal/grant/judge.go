@@ -15,9 +15,17 @@ type Persons interface {
 	Person(ctx context.Context, user, app string) (access.Person, error)
 }
 
+// Consents finds out what a person has agreed to.
+type Consents interface {
+	// Withheld returns those of the question's scopes that need the person's consent and
+	// do not have it.
+	Withheld(ctx context.Context, q access.ConsentQuestion) ([]string, error)
+}
+
 // JudgeConfig is what a Judge needs.
 type JudgeConfig struct {
-	Persons Persons
+	Persons  Persons
+	Consents Consents
 }
 
 // Judge says whether a person may have tokens of a server for an app, now. It is
@@ -54,6 +62,24 @@ func (j *Judge) through(ctx context.Context, t *Target, a *Authorization, asks, 
 		return nil, d, err
 	}
 	return who, d, nil
+}
+
+// agreed makes sure that the person still agrees to what is asked for: a consent may have
+// been taken back, and an app or a scope that went without may ask for it now.
+func (j *Judge) agreed(ctx context.Context, t *Target, a *Authorization) error {
+	app, ok := t.View.App(a.Client)
+	if !ok {
+		return Refuse("invalid_client", nil)
+	}
+	q := access.ConsentQuestion{User: a.User, App: app, Server: t.Server, Scopes: a.Scopes}
+	withheld, err := j.cfg.Consents.Withheld(tenant.With(ctx, t.Tenant), q)
+	if err != nil {
+		return err
+	}
+	if len(withheld) > 0 {
+		return Refuse("consent_withdrawn", nil)
+	}
+	return nil
 }
 
 // judge asks the access rules. Its refusal carries every rule that was considered,

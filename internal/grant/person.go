@@ -63,6 +63,12 @@ func (e *Endpoint) evaluatePerson(x *exchange) error {
 	if err != nil {
 		return err
 	}
+	// For a device the person has agreed on the page that approved it.
+	if _, device := x.grant.(deviceCode); !device {
+		if err := e.cfg.Judge.agreed(x.ctx(), x.target, &a); err != nil {
+			return err
+		}
+	}
 	x.subject, x.decision = *who, decision
 	return nil
 }

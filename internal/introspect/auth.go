@@ -69,9 +69,10 @@ func (c *Client) add(header http.Header, endpoint string) (form string, err erro
 		return c.proof.form, nil
 	}
 	now := c.cfg.Now()
-	// The address that is asked and the issuer: servers differ in which they expect.
+	// One audience: an assertion that somebody else would take, too, is refused by
+	// careful servers (Gatehouse's own among them), and Okta wants the address that is asked.
 	claims, err := json.Marshal(map[string]any{
-		"iss": c.cfg.ClientID, "sub": c.cfg.ClientID, "aud": []string{endpoint, c.cfg.Issuer}, "jti": c.cfg.NewID(),
+		"iss": c.cfg.ClientID, "sub": c.cfg.ClientID, "aud": endpoint, "jti": c.cfg.NewID(),
 		"iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
 	})
 	if err != nil {

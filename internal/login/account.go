@@ -128,8 +128,8 @@ func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) 
 			ID: list[i].ID, Current: list[i].ID == m.session.ID, Browser: browserName(list[i].Agent), Address: list[i].Address,
 			Seen: list[i].Seen, Created: list[i].Created,
 		}
-		for _, id := range list[i].Apps {
-			if app, ok := view.App(id); ok {
+		for _, l := range list[i].Apps {
+			if app, ok := view.App(l.App); ok && !slices.Contains(a.Apps, app.Label) {
 				a.Apps = append(a.Apps, app.Label)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
+	"gatehouse/internal/session"
 	"gatehouse/internal/web"
 )
 
@@ -61,7 +62,7 @@ func (s *Server) grant(v *visit) (answer, error) {
 	}
 	// The sign-out of the session is told to the app from now on. One that was signed
 	// out of since the code was made has not ended that.
-	err = s.cfg.Sessions.Join(v.ctx(), v.session.ID, v.app.ID)
+	err = s.cfg.Sessions.Join(v.ctx(), v.session.ID, session.Login{App: v.app.ID, Server: v.target.Server.ID})
 	if fault.Is(err, fault.NotFound) {
 		return nil, &Refusal{Code: "login_required", Text: "The person has signed out meanwhile."}
 	}

@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -67,6 +68,12 @@ func (s *Server) passkeyForm(v *visit, c ceremony, step string) (*passkeyForm, e
 	}
 	data, err := json.Marshal(c)
 	if err != nil {
+		return nil, err
+	}
+	var crowd *session.TooMany
+	if err := s.cfg.Waiting.Admit(v.ctx(), session.From{Network: address(v.r)}); errors.As(err, &crowd) {
+		return nil, nil //nolint:nilnil // without a passkey, then: each page would let another challenge wait
+	} else if err != nil {
 		return nil, err
 	}
 	challenge, err := s.cfg.Waiting.Add(v.ctx(), session.PurposePasskey, keys.Hash(s.cfg.Kit.Cookie(v.r, browserCookie)), data, requestTime)

@@ -3,7 +3,9 @@ package login
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
+	"strconv"
 	"time"
 
 	"gatehouse/internal/access"
@@ -12,8 +14,10 @@ import (
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/web"
 )
 
 // visit is one request of a browser on the way of a Request.
@@ -114,13 +118,35 @@ var silentText = map[string]string{
 func (s *Server) ask(v *visit) {
 	data, err := json.Marshal(v.req)
 	if err == nil {
+		err = s.cfg.Waiting.Admit(v.ctx(), session.From{Network: address(v.r)})
+	}
+	if err == nil {
 		v.name, err = s.cfg.Waiting.Add(v.ctx(), session.PurposeSignIn, keys.Hash(s.browser(v.w, v.r)), data, requestTime)
+	}
+	var crowd *session.TooMany
+	if errors.As(err, &crowd) {
+		s.crowded(v, crowd)
+		return
 	}
 	if err != nil {
 		s.end(v, err)
 		return
 	}
 	http.Redirect(v.w, v.r, "/signin/"+v.name, http.StatusSeeOther)
+}
+
+// crowded asks a person to come back later. The app is not led to: it could only try
+// again at once.
+func (s *Server) crowded(v *visit, crowd *session.TooMany) {
+	status := http.StatusTooManyRequests
+	p := messagePage{
+		Heading: "Too many sign-ins from here", Text: "Wait a moment, go back to the app and start again.",
+	}
+	if crowd.All {
+		status, p.Heading = http.StatusServiceUnavailable, "Too many people are signing in right now"
+	}
+	v.w.Header().Set("Retry-After", strconv.FormatInt(max(ratelimit.Seconds(crowd.After), 1), 10))
+	s.pages.message.Write(v.ctx(), v.w, status, web.Head{Title: p.Heading}, p)
 }
 
 // next returns the first step that is needed, nil when all are done.

@@ -59,6 +59,7 @@ type clientSettings struct {
 	SLO             bool     `json:"participate_slo"`
 	LogoutURI       string   `json:"frontchannel_logout_uri"`
 	LogoutSession   bool     `json:"frontchannel_logout_session_required"`
+	Backchannel     *string  `json:"backchannel_logout_uri"` // ours: missing leaves it as it is
 	JWKSURI         string   `json:"jwks_uri"`
 	JWKS            *struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -117,6 +118,9 @@ func (b *appBody) onto(x *access.App) error {
 	o.ClientURI, o.LogoURI, o.PolicyURI, o.TermsURI, o.InitiateLoginURI = c.ClientURI, c.LogoURI, c.PolicyURI, c.TermsURI, c.InitiateURI
 	o.JWKSURI = c.JWKSURI
 	o.ParticipateSLO, o.LogoutURI, o.LogoutSession = c.SLO, c.LogoutURI, c.LogoutSession
+	if c.Backchannel != nil {
+		o.BackchannelURI = *c.Backchannel
+	}
 	o.ImplicitAssignment = b.Settings.Implicit
 	if b.Settings.Extension != nil {
 		x.Extension = *b.Settings.Extension

@@ -89,6 +89,9 @@ func (a *api) clientSettings(x access.App) object {
 		out["frontchannel_logout_uri"], out["frontchannel_logout_session_required"] = o.LogoutURI, o.LogoutSession
 		out["network"] = object{"connection": "ANYWHERE"}
 	}
+	if o.BackchannelURI != "" {
+		out["backchannel_logout_uri"] = o.BackchannelURI
+	}
 	if o.Rotation != "" {
 		out["refresh_token"] = object{"rotation_type": o.Rotation, "leeway": o.LeewaySeconds}
 	}

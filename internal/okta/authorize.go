@@ -59,6 +59,10 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 		c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token, c.Request)
 	case strings.EqualFold(scheme, "Bearer"):
 		c.bearer = true
+		if access.IsRegistrationToken(token) {
+			c.actor, err = a.registrant(ctx, c, token)
+			break
+		}
 		c.actor, err = a.Authenticator.AuthenticateBearer(ctx, token)
 	default:
 		err = fault.New(fault.Unauthenticated, "the scheme must be SSWS or Bearer")
@@ -82,6 +86,11 @@ func (a *api) authorize(w http.ResponseWriter, c *call, r *route) error {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
 		}
 		return errNotAllowed(r.needs)
+	}
+	if r.needs == registerClients {
+		if err := a.registrations.count(w, c.actor); err != nil {
+			return err
+		}
 	}
 	if r.guard == nil {
 		return nil

@@ -118,6 +118,9 @@ func (a *api) fail(ctx context.Context, w http.ResponseWriter, c *call, err erro
 		a.Logger.ErrorContext(ctx, "an Okta-compatible call failed", "method", c.Method, "path", c.URL.Path, "error_id", out.ID, "error", err)
 	}
 	raw, err := encode(out)
+	if k.status == http.StatusBadRequest && strings.HasPrefix(c.URL.Path, ClientsPath) {
+		raw, err = encode(registrationError(f))
+	}
 	if err != nil {
 		raw = []byte("{}")
 	}

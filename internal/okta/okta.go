@@ -58,6 +58,8 @@ type api struct {
 	Config
 	routes *tree
 	limits *limiter
+
+	registrations *limiter
 }
 
 // New returns the handler of /api/v1 and of /.well-known/okta-organization.
@@ -65,7 +67,7 @@ func New(c Config) http.Handler {
 	if c.Limit <= 0 {
 		c.Limit = DefaultLimit
 	}
-	a := &api{Config: c, routes: newTree(routes()), limits: newLimiter(c.Limit, c.Now)}
+	a := &api{Config: c, routes: newTree(routes()), limits: newLimiter(c.Limit, c.Now), registrations: newLimiter(registrationsAMinute, c.Now)}
 	return a
 }
 
@@ -75,6 +77,8 @@ type call struct {
 	args   map[string]string // of the path
 	actor  Caller
 	bearer bool // the call came with an access token
+	// The caller is the client that the path names, by its registration access token.
+	registrant bool
 }
 
 // arg returns a part of the path by its name in the route.

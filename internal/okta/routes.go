@@ -6,6 +6,9 @@ import "net/http"
 const (
 	nobody = "nobody" // no token at all
 	anyone = "anyone" // a token, whatever it allows: the operation looks at it itself
+
+	// An initial access token (RFC 7591 section 3) has this scope. Its use is limited.
+	registerClients = "okta.clients.register"
 )
 
 // routes is every operation of this API, by Okta's names, with the permission that
@@ -32,13 +35,14 @@ func routes() []route {
 		idp    = "/api/v1/idps/{idpId}"
 		key    = app + "/credentials/jwks/{keyId}"
 		secret = app + "/credentials/secrets/{secretId}"
-		client = "/oauth2/v1/clients/{clientId}"
+		client = ClientsPath + "/{clientId}"
 		role   = "/roles/{roleAssignmentId}"
 
 		userTokens   = user + "/clients/{clientId}/tokens"
 		serverTokens = server + "/clients/{clientId}/tokens"
 	)
 	var free guard // nobody gets more by it
+	onClient := guard((*api).mayChangeClient)
 	onUser, onGroup, onApp, onToken := guard((*api).mayChangeUser), guard((*api).mayChangeGroup), guard((*api).mayChangeApp), guard((*api).mayChangeToken)
 	return []route{
 		{get, "/.well-known/okta-organization", "getWellknownOrgMetadata", nobody, free, (*api).organization},
@@ -230,6 +234,12 @@ func routes() []route {
 		{post, group + "/roles", "assignRoleToGroup", "okta.roles.manage", free, held((*api).groupHolder, (*api).assignRole)},
 		{get, group + role, "getGroupAssignedRole", "okta.roles.read", free, held((*api).groupHolder, (*api).getRole)},
 		{del, group + role, "unassignRoleFromGroup", "okta.roles.manage", free, held((*api).groupHolder, (*api).unassignRole)},
+		{get, ClientsPath, "listClients", "okta.clients.read", free, (*api).listClients},
+		{post, ClientsPath, "createClient", registerClients, free, (*api).createClient},
+		{get, client, "getClient", "okta.clients.read", free, (*api).getClient},
+		{put, client, "replaceClient", "okta.clients.manage", onClient, (*api).replaceClient},
+		{del, client, "deleteClient", "okta.clients.manage", onClient, (*api).deleteClient},
+		{post, client + "/lifecycle/newSecret", "generateNewClientSecret", "okta.clients.manage", onClient, (*api).newClientSecret},
 		{get, client + "/roles", "listRolesForClient", "okta.roles.read", free, held((*api).appHolder, (*api).listRoles)},
 		{post, client + "/roles", "assignRoleToClient", "okta.roles.manage", free, held((*api).appHolder, (*api).assignRole)},
 		{get, client + role, "retrieveClientRole", "okta.roles.read", free, held((*api).appHolder, (*api).getRole)},

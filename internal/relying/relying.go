@@ -63,16 +63,22 @@ type Config struct {
 	Keys       verify.KeySource
 	Algorithms []verify.Algorithm // of ID tokens and logout tokens; empty = every one that is known
 	ClientID   string
-	Secret     string   // empty: a public client, which PKCE alone protects
-	Scopes     []string // that are asked for, besides openid and, where offered, offline_access
-	Idle       time.Duration
-	Lifetime   time.Duration
-	HTTP       Caller
-	Sealer     Sealer
-	Sessions   *Sessions
-	Counter    Counter          // nil: nobody counts
-	Logger     *slog.Logger     // nil: discarded
-	Now        func() time.Time // nil: time.Now
+	Secret     string // empty: a public client, which PKCE alone protects
+	// Sign signs the claims of a client assertion (private_key_jwt, RFC 7523 section
+	// 2.2), in place of a secret; nil: there is no key.
+	Sign func(claims []byte) (string, error)
+	// Post sends the secret in the form (client_secret_post) whatever the issuer says it
+	// takes.
+	Post     bool
+	Scopes   []string // that are asked for, besides openid and, where offered, offline_access
+	Idle     time.Duration
+	Lifetime time.Duration
+	HTTP     Caller
+	Sealer   Sealer
+	Sessions *Sessions
+	Counter  Counter          // nil: nobody counts
+	Logger   *slog.Logger     // nil: discarded
+	Now      func() time.Time // nil: time.Now
 }
 
 // Party signs browsers in at one issuer, as one client of it. It is safe for

@@ -105,14 +105,40 @@ func visible(s string) bool {
 	return true
 }
 
-// post sends a form with the client's authentication: client_secret_basic, unless
-// the issuer takes the secret in the form alone (RFC 6749 section 2.3.1).
+// assertionLife is how long a client assertion is good. Each is used once.
+const assertionLife = time.Minute
+
+// assertion makes a client assertion for the address that is called. It names no
+// other, so that nobody else can use it: what the issuer's metadata call theirs is what
+// gets it.
+func (p *Party) assertion(address string) (string, error) {
+	now := p.cfg.Now()
+	claims, err := json.Marshal(map[string]any{
+		"iss": p.cfg.ClientID, "sub": p.cfg.ClientID, "aud": address, "jti": newSecret(), "iat": now.Unix(), "exp": now.Add(assertionLife).Unix(),
+	})
+	if err != nil {
+		return "", err
+	}
+	return p.cfg.Sign(claims)
+}
+
+// post sends a form with the client's authentication: an assertion where there is a
+// key, else client_secret_basic, unless the issuer takes the secret in the form alone
+// (RFC 6749 section 2.3.1).
 func (p *Party) post(ctx context.Context, m *metadata, address string, form url.Values) (safehttp.Answer, error) {
 	h := http.Header{"Content-Type": {"application/x-www-form-urlencoded"}, "Accept": {answersAsked}}
 	switch {
+	case p.cfg.Sign != nil:
+		jwt, err := p.assertion(address)
+		if err != nil {
+			return safehttp.Answer{}, err
+		}
+		form.Set("client_id", p.cfg.ClientID)
+		form.Set("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer")
+		form.Set("client_assertion", jwt)
 	case p.cfg.Secret == "":
 		form.Set("client_id", p.cfg.ClientID)
-	case offers(m.Methods, "client_secret_post") && !offers(m.Methods, "client_secret_basic"):
+	case p.cfg.Post || offers(m.Methods, "client_secret_post") && !offers(m.Methods, "client_secret_basic"):
 		form.Set("client_id", p.cfg.ClientID)
 		form.Set("client_secret", p.cfg.Secret)
 	default:

@@ -39,8 +39,13 @@ type Session struct {
 	// Where it was begun, for the person to recognize it.
 	Address string
 	Agent   string
-	// Apps are the ids of the apps that were signed in to with it.
-	Apps []string
+	Apps    []Login // that were signed in to with it
+}
+
+// Login is an app that was signed in to with a session.
+type Login struct {
+	App    string // client_id
+	Server string // id of the authorization server
 }
 
 // Live reports whether the session is not over at a time.
@@ -78,7 +83,7 @@ type Store interface {
 	TouchSession(ctx context.Context, id string, seen, idleUntil time.Time) error
 	// JoinSession notes that an app was signed in to; fault.NotFound when the session
 	// has ended.
-	JoinSession(ctx context.Context, id, app string, now time.Time) error
+	JoinSession(ctx context.Context, id string, l Login, now time.Time) error
 	// EndSessions removes the selected sessions and returns them. In the same
 	// transaction the grants that were made in them end, but for those with offline
 	// access, which go on without a session; and what revokes the access tokens that
@@ -229,8 +234,8 @@ func (s *Service) List(ctx context.Context, user string) ([]Session, error) {
 
 // Join notes that an app was signed in to with a session. It is fault.NotFound when
 // the session has ended meanwhile: what was given in it after that has to be taken back.
-func (s *Service) Join(ctx context.Context, id, app string) error {
-	return s.cfg.Store.JoinSession(ctx, id, app, s.cfg.Now())
+func (s *Service) Join(ctx context.Context, id string, l Login) error {
+	return s.cfg.Store.JoinSession(ctx, id, l, s.cfg.Now())
 }
 
 // End ends sessions and returns how many there were: when it returns nil, every live

@@ -6,6 +6,7 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/ratelimit"
 )
 
 // The purposes of what waits.
@@ -34,23 +35,46 @@ type WaitingStore interface {
 	Waiting(ctx context.Context, purpose, hash string) (Waiting, error)
 	// TakeWaiting takes it, once: of any number of callers one gets true.
 	TakeWaiting(ctx context.Context, purpose, hash string) (bool, error)
+	// AreWaiting reports whether at least n, from 1 on, are waiting at a time.
+	AreWaiting(ctx context.Context, now time.Time, n int) (bool, error)
+}
+
+// RoomConfig is what a Room needs.
+type RoomConfig struct {
+	Store WaitingStore
+	Now   func() time.Time // the clock
+	// Most bounds how many requests of a tenant wait; PerNetwork and PerClient how many
+	// come in a minute from where nobody authenticates, and of one app that does. 0: the
+	// defaults.
+	Most, PerNetwork, PerClient int
 }
 
 // Room is where requests wait.
 type Room struct {
-	store WaitingStore
-	now   func() time.Time
+	cfg     RoomConfig
+	limiter *ratelimit.Limiter
 }
 
-// NewRoom returns a Room with the clock.
-func NewRoom(store WaitingStore, now func() time.Time) *Room { return &Room{store: store, now: now} }
+// NewRoom returns a Room.
+func NewRoom(cfg RoomConfig) *Room {
+	for _, d := range []struct {
+		value    *int
+		fallback int
+	}{{&cfg.Most, mostWaiting}, {&cfg.PerNetwork, perNetwork}, {&cfg.PerClient, perClient}} {
+		if *d.value <= 0 {
+			*d.value = d.fallback
+		}
+	}
+	return &Room{cfg: cfg, limiter: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: networksOfRoom}))}
+}
 
-// Add lets a request wait, and returns its name: 256 random bits.
+// Add lets a request wait, and returns its name: 256 random bits. What strangers can
+// bring about is admitted first.
 func (r *Room) Add(ctx context.Context, purpose, browser string, data []byte, lasting time.Duration) (name string, err error) {
 	defer fault.Wrap(&err, "keep a request")
 	name = keys.Secret(256)
-	now := r.now()
-	return name, r.store.AddWaiting(ctx, Waiting{
+	now := r.cfg.Now()
+	return name, r.cfg.Store.AddWaiting(ctx, Waiting{
 		Hash: keys.Hash(name), Purpose: purpose, Browser: browser, Data: data, Created: now, Expires: now.Add(lasting),
 	})
 }
@@ -61,8 +85,8 @@ func (r *Room) Find(ctx context.Context, purpose, name string) (Waiting, error) 
 	if name == "" || len(name) > 128 {
 		return Waiting{}, errOver()
 	}
-	w, err := r.store.Waiting(ctx, purpose, keys.Hash(name))
-	if err == nil && !r.now().Before(w.Expires) {
+	w, err := r.cfg.Store.Waiting(ctx, purpose, keys.Hash(name))
+	if err == nil && !r.cfg.Now().Before(w.Expires) {
 		err = errOver()
 	}
 	return w, err
@@ -71,7 +95,7 @@ func (r *Room) Find(ctx context.Context, purpose, name string) (Waiting, error) 
 // Take takes what waits: nobody finds it from then on. It reports false when
 // somebody was first.
 func (r *Room) Take(ctx context.Context, w *Waiting) (bool, error) {
-	return r.store.TakeWaiting(context.WithoutCancel(ctx), w.Purpose, w.Hash)
+	return r.cfg.Store.TakeWaiting(context.WithoutCancel(ctx), w.Purpose, w.Hash)
 }
 
 func errOver() error { return fault.New(fault.NotFound, "there is no such request, or it is over") }

@@ -47,7 +47,7 @@ func TestDefaults(t *testing.T) {
 	}
 	want = &Settings{
 		Dev: true, Data: ".gatehouse", Store: "sqlite:.gatehouse/gatehouse.db",
-		Gateway: Gateway{Listen: "127.0.0.1:8080"}, Identity: Identity{Listen: "127.0.0.1:8081"}, Console: Console{Listen: "127.0.0.1:8082"},
+		Gateway: Gateway{Listen: "127.0.0.1:8080"}, Identity: Identity{Listen: "127.0.0.1:8081", PrivateApps: true}, Console: Console{Listen: "127.0.0.1:8082"},
 		Log: Log{Format: "text"}, ShutdownTimeout: 5 * time.Second, Telemetry: Telemetry{Metrics: true, TraceRatio: 1}, Decide: onThisMachine,
 	}
 	if d := cmp.Diff(want, dev, prefixes, cmpopts.IgnoreFields(Settings{}, "Limits")); d != "" {

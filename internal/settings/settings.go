@@ -71,7 +71,8 @@ type Identity struct {
 	ClientCerts      string // "" or "optional"
 	ClientCertHeader string // where trusted proxies name the client's certificate; empty for none
 	// SCIMDelete says what DELETE of a user by SCIM does: "deactivate" first, else remove.
-	SCIMDelete string
+	SCIMDelete  string
+	PrivateApps bool // addresses that apps name may be private ones
 }
 
 // Console is the listener of the administrators' pages, metrics and health. It is always on loopback.

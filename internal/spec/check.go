@@ -241,13 +241,16 @@ func (i *Issuer) checkIntrospectionURL(r Rules) error {
 func ClientAuths() []string { return []string{"basic", "post", "private_key_jwt"} }
 
 func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
+	if i.ClientAuth != "" && !slices.Contains(ClientAuths(), i.ClientAuth) {
+		f.addf(path+".client_auth", "client_auth is basic, post or private_key_jwt")
+	}
 	switch i.Tokens {
 	case "", TokensJWT:
 		if i.ClientSecret != "" && i.ClientID == "" {
 			f.addf(path+".client_secret", "client_secret has no effect without client_id")
 		}
-		if i.ClientAuth != "" {
-			f.addf(path+".client_auth", "client_auth has no effect: it is for tokens: opaque or both")
+		if i.ClientAuth != "" && i.ClientSecret == "" {
+			f.addf(path+".client_auth", "client_auth has no effect without client_secret: that is the secret, or the private key")
 		}
 		if i.SignedAnswers {
 			f.addf(path+".signed_answers", "signed_answers has no effect: it is for tokens: opaque or both")
@@ -264,9 +267,6 @@ func (i *Issuer) checkTokens(f *findings, path string, r Rules) {
 		}
 		if i.Builtin != "" {
 			f.addf(path+".tokens", "a built-in authorization server says itself what its tokens are: leave tokens out")
-		}
-		if i.ClientAuth != "" && !slices.Contains(ClientAuths(), i.ClientAuth) {
-			f.addf(path+".client_auth", "client_auth is basic, post or private_key_jwt")
 		}
 		if i.IntrospectionURL != "" {
 			f.add(path+".introspection_url", i.checkIntrospectionURL(r))

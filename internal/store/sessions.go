@@ -37,7 +37,7 @@ const (
 	sqlSession      = selectSession + `WHERE tenant = $1 AND hash = $2`
 	sqlSessionByID  = selectSession + `WHERE tenant = $1 AND id = $2`
 	sqlUserSessions = selectSession + `WHERE tenant = $1 AND user_id = $2 ORDER BY created DESC`
-	sqlSessionApps  = `SELECT app FROM session_apps WHERE tenant = $1 AND session = $2 ORDER BY app`
+	sqlLogins       = `SELECT app, server FROM session_logins WHERE tenant = $1 AND session = $2 ORDER BY app, server`
 )
 
 func scanSession(row scanner) (s sessions.Session, err error) {
@@ -101,14 +101,20 @@ func sessionsWithApps(ctx context.Context, tx *tx, t tenant.ID, text, name strin
 	}, text, t, name)
 	for i := range out {
 		if err == nil {
-			err = tx.rows(ctx, func(row scanner) error {
-				var app string
-				err := row.Scan(&app)
-				out[i].Apps = append(out[i].Apps, app)
-				return err
-			}, sqlSessionApps, t, out[i].ID)
+			out[i].Apps, err = logins(ctx, tx, t, out[i].ID)
 		}
 	}
+	return out, err
+}
+
+// logins returns the apps that were signed in to with a session.
+func logins(ctx context.Context, tx *tx, t tenant.ID, id string) (out []sessions.Login, err error) {
+	err = tx.rows(ctx, func(row scanner) error {
+		var l sessions.Login
+		err := row.Scan(&l.App, &l.Server)
+		out = append(out, l)
+		return err
+	}, sqlLogins, t, id)
 	return out, err
 }
 
@@ -142,13 +148,13 @@ func (db *DB) TouchSession(ctx context.Context, id string, seen, idleUntil time.
 // ended at the same time ends before or after, never in between.
 const (
 	sqlHoldSession = `UPDATE sessions SET seen = seen WHERE tenant = $1 AND id = $2`
-	sqlJoinSession = `INSERT INTO session_apps (tenant, session, app, joined) VALUES ($1, $2, $3, $4)
-ON CONFLICT (tenant, session, app) DO NOTHING`
+	sqlJoinSession = `INSERT INTO session_logins (tenant, session, app, server, joined) VALUES ($1, $2, $3, $4, $5)
+ON CONFLICT (tenant, session, app, server) DO NOTHING`
 )
 
 // JoinSession notes that an app was signed in to with a session; fault.NotFound when
 // it has ended.
-func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) error {
+func (db *DB) JoinSession(ctx context.Context, id string, l sessions.Login, now time.Time) error {
 	return db.ofTenant(ctx, "join session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		n, err := tx.exec(ctx, sqlHoldSession, t, id)
 		if err == nil && n == 0 {
@@ -157,13 +163,13 @@ func (db *DB) JoinSession(ctx context.Context, id, app string, now time.Time) er
 		if err != nil {
 			return err
 		}
-		return tx.later(ctx, sqlJoinSession, t, id, app, micros(now))
+		return tx.later(ctx, sqlJoinSession, t, id, l.App, l.Server, micros(now))
 	})
 }
 
 const (
-	sqlDropSession     = `DELETE FROM sessions WHERE tenant = $1 AND id = $2`
-	sqlDropSessionApps = `DELETE FROM session_apps WHERE tenant = $1 AND session = $2`
+	sqlDropSession = `DELETE FROM sessions WHERE tenant = $1 AND id = $2`
+	sqlDropLogins  = `DELETE FROM session_logins WHERE tenant = $1 AND session = $2`
 )
 
 // What came of a session: the issuers of its tokens, its grants without a refresh
@@ -214,13 +220,7 @@ func (db *DB) EndSessions(ctx context.Context, sel sessions.Selection, now time.
 // grant with offline access gives later name no session.
 func (db *DB) endSession(ctx context.Context, tx *tx, t tenant.ID, s *sessions.Session, now time.Time) (revoked []cluster.Revocation, err error) {
 	// Those that joined until the session was gone are told.
-	s.Apps = nil
-	if err := tx.rows(ctx, func(row scanner) error {
-		var app string
-		err := row.Scan(&app)
-		s.Apps = append(s.Apps, app)
-		return err
-	}, sqlSessionApps, t, s.ID); err != nil {
+	if s.Apps, err = logins(ctx, tx, t, s.ID); err != nil {
 		return nil, err
 	}
 	if err := tx.rows(ctx, func(row scanner) error {
@@ -242,7 +242,7 @@ func (db *DB) endSession(ctx context.Context, tx *tx, t tenant.ID, s *sessions.S
 		text string
 		args []any
 	}{
-		{sqlEndOnline, []any{t, s.ID, micros(now)}}, {sqlPartFromGrants, []any{t, s.ID}}, {sqlDropSessionApps, []any{t, s.ID}},
+		{sqlEndOnline, []any{t, s.ID, micros(now)}}, {sqlPartFromGrants, []any{t, s.ID}}, {sqlDropLogins, []any{t, s.ID}},
 	} {
 		if err := tx.later(ctx, end.text, end.args...); err != nil {
 			return nil, err
@@ -280,6 +280,27 @@ func (db *DB) Waiting(ctx context.Context, purpose, hash string) (w sessions.Wai
 	return w, err
 }
 
+const sqlNthWaiting = `SELECT expires FROM waiting WHERE tenant = $1 AND expires > $2 ORDER BY expires LIMIT 1 OFFSET $3`
+
+// AreWaiting reports whether at least n requests, from 1 on, wait at a time.
+func (db *DB) AreWaiting(ctx context.Context, now time.Time, n int) (there bool, err error) {
+	err = db.inTenant(ctx, "look for waiting requests", func(ctx context.Context, tx *tx, t tenant.ID) error {
+		var expires int64
+		err := tx.row(ctx, sqlNthWaiting, t, micros(now), n-1).Scan(&expires)
+		if there = err == nil; none(err) {
+			return nil
+		}
+		return err
+	})
+	return there, err
+}
+
+// PruneWaiting forgets the requests of all tenants that are over, and returns how many
+// those were.
+func (db *DB) PruneWaiting(ctx context.Context, now time.Time) (int64, error) {
+	return db.run(ctx, "prune waiting requests", sqlPruneWaiting, micros(now))
+}
+
 const sqlTakeWaiting = `DELETE FROM waiting WHERE tenant = $1 AND purpose = $2 AND hash = $3`
 
 // TakeWaiting removes a request that waits, and reports whether it was there: of
@@ -294,9 +315,9 @@ func (db *DB) TakeWaiting(ctx context.Context, purpose, hash string) (taken bool
 }
 
 const (
-	sqlPruneSessions    = `DELETE FROM sessions WHERE idle_until <= $1`
-	sqlPruneSessionApps = `DELETE FROM session_apps WHERE joined <= $1`
-	sqlPruneWaiting     = `DELETE FROM waiting WHERE expires <= $1`
+	sqlPruneSessions = `DELETE FROM sessions WHERE idle_until <= $1`
+	sqlPruneLogins   = `DELETE FROM session_logins WHERE joined <= $1`
+	sqlPruneWaiting  = `DELETE FROM waiting WHERE expires <= $1`
 )
 
 // forgetApps is longer than any session lasts.
@@ -310,7 +331,7 @@ func (db *DB) PruneSessions(ctx context.Context, now time.Time) (n int64, err er
 		for _, s := range []struct {
 			text string
 			time time.Time
-		}{{sqlPruneSessions, now}, {sqlPruneSessionApps, now.Add(-forgetApps)}, {sqlPruneWaiting, now}} {
+		}{{sqlPruneSessions, now}, {sqlPruneLogins, now.Add(-forgetApps)}, {sqlPruneWaiting, now}} {
 			rows, err := tx.exec(ctx, s.text, micros(s.time))
 			if err != nil {
 				return err

@@ -67,8 +67,8 @@ func TestSessions(t *testing.T) {
 			t.Errorf("the old secret is still good: %v", err)
 		}
 
-		for _, app := range []string{"b", "a", "b"} {
-			if err := b.db.JoinSession(acme, "102two", app, at(2)); err != nil {
+		for _, l := range []session.Login{{App: "b"}, {App: "a", Server: "aus1"}, {App: "b"}, {App: "a", Server: "aus2"}} {
+			if err := b.db.JoinSession(acme, "102two", l, at(2)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -78,7 +78,7 @@ func TestSessions(t *testing.T) {
 		if err := b.db.TouchSession(acme, "102two", at(40), at(140)); err != nil {
 			t.Fatal(err)
 		}
-		two.Apps, two.Seen, two.IdleUntil = []string{"a", "b"}, at(50), at(150)
+		two.Apps, two.Seen, two.IdleUntil = []session.Login{{App: "a", Server: "aus1"}, {App: "a", Server: "aus2"}, {App: "b"}}, at(50), at(150)
 		list, err := b.db.Sessions(acme, "u", at(120))
 		if d := cmp.Diff([]session.Session{two}, list); d != "" || err != nil {
 			t.Error(d, err)
@@ -94,7 +94,7 @@ func TestSessions(t *testing.T) {
 		if d := cmp.Diff([]session.Session{two}, ended); d != "" || err != nil || len(revoked) != 0 {
 			t.Error(d, revoked, err)
 		}
-		if err := b.db.JoinSession(acme, "102two", "c", at(201)); !fault.Is(err, fault.NotFound) {
+		if err := b.db.JoinSession(acme, "102two", session.Login{App: "c"}, at(201)); !fault.Is(err, fault.NotFound) {
 			t.Errorf("joined a session that has ended: %v", err)
 		}
 	})
@@ -155,7 +155,7 @@ func TestEndAndJoinAtOnce(t *testing.T) {
 		ends := atOnce(t, func(i int) (bool, error) {
 			if i%4 != 3 {
 				app := string(rune('A' + i))
-				err := b.db.JoinSession(acme, "102one", app, at(1))
+				err := b.db.JoinSession(acme, "102one", session.Login{App: app, Server: "aus1"}, at(1))
 				mu.Lock()
 				defer mu.Unlock()
 				joined[app] = err == nil
@@ -174,7 +174,7 @@ func TestEndAndJoinAtOnce(t *testing.T) {
 			t.Fatalf("%d have ended it", ends)
 		}
 		for app, ok := range joined {
-			if ok != slices.Contains(told[0].Apps, app) {
+			if ok != slices.Contains(told[0].Apps, session.Login{App: app, Server: "aus1"}) {
 				t.Errorf("app %s: joined %v, told %v", app, ok, told[0].Apps)
 			}
 		}
@@ -196,6 +196,16 @@ func TestWaiting(t *testing.T) {
 		}
 		if _, err := b.db.Waiting(bravo, session.PurposePushed, "h"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("of another tenant: %v", err)
+		}
+		for _, c := range []struct {
+			tenant context.Context //nolint:containedctx // a row of a table
+			second int
+			n      int
+			want   bool
+		}{{acme, 9, 1, true}, {acme, 9, 2, false}, {acme, 10, 1, false}, {bravo, 9, 1, false}} {
+			if there, err := b.db.AreWaiting(c.tenant, at(c.second), c.n); there != c.want || err != nil {
+				t.Errorf("%d wait after %d s: %v, %v", c.n, c.second, there, err)
+			}
 		}
 		if _, err := b.db.Waiting(acme, session.PurposeSignIn, "h"); !fault.Is(err, fault.NotFound) {
 			t.Errorf("of another purpose: %v", err)
@@ -221,6 +231,12 @@ func TestWaiting(t *testing.T) {
 			t.Fatal(err)
 		}
 		if n, err := b.db.PruneSessions(acme, at(10)); n != 1 || err != nil {
+			t.Errorf("pruned %d, %v", n, err)
+		}
+		if err := b.db.AddWaiting(acme, w); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.db.PruneWaiting(acme, at(10)); n != 1 || err != nil {
 			t.Errorf("pruned %d, %v", n, err)
 		}
 	})
