@@ -206,6 +206,16 @@ func TestExchangeEndsWithTheGrant(t *testing.T) {
 	}
 }
 
+// A token that is about an app stays about that app.
+func TestExchangeOfAnAppsToken(t *testing.T) {
+	h := newExchange(t)
+	batch := h.house.app("Batch", "batch:run")
+	token := claims(t, h.exchange(h.service, h.token(batch, "batch:run")).ok(t).text("access_token"), 1)
+	if diff := cmp.Diff(map[string]any{"sub": h.service.ID}, token["act"]); token["sub"] != batch.ID || token["cid"] != h.service.ID || token["uid"] != nil || diff != "" {
+		t.Errorf("sub %v, cid %v, uid %v %s", token["sub"], token["cid"], token["uid"], diff)
+	}
+}
+
 // Delegation and impersonation, and chains of actors.
 func TestExchangeActors(t *testing.T) {
 	h := newExchange(t)

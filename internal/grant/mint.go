@@ -24,6 +24,7 @@ type subject struct {
 	acr      string
 	amr      []string
 	person   *access.Person // nil when the client acts for itself
+	given    bool           // name is that of the token which this one is made of
 }
 
 // minted is a signed access token and what is known of it.
@@ -113,7 +114,9 @@ func (m *Minter) compose(t *Target, d *draft) (out minted, claims []byte, typ st
 	if errName != nil && d.trace == nil {
 		return minted{}, nil, "", errName
 	}
-	d.who.name = name
+	if !d.who.given {
+		d.who.name = name
+	}
 	if d.values, err = t.Server.ResourceClaims(&facts); err != nil || errName != nil {
 		return minted{}, nil, "", cmp.Or(errName, err)
 	}

@@ -57,7 +57,7 @@ func (tokenExchange) prove(e *Endpoint, x *exchange) error {
 		return err
 	}
 	x.exchanged = s
-	x.subject = subject{name: s.subject.Subject}
+	x.subject = subject{name: s.subject.Subject, given: true}
 	return nil
 }
 
