@@ -11,7 +11,7 @@ import { chromium } from "playwright-core";
 import { AxeBuilder } from "@axe-core/playwright";
 
 const ready = JSON.parse(readFileSync(process.argv[2], "utf8"));
-const [ana] = ready.demo.users;
+const [ana, ben] = ready.demo.users;
 
 // The app: it only takes what it is given.
 const app = createServer((_, response) => {
@@ -121,6 +121,50 @@ for (const options of looks) {
     await page.getByRole("heading", { name: "You are signed out" }).waitFor();
   });
 }
+
+// A forgotten password, by keyboard alone, through the mailbox of dev.
+await visit(looks[1], async (page, look) => {
+  await page.goto(ready.identity + "/account");
+  await page.getByRole("link", { name: "Forgotten your password?" }).click();
+  await page.locator("#identifier:focus").waitFor();
+  await look("forgotten password");
+  await page.keyboard.type(ben.login);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
+  await look("a letter is on its way");
+  let link;
+  for (let i = 0; !link && i < 100; i++) {
+    const mailbox = await (await fetch(ready.mailbox)).text();
+    link = mailbox.match(/<a href="([^"]+\/reset_password\/[^"]+)">/)?.[1];
+    if (!link) await page.waitForTimeout(50);
+  }
+  await page.goto(link);
+  await page.locator("#password:focus").waitFor();
+  await look("a new password");
+  const chosen = "chosen in chromium";
+  await page.keyboard.type(chosen);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Your password is saved" }).waitFor();
+  await look("saved");
+  await page.goto(link);
+  await page.getByRole("heading", { name: "This link is not good any more" }).waitFor();
+  await look("used link");
+  await page.goto(ready.identity + "/account/email");
+  await page.getByLabel("Name or e-mail address").fill(ben.login);
+  await page.getByLabel("Password").fill(chosen);
+  await page.keyboard.press("Enter");
+  await page.getByRole("heading", { name: "Change your e-mail address" }).waitFor();
+  await look("address");
+  await page.goto(ready.identity + "/account/activity");
+  await page.getByText("Password changed").or(page.getByText("Signed in")).first().waitFor();
+  await look("activity");
+  await page.goto(ready.identity + "/account/export");
+  const download = page.waitForEvent("download");
+  await look("export");
+  await page.getByRole("button", { name: "Download the file" }).click();
+  const held = JSON.parse(readFileSync(await (await download).path(), "utf8"));
+  assert.equal(held.user.record.profile.login, ben.login);
+});
 
 await browser.close();
 app.close();

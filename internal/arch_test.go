@@ -91,6 +91,7 @@ var doors = map[string][]string{
 	"github.com/fsnotify":         {"internal/config"},
 	"github.com/goccy/go-yaml":    {"internal/config", "internal/cli"},
 	"golang.org/x/crypto/argon2":  {"internal/keys"},
+	"golang.org/x/crypto/bcrypt":  {"internal/keys"},
 	"github.com/envoyproxy":       {"internal/extauthz"},
 	"google.golang.org/grpc":      {"internal/extauthz", "verify/grpcverify"},
 	"google.golang.org/genproto":  {"internal/extauthz"},

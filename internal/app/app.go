@@ -24,6 +24,7 @@ import (
 	"gatehouse/internal/admin"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/config"
+	"gatehouse/internal/directory"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/mail"
@@ -68,8 +69,9 @@ type App struct {
 	clientCA *clientCA     // nil: the gateway listener holds client certificates against no authority
 	started  time.Time
 
-	post    post
-	mailbox *mail.Mailbox // nil: letters are sent, or there are none
+	post     post
+	breached directory.Breached // nil: no list
+	mailbox  *mail.Mailbox      // nil: letters are sent, or there are none
 
 	addresses     Ready
 	identityPages later
@@ -128,6 +130,14 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	}
 	if err := a.openPost(); err != nil {
 		return nil, err
+	}
+	if path := a.settings.People.BreachedPasswords; path != "" {
+		list, err := keys.OpenBreached(path)
+		if err != nil {
+			return nil, err
+		}
+		a.breached = list
+		a.onClose(func(context.Context) error { return list.Close() })
 	}
 	places, err := a.places()
 	if err != nil {

@@ -54,3 +54,13 @@ func Letters(t testing.TB, a *App, n int) []mail.Caught {
 	}
 	return list
 }
+
+// Verifier returns that of a user's password in a running program.
+func Verifier(t testing.TB, a *App, user string) string {
+	t.Helper()
+	u, err := a.current().people.User(withTenant(t.Context()), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return u.Value.Password
+}

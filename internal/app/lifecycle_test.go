@@ -309,3 +309,137 @@ func TestMailboxPage(t *testing.T) {
 		t.Errorf("%s", page.Body)
 	}
 }
+
+// People make accounts for themselves where the file says so: with an address that
+// is theirs, of a domain that may, and nobody learns who has one already.
+func TestRegistration(t *testing.T) {
+	off := start(t, "")
+	b := off.browser(t)
+	b.get("/register").has(t, 404)
+
+	p := start(t, write(t, "version: 1\nserver:\n  people: { registration: { domains: [acme.test, example.com] } }\n"))
+	b = p.browser(t)
+	b.get("/account").has(t, 200, "/register")
+	page := b.get("/register")
+	page.has(t, 200, "Create an account", "acme.test, example.com")
+	b.post(page, "email", "eve@elsewhere.test").has(t, 422, "cannot be used here")
+	b.post(page, "email", "not an address").has(t, 422, "not an e-mail address")
+	fresh, known := b.post(page, "email", "eve@ACME.test"), b.post(page, "email", "ana@example.com")
+	if fresh.StatusCode != http.StatusOK || fresh.body != known.body {
+		t.Errorf("the answers differ:\n%s\n%s", fresh.body, known.body)
+	}
+	list := p.letters(2)
+	if list[0].To != "ana@example.com" { // they leave at the same time
+		list[0], list[1] = list[1], list[0]
+	}
+	if list[0].To != "ana@example.com" || list[0].Subject != "You have an account at "+strings.TrimPrefix(p.Ready().Identity, "http://") {
+		t.Errorf("%+v", list[0])
+	}
+	if got := p.okta("GET", "/api/v1/users/eve@ACME.test", ""); got.Status != http.StatusNotFound {
+		t.Errorf("somebody exists who has confirmed nothing: %d %s", got.Status, got.Body)
+	}
+	link := regexp.MustCompile(`http://[^ \n]+/register/[^ \n]+`).FindString(list[1].Text)
+	opened := b.get(link)
+	opened.has(t, 200, "Create your account", "eve@ACME.test")
+	b.post(opened, "first", "Eve", "last", strings.Repeat("x", 60), "password", "a password of eve").has(t, 422, "at most 50")
+	b.post(opened, "first", "Eve", "last", "Example", "password", "short").has(t, 422, "at least 8 characters")
+	b.post(opened, "first", "Eve", "last", "Example", "password", "a password of eve").has(t, 200, "Your account is ready")
+	b.post(opened, "password", "another password").has(t, 404)
+	b.signIn(b.get("/account"), "eve@acme.test", "a password of eve").has(t, 200, "Eve Example", "No app has asked you for anything yet")
+	if got := p.okta("GET", "/api/v1/users/eve@acme.test", "").json(t)["status"]; got != "ACTIVE" {
+		t.Errorf("eve is %v", got)
+	}
+	for i := 0; ; i++ {
+		if got := b.post(page, "email", fmt.Sprintf("x%d@acme.test", i)); got.StatusCode == http.StatusTooManyRequests {
+			break
+		}
+		if i > 30 {
+			t.Fatal("letters to strangers without end")
+		}
+	}
+}
+
+// Passwords that thieves know cannot be chosen; hashes of another system are good
+// until the first sign-in, which replaces them.
+func TestPasswordRules(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "breached.txt")
+	if err := os.WriteFile(list, []byte("correct horse battery staple\nhunter2hunter2\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p := start(t, write(t, "version: 1\nserver:\n  people: { breached_passwords: "+list+" }\n"))
+	b := p.browser(t)
+	b.post(b.get("/recover"), "identifier", "ana")
+	opened := b.get(linkOf(t, p.letters(1)[0], "ana@example.com"))
+	b.post(opened, "password", "Hunter2hunter2").has(t, 422, "Thieves know this password")
+	b.post(opened, "password", "another one entirely").has(t, 200, "is saved")
+	got := p.okta("POST", "/api/v1/users", `{"profile":{"login":"x@example.com","email":"x@example.com"},"credentials":{"password":{"value":"hunter2hunter2"}}}`)
+	if got.Status != http.StatusBadRequest || got.json(t)["errorCode"] != "E0000080" {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+
+	id := p.made("/api/v1/users", `{"profile":{"login":"isa@example.com","email":"isa@example.com"},
+		"credentials":{"password":{"hash":{"algorithm":"BCRYPT","workFactor":5,"salt":"CCCCCCCCCCCCCCCCCCCCC.","value":"E5YPO9kmyuRGyh0XouQYb4YMJKvyOeW"}}}}`)
+	if got := p.okta("GET", "/api/v1/users/"+id, ""); got.json(t)["status"] != "ACTIVE" || strings.Contains(got.Body, "E5YPO9") {
+		t.Errorf("%s", got.Body)
+	}
+	b.signIn(b.get("/account"), "isa@example.com", "not it").has(t, 401)
+	if v := app.Verifier(t, p.App, id); !strings.HasPrefix(v, "$2a$05$") {
+		t.Errorf("before: %q", v)
+	}
+	b.signIn(b.get("/account"), "isa@example.com", "U*U").has(t, 200, "isa@example.com")
+	if v := app.Verifier(t, p.App, id); !strings.HasPrefix(v, "$argon2id$") {
+		t.Errorf("after: %q", v)
+	}
+	other := p.browser(t)
+	other.signIn(other.get("/account"), "isa@example.com", "U*U").has(t, 200, "isa@example.com")
+	if got := p.okta("POST", "/api/v1/users/"+id, `{"credentials":{"password":{"hash":{"algorithm":"SHA-1","value":"0Of0r5wvFVBHbE5BW8CpyQG3+Hs="}}}}`); got.Status != http.StatusForbidden {
+		t.Errorf("a hash for a user in use: %d %s", got.Status, got.Body)
+	}
+	if got := p.okta("POST", "/api/v1/users", `{"profile":{"login":"y@example.com","email":"y@example.com"},"credentials":{"password":{"hash":{"algorithm":"MD5","value":"AAAA"}}}}`); got.Status != http.StatusBadRequest {
+		t.Errorf("%d %s", got.Status, got.Body)
+	}
+}
+
+// People see what was done with their account, and take what is held about them: with
+// nothing in it that would let its reader act as them.
+func TestActivityAndExport(t *testing.T) {
+	p := start(t, "")
+	ana := p.Ready().Demo.Users[0]
+	b := p.browser(t)
+	c := p.browserApp()
+	if token, _ := c.tokens(b, ana.Login, ana.Password, "openid vacations:read")["access_token"].(string); token == "" {
+		t.Fatal("no token")
+	}
+	app.FlushLog(t, p.App)
+	b.get("/account").has(t, 200, "/account/activity", "/account/export")
+	b.get("/account/activity").has(t, 200, "Recent activity", "Signed in", "A Go program", "127.0.0.1", "Access was allowed: My HR")
+	p.browser(t).get("/account/activity").has(t, 200, "<h1>Sign in</h1>")
+
+	page := b.get("/account/export")
+	page.has(t, 200, "Download the file")
+	got := b.post(page, "x", "y")
+	got.has(t, 200, `"login": "ana@example.com"`, `"name": "employees"`, "user.session.start", "vacations:read", `"grants"`, "My HR")
+	if h := got.Header; h.Get("Content-Type") != "application/json" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
+		t.Errorf("%v", h)
+	}
+	for _, secret := range []string{"argon2", b.cookie("gatehouse_session"), "passwordHash", "answerHash"} {
+		if strings.Contains(got.body, secret) {
+			t.Errorf("the file holds %q", secret)
+		}
+	}
+	// A browser that was left open gives nothing away: the form asks for a proof.
+	b.send(b.form("/account/export", url.Values{})).has(t, 403)
+}
+
+// A letter, and the pages about it, are in the language of the browser that asks.
+func TestLettersInTheReadersLanguage(t *testing.T) {
+	p := start(t, "")
+	b := p.browser(t)
+	r := b.form("/recover", url.Values{"identifier": {"ana"}})
+	r.Header.Set("Accept-Language", "pt, de-AT;q=0.9, en;q=0.5")
+	b.send(r).has(t, 200, `<html lang="de">`, "Sehen Sie in Ihr Postfach")
+	if got := p.letters(1)[0]; got.Subject != "Wählen Sie ein neues Passwort" || !strings.Contains(got.Text, "Der Link gilt einmal") {
+		t.Errorf("%+v", got)
+	}
+	b.get("/recover").has(t, 200, `<html lang="en">`)
+}

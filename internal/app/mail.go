@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"crypto/x509"
 	"embed"
 	"fmt"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/login"
 	"gatehouse/internal/mail"
 	"gatehouse/internal/web"
@@ -115,5 +117,32 @@ func (t *told) Record(e audit.Event) {
 	t.Writer.Record(e)
 	if p := t.pages.Load(); p != nil {
 		p.Notice(e)
+	}
+}
+
+// held returns what was granted to apps by a user, for the file with all that is held
+// about a person.
+func (id *identity) held(ctx context.Context, user string) (map[string]any, error) {
+	type grant struct {
+		App     string    `json:"app"`
+		Server  string    `json:"server"`
+		Scopes  []string  `json:"scopes"`
+		Created time.Time `json:"created"`
+		Expires time.Time `json:"expires,omitzero"`
+		Revoked time.Time `json:"revoked,omitzero"`
+	}
+	var grants []grant
+	for after := ""; ; {
+		page, next, err := id.grants.List(ctx, issued.Selection{User: user}, after, 200)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page {
+			grants = append(grants, grant{g.Client, g.Server, g.Scopes, g.Created, g.Until, g.Revoked})
+		}
+		if next == "" || len(grants) >= 10_000 {
+			return map[string]any{"grants": grants}, nil
+		}
+		after = next
 	}
 }

@@ -28,6 +28,9 @@ func (id *identity) openPeople(c identityConfig) people {
 	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants
 	waiting := session.NewRoom(session.RoomConfig{Store: c.DB, Now: c.Now})
 	site := login.Site{Tenant: tenant.Default, URL: c.URL}
+	if domains := c.People.RegistrationDomains; len(domains) > 0 {
+		site.Registration = &login.Registration{Domains: domains}
+	}
 	var letters login.Letters
 	if id.letters != nil {
 		letters = id.letters
@@ -35,7 +38,7 @@ func (id *identity) openPeople(c identityConfig) people {
 	return people{kit: kit, waiting: waiting, login: login.New(login.Config{
 		Site:    func(*http.Request) (login.Site, bool) { return site, true },
 		SiteOf:  func(t tenant.ID) (login.Site, bool) { return site, t == site.Tenant },
-		Letters: letters, History: audit.NewLog(c.DB),
+		Letters: letters, History: audit.NewLog(c.DB), Held: id.held,
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes, Devices: id.devices,
 		People: id.people, Lifecycle: id.people, Factors: id.people, Passkeys: id.people, Recovery: id.people, Attempts: c.DB, Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
 		Federation: id.federation,

@@ -37,6 +37,7 @@ func (b builder) server(n *node) Server {
 	s.Gateway.TrustedProxies = networks(n.get("gateway").get("trusted_proxies"))
 	s.Decide = b.decide(n.get("decide"))
 	s.Mail = b.mail(n.get("mail"))
+	s.People = b.people(n.get("people"))
 	return s
 }
 
@@ -63,6 +64,10 @@ func (b builder) identity(n *node) Identity {
 		TLS: TLS{Cert: tls.get("cert").str(), Key: tls.get("key").str()}, ClientCA: tls.get("client_ca").str(), ClientCerts: tls.get("client_certs").str(),
 		ClientCertHeader: n.get("client_cert_header").str(), SCIMDelete: n.get("scim_delete").str(), PrivateApps: n.get("private_apps").str(),
 	}
+}
+
+func (b builder) people(n *node) People {
+	return People{BreachedPasswords: n.get("breached_passwords").str(), RegistrationDomains: n.get("registration").get("domains").strs()}
 }
 
 func (b builder) decide(n *node) Decide {

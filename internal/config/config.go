@@ -79,6 +79,7 @@ type Server struct {
 	Console         Console
 	Log             Log
 	Mail            Mail   `json:",omitzero"`
+	People          People `json:",omitzero"`
 	Decide          Decide `json:",omitzero"`
 	Geo             Geo    `json:",omitzero"`
 	Replay          Replay `json:",omitzero"`
@@ -130,6 +131,12 @@ type Mail struct {
 	Server, From, User string
 	Password           string `json:"-"` // resolved; "" for none
 	CA                 string // PEM file; "" for the system's
+}
+
+// People is the section "server.people".
+type People struct {
+	BreachedPasswords   string   `json:",omitempty"` // file; "" for none
+	RegistrationDomains []string `json:",omitempty"` // none: nobody can make an account; "any": everybody
 }
 
 // Decide is the section "server.decide": who may ask for decisions.

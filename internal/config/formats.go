@@ -168,6 +168,20 @@ func CheckSender(s string) error {
 	return nil
 }
 
+func checkDomain(s string) error {
+	if s == "any" {
+		return nil
+	}
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= '0' && r <= '9' || r == '-' || r == '.'
+	}
+	if len(s) > 253 || !strings.Contains(s, ".") || strings.HasPrefix(s, ".") || strings.HasSuffix(s, ".") || strings.Contains(s, "..") ||
+		strings.ContainsFunc(s, func(r rune) bool { return !plain(r) }) {
+		return errors.New("a domain is lower-case and plain, such as acme.test; or any")
+	}
+	return nil
+}
+
 func checkEntityID(s string) error {
 	if err := spec.CheckText(s, 1024); err != nil {
 		return fmt.Errorf("the id of an entity %w", err)

@@ -59,7 +59,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
-	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, mail, decide, geo, replay, log, shutdown_timeout", serverKeys)},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, mail, people, decide, geo, replay, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "decision_points", doc: "Services outside that are asked whether requests may pass (OpenID AuthZEN 1.0), by a name that authorize uses. They can only refuse.", shape: named("a group of decision points by name", namePattern, spec.CheckName, group("a group with url, token and timeout", pointKeys))},
@@ -129,6 +129,7 @@ var serverKeys = []key{
 		{name: "listen", doc: "Loopback address of the console listener. Default 127.0.0.1:8082.", shape: &shape{what: `a loopback address such as "127.0.0.1:8082"`, scalar: &scalar{kinds: []kind{text}, check: CheckConsoleAddress, pattern: address.scalar.pattern, example: "127.0.0.1:8082"}}},
 	})},
 	{name: "mail", doc: "The server that takes letters to people: links for a forgotten password, codes, notices. Default: nothing is sent; in dev letters are shown on the console listener.", shape: group("a group with smtp and from", mailKeys)},
+	{name: "people", doc: "What people may do for themselves on the pages of the identity listener.", shape: group("a group with registration and breached_passwords", peopleKeys)},
 	{name: "log", doc: "What is logged and how.", shape: group("a group with level and format", []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
 		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
@@ -143,6 +144,14 @@ var serverKeys = []key{
 		{name: "max_size", doc: "How much disk they may take; the oldest go first. Default 256MiB.", shape: size},
 	})},
 	{name: "shutdown_timeout", doc: "How long running requests may take to finish after SIGTERM. Default 30s.", shape: duration},
+}
+
+// peopleKeys say what people may do for themselves.
+var peopleKeys = []key{
+	{name: "breached_passwords", doc: "File of passwords that nobody may choose: sorted SHA-1 hashes as Have I Been Pwned publishes them, or a list of passwords. It is opened at the start, and nothing leaves this machine.", shape: filePath},
+	{name: "registration", doc: "Let people make accounts. Default: nobody can.", shape: group("a group with domains", []key{
+		{name: "domains", required: true, doc: "Domains of e-mail addresses with which an account can be made, or any. The address is confirmed first.", shape: oneOrMore(&shape{what: "a domain such as acme.test, or any", scalar: &scalar{kinds: []kind{text}, check: checkDomain, example: "acme.test"}}, "domains such as acme.test, or any")},
+	})},
 }
 
 // mailKeys say how letters to people leave.

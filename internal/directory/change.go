@@ -13,6 +13,7 @@ import (
 // The reasons of faults that an edge may want to tell apart.
 const (
 	ReasonPassword      = "password_policy"   // it is not as passwords must be
+	ReasonBreached      = "password_breached" // it is known to thieves
 	ReasonWrongPassword = "wrong_credentials" // the old one is not right
 	ReasonWrongAnswer   = "wrong_answer"      // to the recovery question
 	ReasonRecovery      = "no_recovery"       // the user cannot recover the password
@@ -20,8 +21,8 @@ const (
 
 // The event types of changes, named as in Okta's System Log.
 const (
-	userUpdated = "user.account.update_profile"
-	userDeleted = "user.lifecycle.delete.completed"
+	EventUserUpdated = "user.account.update_profile"
+	userDeleted      = "user.lifecycle.delete.completed"
 )
 
 // UserChange is what ChangeUser changes; nil leaves a part as it is.
@@ -29,6 +30,7 @@ type UserChange struct {
 	Profile  func(*Profile) error
 	Type     *string // id of a user type
 	Password *string
+	Verifier string  // in place of Password, of a staged user
 	Question *string // with Answer
 	Answer   *string
 	// Only, when it is set, says whether the user is still as the caller knows them; its
@@ -52,6 +54,9 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		if verifier, err = s.hash(ctx, *c.Password); err != nil {
 			return user, err
 		}
+	}
+	if c.Verifier != "" {
+		verifier = c.Verifier
 	}
 	var question *Question
 	if c.Question != nil && c.Answer != nil {
@@ -92,6 +97,9 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 				return err
 			}
 		}
+		if c.Verifier != "" && u.Value.Status != Staged {
+			return fault.New(fault.Conflict, "the user is %s: a hash can be imported for a staged user", u.Value.Status).WithReason(ReasonStatus)
+		}
 		if question != nil {
 			u.Value.Question = question
 		}
@@ -109,9 +117,9 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		return user, err
 	}
 	if c.Profile != nil {
-		s.record(ctx, actor, userUpdated, "Update user profile", userEntity(user))
+		s.record(ctx, actor, EventUserUpdated, "Update user profile", userEntity(user))
 	}
-	if c.Password != nil {
+	if verifier != "" {
 		s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
 	}
 	return user, nil

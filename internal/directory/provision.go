@@ -151,7 +151,7 @@ func (s *Service) ProvisionUser(ctx context.Context, actor ledger.Actor, userID 
 	if err != nil || !changed {
 		return user, err
 	}
-	s.record(ctx, actor, userUpdated, "Update user profile", userEntity(user))
+	s.record(ctx, actor, EventUserUpdated, "Update user profile", userEntity(user))
 	if p.Password != nil {
 		s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
 	}

@@ -29,6 +29,13 @@ type Config struct {
 	SingleUse SingleUse
 	// FactorUse may be nil: then there are no passkeys.
 	FactorUse FactorUse
+	// Breached is asked about new passwords; nil: none is known to thieves.
+	Breached Breached
+}
+
+// Breached knows passwords that are known to thieves; *keys.Breached does.
+type Breached interface {
+	Contains(password string) (bool, error)
 }
 
 // Service changes and reads the directory. The tenant of each call is that of its
@@ -43,12 +50,15 @@ type NewUser struct {
 	Profile  Profile
 	Type     string   // id of a user type; empty: the default one
 	Password string   // may be empty: then the user cannot sign in with one
+	Verifier string   // in place of Password: keys.ImportedHash makes it
 	Staged   bool     // not active yet
 	Status   Status   // Staged, Provisioned or Active; empty: as Staged says
 	Question string   // recovery question; empty for none
 	Answer   string   // to the question
 	Groups   []string // ids of groups to put the user into
 	External string   // what the system that provisions the user calls them
+	// Once is as in UserChange.
+	Once func(ctx context.Context) error
 }
 
 // Bounds of a password, in characters and bytes. The upper one keeps hashing
@@ -74,8 +84,19 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 			return out, err
 		}
 	}
+	if n.Verifier != "" {
+		u.Password = n.Verifier
+	}
 	if n.Question != "" || n.Answer != "" {
 		if u.Question, err = s.question(ctx, n.Question, n.Answer); err != nil {
+			return out, err
+		}
+	}
+	if n.Once != nil {
+		if err := checkUser(u); err != nil {
+			return out, err
+		}
+		if err := n.Once(ctx); err != nil {
 			return out, err
 		}
 	}
@@ -117,6 +138,15 @@ func insert(tx *ledger.Tx, u User, groups []string) (out ledger.Object[User], er
 func (s *Service) hash(ctx context.Context, password string) (string, error) {
 	if utf8.RuneCountInString(password) < minPassword || len(password) > maxPassword {
 		return "", fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword).WithReason(ReasonPassword)
+	}
+	if s.cfg.Breached != nil {
+		known, err := s.cfg.Breached.Contains(password)
+		if err != nil {
+			return "", fault.Because(err, fault.Unavailable, "whether the password is known to thieves cannot be found out")
+		}
+		if known {
+			return "", fault.New(fault.Invalid, "this password is in a list of passwords that are known to thieves").WithReason(ReasonBreached)
+		}
 	}
 	return s.cfg.Passwords.Hash(ctx, password)
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
 )
 
 // Status is where a user is in the life cycle; the names are Okta's.
@@ -43,7 +44,8 @@ type User struct {
 	StatusChanged time.Time `json:"statusChanged,omitzero"`
 	Type          string    `json:"type,omitempty"` // id of a user type; empty: the default one
 	Profile       Profile   `json:"profile"`
-	// Password is the argon2id verifier (PHC string); empty when the user has no password.
+	// Password is the verifier: argon2id (PHC string), or the hash of another system until
+	// the next sign-in; empty when the user has no password.
 	Password        string    `json:"passwordHash,omitempty"` // #nosec G117 -- a verifier, not the password
 	PasswordChanged time.Time `json:"passwordChanged,omitzero"`
 	Activated       time.Time `json:"activated,omitzero"`
@@ -102,7 +104,7 @@ func checkUser(u User) error {
 	wrong(len(p.Email) > 100 || !looksLikeEmail(p.Email), "profile.email", "must be an e-mail address of at most 100 bytes")
 	wrong(len(p.FirstName) > 50 || strings.ContainsFunc(p.FirstName, control), "profile.firstName", "must be at most 50 bytes without control characters")
 	wrong(len(p.LastName) > 50 || strings.ContainsFunc(p.LastName, control), "profile.lastName", "must be at most 50 bytes without control characters")
-	wrong(u.Password != "" && !strings.HasPrefix(u.Password, "$argon2id$"), "passwordHash", "is not an argon2id verifier")
+	wrong(u.Password != "" && !keys.IsVerifier(u.Password), "passwordHash", "is not a verifier of a password")
 	wrong(u.Question != nil && (strings.TrimSpace(u.Question.Text) == "" || len(u.Question.Text) > 255), "recoveryQuestion.text", "must be 1 to 255 bytes")
 	wrong(u.Question != nil && !strings.HasPrefix(u.Question.Answer, "$argon2id$"), "recoveryQuestion.answerHash", "is not an argon2id verifier")
 	wrong(!externalID(u.External), "externalId", "must be at most 255 bytes without control characters")

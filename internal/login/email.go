@@ -1,7 +1,6 @@
 package login
 
 import (
-	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -17,25 +16,18 @@ const EmailPath = "/account/email"
 // factor if they have one; else it leads them to do so, and then back to the page.
 // What a browser that was left open must not be enough for begins with it.
 func (s *Server) fresh(w http.ResponseWriter, r *http.Request, m *member, page string) bool {
-	has, err := s.hasFactor(r.Context(), m.user.ID)
+	have, err := s.factorsOf(r.Context(), s.party(r), m.user.ID)
 	if err != nil {
 		s.lost(w, r, err)
 		return false
 	}
 	now := s.cfg.Now()
-	if now.Sub(m.session.AuthTime) <= changeTime && (!has || now.Sub(m.session.FactorAt) <= changeTime) {
+	if now.Sub(m.session.AuthTime) <= changeTime && (!have.any() || now.Sub(m.session.FactorAt) <= changeTime) {
 		return true
 	}
 	age := int64(changeTime / time.Second)
 	s.ask(&visit{w: w, r: r, req: Request{Page: page, Levels: []string{levelTwoIfPossible}, MaxAge: &age, Created: now}}) //nolint:contextcheck // a visit carries its request
 	return false
-}
-
-// hasFactor reports whether the person has a second factor that is asked for when
-// they sign in.
-func (s *Server) hasFactor(ctx context.Context, user string) (bool, error) {
-	f, err := s.authenticator(ctx, user, directory.FactorActive)
-	return f != nil, err
 }
 
 // emailPage is what the page shows.

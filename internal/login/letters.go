@@ -40,6 +40,8 @@ func letterForms() []letterForm {
 		{"welcome", 1, 1, true},        // an account was made
 		{"email", 1, 1, true},          // is this address the person's?
 		{"email_changed", 1, 1, false}, // to the old address
+		{"register", 1, 1, true},       // somebody wants an account with this address
+		{"exists", 1, 1, true},         // the same, and there is one
 		{"password", 1, 1, false},
 		{"factor_added", 1, 1, false},
 		{"factor_removed", 1, 1, false},

@@ -33,6 +33,8 @@ type People interface {
 	// the same time.
 	Authenticate(ctx context.Context, u *ledger.Object[directory.User], password string) (bool, error)
 	ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (ledger.Object[directory.User], error)
+	GroupsOf(ctx context.Context, userID string) ([]directory.MemberOf, error)
+	CreateUser(ctx context.Context, actor ledger.Actor, n directory.NewUser) (ledger.Object[directory.User], error)
 	ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c directory.UserChange) (ledger.Object[directory.User], error)
 }
 
@@ -75,6 +77,8 @@ type Site struct {
 	Tenant tenant.ID
 	URL    string // scheme and host, no trailing slash
 	Name   string // what it is called in letters; empty: its host
+	// Registration lets people make accounts for themselves; nil: it does not.
+	Registration *Registration
 }
 
 // Config is what a Server needs.
@@ -97,7 +101,9 @@ type Config struct {
 	Devices   Devices
 	Origins   Origins
 	Letters   Letters // nil: there is no mail
-	History   History // nil: nobody is told of new sign-ins
+	History   History
+	// Held returns what other rooms hold about a user, for the export; may be nil.
+	Held func(ctx context.Context, user string) (map[string]any, error)
 	// Federation is nil where there are no external identity providers.
 	Federation Federation
 	// Revoke ends what a user has granted to an app, on every node.
@@ -141,7 +147,12 @@ func New(cfg Config) *Server {
 		s.mux.HandleFunc(method+linkReset().path+"{token}", s.choose(linkReset(), "reset_title", "reset_lead"))
 		s.mux.HandleFunc(method+linkWelcome().path+"{token}", s.choose(linkWelcome(), "welcome_title", "welcome_lead"))
 		s.mux.HandleFunc(method+linkEmail().path+"{token}", s.confirmEmail)
+		s.mux.HandleFunc(method+RegisterPath, s.serveRegister)
+		s.mux.HandleFunc(method+linkRegister().path+"{token}", s.finishRegister)
 	}
+	s.mux.HandleFunc("GET "+ActivityPath, s.person(s.showActivity))
+	s.mux.HandleFunc("GET "+ExportPath, s.person(s.serveExport))
+	s.mux.HandleFunc("POST "+ExportPath, s.person(s.serveExport))
 	s.mux.HandleFunc("GET "+EmailPath, s.person(s.showEmail))
 	s.mux.HandleFunc("POST "+EmailPath, s.person(s.takeEmail))
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
@@ -151,7 +162,7 @@ func New(cfg Config) *Server {
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
 }
 
 // ServeHTTP answers one request of a browser.

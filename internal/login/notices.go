@@ -78,9 +78,6 @@ const placesRemembered = 200
 // such a network, or never before: the first sign-in is nothing that one need be told
 // of.
 func (s *Server) knownPlace(ctx context.Context, e audit.Event) (bool, error) {
-	if s.cfg.History == nil {
-		return true, nil
-	}
 	before, _, err := s.cfg.History.Query(ctx, audit.Query{
 		Tenant: e.Tenant, Types: []string{audit.SessionStarted}, Actor: e.Actor.ID, Descending: true, Limit: placesRemembered,
 	})

@@ -30,6 +30,10 @@ type pages struct {
 	choose      web.Page[choosePage]
 	email       web.Page[emailPage]
 	confirm     web.Page[confirmPage]
+	register    web.Page[registerPage]
+	begin       web.Page[beginPage]
+	activity    web.Page[activityPage]
+	export      web.Page[exportPage]
 	account     web.Page[accountPage]
 	codes       web.Page[codesPage]
 	formPost    web.Page[responsePage]
@@ -50,6 +54,10 @@ func newPages(k *web.Kit) pages {
 		recover:     web.NewPage[recoverPage](k, pageFiles, "pages/recover.html"),
 		choose:      web.NewPage[choosePage](k, pageFiles, "pages/choose.html"),
 		email:       web.NewPage[emailPage](k, pageFiles, "pages/email.html"),
+		register:    web.NewPage[registerPage](k, pageFiles, "pages/register.html"),
+		begin:       web.NewPage[beginPage](k, pageFiles, "pages/begin.html"),
+		activity:    web.NewPage[activityPage](k, pageFiles, "pages/activity.html"),
+		export:      web.NewPage[exportPage](k, pageFiles, "pages/export.html"),
 		confirm:     web.NewPage[confirmPage](k, pageFiles, "pages/confirm.html"),
 		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
 		codes:       web.NewPage[codesPage](k, pageFiles, "pages/codes.html"),

@@ -28,5 +28,6 @@ func (p *pages) all() map[string]webtest.Page {
 		"signIn": p.signIn, "password": p.password, "consent": p.consent, "enroll": p.enroll, "factor": p.factor, "device": p.device, "link": p.link, "signOut": p.signOut,
 		"message": p.message, "account": p.account, "formPost": p.formPost, "postMessage": p.postMessage,
 		"recover": p.recover, "choose": p.choose, "email": p.email, "confirm": p.confirm,
+		"register": p.register, "begin": p.begin, "activity": p.activity, "export": p.export,
 	}
 }

@@ -64,6 +64,7 @@ type signInPage struct {
 	Problem string
 	Cancel  bool
 	Recover bool // a forgotten password can be replaced
+	Begin   bool // people can make an account for themselves
 	First   bool // only the name is asked for: it decides what comes next
 
 	Providers []providerLink
@@ -71,6 +72,7 @@ type signInPage struct {
 
 func (s *Server) showSignIn(v *visit) {
 	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: v.problem, Cancel: v.app != nil, Recover: s.cfg.Letters != nil}
+	_, p.Begin = s.registration(v.r)
 	if v.app != nil {
 		p.App = v.app.Label
 	}
@@ -324,6 +326,8 @@ func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledg
 		return s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
 	case f != nil && f.Reason == directory.ReasonWrongPassword:
 		return problemText("The old password is not right.")
+	case f != nil && f.Reason == directory.ReasonBreached:
+		return problemText("Thieves know this password: it is in a list of stolen ones. Choose another one.")
 	case f != nil && f.Reason == directory.ReasonPassword:
 		return problemText("The new password must have at least 8 characters and at most 256.")
 	case fault.Is(err, fault.Timeout):

@@ -188,6 +188,8 @@ func (p *pageProblem) wait(w http.ResponseWriter) {
 func passwordProblem(err error) *pageProblem {
 	f := fault.Of(err)
 	switch {
+	case f != nil && f.Reason == directory.ReasonBreached:
+		return &pageProblem{http.StatusUnprocessableEntity, "password_breached"}
 	case f != nil && f.Reason == directory.ReasonPassword:
 		return &pageProblem{http.StatusUnprocessableEntity, "password_rule_short"}
 	case fault.Is(err, fault.Timeout):

@@ -51,6 +51,9 @@ func TestWords(t *testing.T) {
 			said[prefix+"_after_"+string(rune('1'+i))] = true
 		}
 	}
+	for _, key := range eventWords() {
+		said[key+"_failed"] = true
+	}
 	own := web.ReadWords(Words())
 	for _, key := range own.Keys(web.DefaultLanguage) {
 		if !said[key] {

@@ -44,7 +44,7 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusBadRequest, "E0000031", "Invalid search criteria."}, true
 	case directory.ReasonStatus:
 		return known{http.StatusForbidden, "E0000038", "This operation is not allowed in the user's current status."}, true
-	case directory.ReasonPassword:
+	case directory.ReasonPassword, directory.ReasonBreached:
 		return known{http.StatusBadRequest, "E0000080", "The password does not meet the complexity requirements of the current password policy."}, true
 	case directory.ReasonWrongCode:
 		return known{http.StatusForbidden, "E0000068", "Invalid Passcode/Answer"}, true

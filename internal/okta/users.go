@@ -5,6 +5,7 @@ import (
 
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 )
 
@@ -18,7 +19,7 @@ type userBody struct {
 	Credentials *struct {
 		Password *struct {
 			Value *string        `json:"value"`
-			Hash  map[string]any `json:"hash"`
+			Hash  *hashBody      `json:"hash"`
 			Hook  map[string]any `json:"hook"`
 		} `json:"password"`
 		Question *questionBody `json:"recovery_question"`
@@ -35,6 +36,32 @@ type userBody struct {
 type questionBody struct {
 	Question string `json:"question"`
 	Answer   string `json:"answer"`
+}
+
+// hashBody is a hash of another system as it is sent.
+type hashBody struct {
+	Algorithm string `json:"algorithm"`
+	Work      int    `json:"workFactor"`
+	Salt      string `json:"salt"`
+	SaltOrder string `json:"saltOrder"`
+	Value     string `json:"value"`
+	Digest    string `json:"digestAlgorithm"`
+	Rounds    int    `json:"iterationCount"`
+	KeySize   int    `json:"keySize"`
+}
+
+// verifier returns the hash that was sent as it is stored, "" for none.
+func (b *userBody) verifier() (string, error) {
+	if b.Credentials == nil || b.Credentials.Password == nil || b.Credentials.Password.Hash == nil {
+		return "", nil
+	}
+	if b.Credentials.Password.Value != nil {
+		return "", unsupported("credentials.password", "must have a value or a hash")
+	}
+	h := b.Credentials.Password.Hash
+	return keys.ImportedHash{
+		Algorithm: h.Algorithm, Work: h.Work, Salt: h.Salt, SaltOrder: h.SaltOrder, Value: h.Value, Digest: h.Digest, Rounds: h.Rounds, KeySize: h.KeySize,
+	}.Verifier()
 }
 
 type passwordBody struct {
@@ -54,8 +81,8 @@ func (b *userBody) check() error {
 	if b.Credentials == nil {
 		return nil
 	}
-	if p := b.Credentials.Password; p != nil && (p.Hash != nil || p.Hook != nil) {
-		return unsupported("credentials.password", "hashes and hooks cannot be imported: send a value")
+	if p := b.Credentials.Password; p != nil && p.Hook != nil {
+		return unsupported("credentials.password.hook", "is not available: send a value or a hash")
 	}
 	if p := b.Credentials.Provider; p != nil && p.Type != "" && p.Type != "OKTA" {
 		return unsupported("credentials.provider.type", "must be OKTA")
@@ -145,13 +172,16 @@ func (a *api) createUser(c *call) (answer, error) {
 	if p := b.password(); p != nil {
 		n.Password = *p
 	}
+	if n.Verifier, err = b.verifier(); err != nil {
+		return answer{}, err
+	}
 	if b.Credentials != nil && b.Credentials.Question != nil {
 		n.Question, n.Answer = b.Credentials.Question.Question, b.Credentials.Question.Answer
 	}
 	switch {
 	case c.FormValue("activate") == "false":
 		n.Status = directory.Staged
-	case n.Password == "":
+	case n.Password == "" && n.Verifier == "":
 		n.Status = directory.Provisioned
 	default:
 		n.Status = directory.Active
@@ -239,6 +269,9 @@ func (a *api) changeUser(c *call, whole bool) (answer, error) {
 	}
 	change := directory.UserChange{Password: b.password()}
 	if change.Type, err = b.userType(a, c); err != nil {
+		return answer{}, err
+	}
+	if change.Verifier, err = b.verifier(); err != nil {
 		return answer{}, err
 	}
 	if b.Profile != nil {

@@ -94,7 +94,10 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
 	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
 	s.Decide, s.Geo, s.Replay = l.decide(), file.Geo, file.Replay
-	s.Mail = file.Mail
+	s.Mail, s.People = file.Mail, file.People
+	if len(s.People.RegistrationDomains) > 0 && s.Mail.Server == "" && !l.o.Dev {
+		l.wrong("server.people.registration", fmt.Errorf("addresses are confirmed by letters, and there is no server.mail"))
+	}
 	if (s.Mail.User == "") != (s.Mail.Password == "") {
 		l.wrong("server.mail", fmt.Errorf("user and password go together: give both, or none for a server that asks for neither"))
 	}

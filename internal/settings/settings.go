@@ -39,6 +39,7 @@ type Settings struct {
 	// Decide says who may ask for decisions. Allow is never empty.
 	Decide config.Decide
 	Mail   config.Mail
+	People config.People
 	Geo    config.Geo
 	Replay config.Replay
 }
