@@ -1,6 +1,7 @@
 package authserver
 
 import (
+	"encoding/base64"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -31,9 +32,20 @@ func TestUnknownClientTakesAsLong(t *testing.T) {
 		}
 	}
 	assertion := func(alg, kid, client string) func() *http.Request {
+		forged := ""
+		for range 100 {
+			forged = forger.sign(t, map[string]any{"alg": alg, "kid": kid}, h.assertion(client))
+			// A signature that is no number below an RSA key's modulus is refused without
+			// arithmetic, and moduli are chance: here it is below all of them.
+			sig, err := base64.RawURLEncoding.DecodeString(forged[strings.LastIndexByte(forged, '.')+1:])
+			must(t, err)
+			if sig[0] < 0x80 {
+				break
+			}
+		}
 		return post(url.Values{
 			"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
-			"client_assertion":      {forger.sign(t, map[string]any{"alg": alg, "kid": kid}, h.assertion(client))},
+			"client_assertion":      {forged},
 		})
 	}
 	tests := []struct {
