@@ -42,12 +42,14 @@ var docStyle []byte
 
 // Config is what a process is started from.
 type Config struct {
-	Flags    settings.Flags
-	File     string // configuration; dev without one serves the demo API
-	Dev      bool
-	Getenv   func(string) (string, bool)
-	Version  string
-	Out, Err io.Writer
+	Flags   settings.Flags
+	File    string // configuration; dev without one serves the demo API
+	Dev     bool
+	Getenv  func(string) (string, bool)
+	Version string
+	// Passwords says how costly guessing passwords is; the zero value is for people's.
+	Passwords keys.PasswordConfig
+	Out, Err  io.Writer
 	// Now is the clock of what is served: tokens, sessions and the gateway; nil = time.Now.
 	Now func() time.Time
 }

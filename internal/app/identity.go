@@ -92,6 +92,7 @@ type identityConfig struct {
 	Post         post
 	People       config.People
 	Breached     directory.Breached
+	Passwords    keys.PasswordConfig
 }
 
 // newRegistry returns every kind that this program keeps.
@@ -137,7 +138,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
-	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(keys.PasswordConfig{}), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB, Breached: c.Breached})
+	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(c.Passwords), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB, Breached: c.Breached})
 	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Certificates: c.Certificates, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err

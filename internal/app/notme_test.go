@@ -73,7 +73,7 @@ func TestExpiredPasswordOfWhoHasAFactor(t *testing.T) {
 // suspended and for who rests, and says the same. The medians of one run are compared;
 // without the work that is done for nobody they are an order of magnitude apart.
 func TestSignInTakesAsLongForNobody(t *testing.T) {
-	p := start(t, "")
+	p := start(t, "", withCostlyPasswords)
 	users := p.Ready().Demo.Users
 	suspended := users[1].Login
 	if got := p.okta(http.MethodPost, "/api/v1/users/"+url.PathEscape(suspended)+"/lifecycle/suspend", ""); got.Status != http.StatusOK {

@@ -19,6 +19,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/app"
+	"gatehouse/internal/keys"
 	"gatehouse/internal/settings"
 )
 
@@ -63,6 +64,9 @@ func withEnv(env map[string]string) startOption {
 }
 
 // start runs the program in dev with the file ("" = the demo) until the test ends.
+// withCostlyPasswords takes the product's own price of a password's hash.
+func withCostlyPasswords(c *app.Config) { c.Passwords = keys.PasswordConfig{} }
+
 func start(t *testing.T, file string, opts ...startOption) *program {
 	t.Helper()
 	p, err := tryStart(t, file, opts...)
@@ -78,6 +82,8 @@ func tryStart(t *testing.T, file string, opts ...startOption) (*program, error) 
 	c := app.Config{
 		File: file, Dev: true, Version: "test", Out: p.out, Err: p.err,
 		Getenv: func(string) (string, bool) { return "", false },
+		// Hundreds of programs are started, each with people who have passwords.
+		Passwords: keys.PasswordConfig{MemoryKiB: 64, Iterations: 1, Lanes: 1},
 		Flags: settings.Flags{
 			Gateway: "127.0.0.1:0", Identity: "127.0.0.1:0", Console: "127.0.0.1:0",
 			ShutdownTimeout: 10 * time.Second,
