@@ -49,6 +49,7 @@ var rules = []rule{
 	{room: "internal/federation", never: edgesAndEngines, reason: "domain: no HTTP servers, no SQL; browsers are led by login"},
 	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys", "internal/ratelimit"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
+	{room: "internal/strictjson", only: []string{}, reason: "bytes in, values out"},
 	{room: "internal/web", only: []string{}, reason: "a page kit knows no product"},
 	{room: "internal/login", never: []string{"internal/store", "internal/gateway", "internal/authserver", "internal/okta", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services; authserver brings it requests"},
 	{room: "internal/gateway", never: dataPlaneNever, reason: "the data plane runs from a snapshot alone"},

@@ -3,7 +3,6 @@ package okta
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -12,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/strictjson"
 )
 
 // object is a JSON object that is answered.
@@ -52,7 +52,7 @@ func (a *api) write(ctx context.Context, w http.ResponseWriter, c *call, got ans
 		w.WriteHeader(got.status)
 		return
 	}
-	raw, err := encode(got.body)
+	raw, err := strictjson.Encode(got.body)
 	if err != nil {
 		a.fail(ctx, w, c, err)
 		return
@@ -60,16 +60,6 @@ func (a *api) write(ctx context.Context, w http.ResponseWriter, c *call, got ans
 	h.Set("Content-Type", "application/json")
 	w.WriteHeader(got.status)
 	_, _ = w.Write(raw)
-}
-
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // link returns a Link header line (RFC 8288) to this path.
@@ -127,39 +117,10 @@ func (c *call) body() ([]byte, error) {
 }
 
 func decode(raw []byte, v any) error {
-	if tooDeep(raw) {
-		return malformed(errors.New("nested too deeply"))
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
+	if err := strictjson.Decode(raw, v, maxDepth); err != nil {
 		return malformed(err)
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return malformed(errors.New("something stands behind the object"))
-	}
 	return nil
-}
-
-// tooDeep reports whether brackets outside of strings nest deeper than maxDepth.
-func tooDeep(raw []byte) bool {
-	depth, text := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch b := raw[i]; {
-		case text && b == '\\':
-			i++
-		case b == '"':
-			text = !text
-		case text:
-		case b == '{' || b == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case b == '}' || b == ']':
-			depth--
-		}
-	}
-	return false
 }
 
 // limit returns the page size that a call asks for: at most most, and fallback

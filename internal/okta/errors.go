@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/strictjson"
 )
 
 // failure is an error as Okta answers it.
@@ -117,9 +118,9 @@ func (a *api) fail(ctx context.Context, w http.ResponseWriter, c *call, err erro
 	if k.status >= http.StatusInternalServerError {
 		a.Logger.ErrorContext(ctx, "an Okta-compatible call failed", "method", c.Method, "path", c.URL.Path, "error_id", out.ID, "error", err)
 	}
-	raw, err := encode(out)
+	raw, err := strictjson.Encode(out)
 	if k.status == http.StatusBadRequest && strings.HasPrefix(c.URL.Path, ClientsPath) {
-		raw, err = encode(registrationError(f))
+		raw, err = strictjson.Encode(registrationError(f))
 	}
 	if err != nil {
 		raw = []byte("{}")

@@ -127,10 +127,3 @@ func TestLimiterIsBounded(t *testing.T) {
 		t.Errorf("%d windows are kept", len(l.counts))
 	}
 }
-
-func TestTooDeep(t *testing.T) {
-	deep := strings.Repeat("[", maxDepth+1)
-	if !tooDeep([]byte(deep)) || tooDeep([]byte(deep[1:])) || tooDeep([]byte(`"`+deep+`"`)) || tooDeep([]byte(`"\"`+deep+`"`)) {
-		t.Error("depth is not counted right")
-	}
-}

@@ -1,9 +1,7 @@
 package scim
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
@@ -11,6 +9,7 @@ import (
 
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/strictjson"
 )
 
 // The schemas of messages (RFC 7644 section 8.2).
@@ -132,23 +131,13 @@ func (s *server) write(w http.ResponseWriter, a answer) {
 		w.WriteHeader(a.status)
 		return
 	}
-	raw, err := encode(a.body)
+	raw, err := strictjson.Encode(a.body)
 	if err != nil {
 		a.status, raw = http.StatusInternalServerError, []byte("{}")
 	}
 	h.Set("Content-Type", "application/scim+json")
 	w.WriteHeader(a.status)
 	_, _ = w.Write(raw)
-}
-
-func encode(v any) ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
-		return nil, err
-	}
-	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
 // Bounds of a request body. ServiceProviderConfig names the first.
@@ -182,37 +171,14 @@ func object(raw []byte) (map[string]any, error) {
 }
 
 func decode(raw []byte, v any) error {
-	if tooDeep(raw) {
+	switch err := strictjson.Decode(raw, v, maxDepth); {
+	case err == nil:
+		return nil
+	case errors.Is(err, strictjson.ErrTooDeep):
 		return wrong(invalidSyntax, "the request body is nested too deeply")
-	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	if err := d.Decode(v); err != nil {
+	case errors.Is(err, strictjson.ErrBehind):
+		return wrong(invalidSyntax, "something stands behind the JSON of the request body")
+	default:
 		return wrong(invalidSyntax, "the request body is not the JSON that is expected here")
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return wrong(invalidSyntax, "something stands behind the JSON of the request body")
-	}
-	return nil
-}
-
-// tooDeep reports whether brackets outside of strings nest deeper than maxDepth.
-func tooDeep(raw []byte) bool {
-	depth, text := 0, false
-	for i := 0; i < len(raw); i++ {
-		switch b := raw[i]; {
-		case text && b == '\\':
-			i++
-		case b == '"':
-			text = !text
-		case text:
-		case b == '{' || b == '[':
-			if depth++; depth > maxDepth {
-				return true
-			}
-		case b == '}' || b == ']':
-			depth--
-		}
-	}
-	return false
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/strictjson"
 )
 
 // bulkOperation is one of a bulk request (RFC 7644 section 3.7).
@@ -145,7 +146,7 @@ func (b *bulk) resolve(o bulkOperation, unknown func(id string)) (path string, d
 	}
 	var v any
 	if decode(o.Data, &v) == nil {
-		if raw, err := encode(walk(v, replace)); err == nil {
+		if raw, err := strictjson.Encode(walk(v, replace)); err == nil {
 			data = raw
 		}
 	}
