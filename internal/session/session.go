@@ -141,8 +141,10 @@ type Proof struct {
 }
 
 // Begin begins a session, or raises the one that is there when it is the same
-// person's: that keeps its id and gets a new secret. A session of somebody else is
-// ended first. The secret is for the cookie.
+// person's: that keeps its id, and gets a new secret. It keeps its end as well: who
+// proves something in a session that goes on has not begun another one, or one proof
+// after the other would keep it for ever. A session of somebody else, and one that is
+// over, is ended first. The secret is for the cookie.
 func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, secret string, err error) {
 	defer fault.Wrap(&err, "begin a session")
 	now := s.cfg.Now()
@@ -150,8 +152,6 @@ func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, 
 	next := Session{ID: keys.ID("102"), User: p.User, Created: now, Expires: now.Add(s.cfg.Limits.Total), Address: p.Address, Agent: p.Agent}
 	if old != nil && old.User == p.User && old.Live(now) {
 		next = *old
-		// The same person again: the time that is left does not grow without a limit.
-		next.Expires = now.Add(s.cfg.Limits.Total)
 	}
 	next.Hash = keys.Hash(secret)
 	next.Seen, next.IdleUntil = now, now.Add(s.cfg.Limits.Idle)
