@@ -145,24 +145,32 @@ type api struct {
 	limits    []limitRule
 }
 
-// route is a compiled operation.
+// route is a compiled operation. What every exchange reads of it comes first.
 type route struct {
-	spec    *spec.Route
-	api     *api
-	params  []string
-	steps   []boundStep
+	*needs
 	metrics *telemetry.RouteMetrics
-	policy  []byte // value of the RateLimit-Policy field
-	fresh   bool   // issuers are asked about tokens that were verified here
-	scope   string // the first set of scopes, as a challenge names it
-	signIn  []byte // parameters of a challenge to sign in again
-	proof   string // what is demanded of the sender, one of spec.Proofs
-	acr     string // the same for a browser: acr_values,
-	maxAge  string // and max_age in seconds
-	full    string // base path and template
-	name    string // "GET /hr/vacations/{user}"
 	logged  []byte // api and route as fields of the access log
-	source  string // where it was written
+	api     *api
+	name    string // "GET /hr/vacations/{user}"
+
+	spec   *spec.Route
+	params []string
+	full   string // base path and template
+	source string // where it was written
+}
+
+// needs is what an operation asks for: its steps, and what they say of themselves.
+// Operations of an API that ask for the same share it. Where there are thousands, most
+// of what an exchange reads is then at hand, whichever of them it is for.
+type needs struct {
+	steps  []boundStep
+	policy []byte // value of the RateLimit-Policy field
+	fresh  bool   // issuers are asked about tokens that were verified here
+	scope  string // the first set of scopes, as a challenge names it
+	signIn []byte // parameters of a challenge to sign in again
+	proof  string // what is demanded of the sender, one of spec.Proofs
+	acr    string // the same for a browser: acr_values,
+	maxAge string // and max_age in seconds
 }
 
 // public reports whether nobody needs to be known.
@@ -179,6 +187,7 @@ type compiler struct {
 	zones   map[string]*zone
 	rules   *policy.Compiled
 	table   [stepCount]stepKind
+	alike   map[string]*needs // of the API that is being compiled, by what is asked for
 }
 
 // compile makes a snapshot ready to serve. Everything that it does not serve is
@@ -291,6 +300,7 @@ func (c *compiler) compileIssuers(previous *compiled) error {
 func (c *compiler) api(s *spec.API, previous *compiled) (err error) {
 	defer fault.Wrap(&err, "API %s", s.Name)
 	a := &api{spec: s, name: s.Name}
+	c.alike = map[string]*needs{}
 	if c.out.byName[s.Name] != nil {
 		return fault.New(fault.Invalid, "there are two APIs of this name")
 	}
@@ -386,6 +396,21 @@ func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
 	if old := tree.at(t).set(s.Method, r); old != nil {
 		return fault.New(fault.Invalid, "the same address is a route of API %s already: %s", old.api.name, old.name)
 	}
+	if err := c.bind(r); err != nil {
+		return err
+	}
+	r.metrics = c.g.config.Metrics.Route(a.name, s.Method, full)
+	c.out.routes = append(c.out.routes, r)
+	return nil
+}
+
+// bind gives the route its needs: those of an earlier one that asks for the same, or its own.
+func (c *compiler) bind(r *route) error {
+	key, ok := c.demands(r)
+	if r.needs = c.alike[key]; ok && r.needs != nil {
+		return nil
+	}
+	r.needs = &needs{}
 	for _, k := range c.table {
 		if k.phase != onRoute {
 			continue
@@ -398,9 +423,22 @@ func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
 			r.steps = append(r.steps, boundStep{k.id, do})
 		}
 	}
-	r.metrics = c.g.config.Metrics.Route(a.name, s.Method, full)
-	c.out.routes = append(c.out.routes, r)
+	if r.steps = slices.Clip(r.steps); ok {
+		c.alike[key] = r.needs
+	}
 	return nil
+}
+
+// demands returns all that the route's description asks for, its address aside; not ok
+// when its steps depend on the address: a counter of its own is named by it, and rules
+// of a policy read it.
+func (c *compiler) demands(r *route) (key string, ok bool) {
+	if len(r.spec.Limits) > 0 || c.rules.For(r.api.spec, r.spec) != nil {
+		return "", false
+	}
+	s := *r.spec
+	s.Method, s.Path = "", ""
+	return fmt.Sprintf("%#v", s), true
 }
 
 // supported refuses what this version would not enforce.

@@ -324,8 +324,8 @@ func OrdersSnapshot2(auth string, routes ...spec.Route) spec.Snapshot {
 	return s
 }
 
-// hotGateway serves the hot path: cached token, scope, limit, headers, log.
-func hotGateway(t testing.TB, iss *FakeIssuer, log AccessLog) *Gateway {
+// hotGateway serves the hot path: cached token, scope, limit, headers, log; by one route, and as many more.
+func hotGateway(t testing.TB, iss *FakeIssuer, log AccessLog, more int) *Gateway {
 	t.Helper()
 	c := ConfigFor(t, iss)
 	c.AccessLog = log
@@ -333,6 +333,11 @@ func hotGateway(t testing.TB, iss *FakeIssuer, log AccessLog) *Gateway {
 	s := OrdersSnapshot(spec.Route{Method: "GET", Path: "/orders/{id}", Scopes: [][]string{{"orders:read"}}})
 	s.APIs[0].Limits = []spec.Limit{{Count: 1 << 40, Period: spec.Duration(time.Hour), Per: "client"}}
 	s.APIs[0].BasePath = "/shop"
+	for i := range more {
+		s.APIs[0].Routes = append(s.APIs[0].Routes, spec.Route{
+			Method: "GET", Path: fmt.Sprintf("/collection-%d/kind-%d/{id}", i%100, i/100), Scopes: [][]string{{"orders:read"}},
+		})
+	}
 	return newTestGateway(t, c, s)
 }
 
@@ -368,7 +373,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 		t.Skip("the race detector allocates")
 	}
 	iss := NewIssuerFor(t, "https://issuer.test")
-	g := hotGateway(t, iss, nowhere{})
+	g := hotGateway(t, iss, nowhere{}, 0)
 	l := hotLane(t, iss)
 	g.ServeExchange(l)
 	if l.status != 200 {
@@ -381,7 +386,7 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 
 func BenchmarkPipeline(b *testing.B) {
 	iss := NewIssuerFor(b, "https://issuer.test")
-	g := hotGateway(b, iss, nowhere{})
+	g := hotGateway(b, iss, nowhere{}, 0)
 	l := hotLane(b, iss)
 	b.ReportAllocs()
 	for b.Loop() {
@@ -389,9 +394,30 @@ func BenchmarkPipeline(b *testing.B) {
 	}
 }
 
+// BenchmarkRoutes asks for one route after the other, in no order, of few and of many.
+func BenchmarkRoutes(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			iss := NewIssuerFor(b, "https://issuer.test")
+			g := hotGateway(b, iss, nowhere{}, n)
+			l := hotLane(b, iss)
+			g.ServeExchange(l)
+			if l.status != 200 {
+				b.Fatal(l.status)
+			}
+			b.ReportAllocs()
+			for i := uint64(0); b.Loop(); i++ {
+				at := int(i * 0x9E3779B97F4A7C15 >> 33 % uint64(n))
+				l.request.Target = fmt.Appendf(l.request.Target[:0], "/shop/collection-%d/kind-%d/17", at%100, at/100)
+				g.ServeExchange(l)
+			}
+		})
+	}
+}
+
 func BenchmarkRefusal(b *testing.B) {
 	iss := NewIssuerFor(b, "https://issuer.test")
-	g := hotGateway(b, iss, nowhere{})
+	g := hotGateway(b, iss, nowhere{}, 0)
 	l := newLane("GET", "/shop/orders/17")
 	l.quiet = true
 	b.ReportAllocs()

@@ -148,7 +148,7 @@ func TestRevocationsInParallel(t *testing.T) {
 
 func BenchmarkRevoked(b *testing.B) {
 	iss := NewIssuerFor(b, "https://issuer.test")
-	g := hotGateway(b, iss, nowhere{})
+	g := hotGateway(b, iss, nowhere{}, 0)
 	list := make([]cluster.Revocation, 0, 500_000)
 	some := []cluster.Kind{cluster.TokenID, cluster.TokenHash, cluster.Session, cluster.Client, cluster.User, cluster.Key}
 	for i := range cap(list) {

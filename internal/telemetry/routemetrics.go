@@ -18,15 +18,17 @@ type routeID struct{ api, method, path string }
 // RouteMetrics is what one operation's exchanges are counted in. It is found
 // once, when a snapshot is compiled, and released when that snapshot goes.
 type RouteMetrics struct {
+	// What every exchange adds to lies together: where there are thousands of routes,
+	// it is memory that has to be fetched.
+	classes [6]atomic.Int64 // by first digit of the status; 0 = no answer was sent
+	nanos   atomic.Int64
+	bytes   atomic.Int64
+	buckets [len(durationBounds) + 1]atomic.Int64 // the last is everything slower
+
 	id   routeID
 	m    *Metrics
 	api  *apiMetrics
 	uses int // guarded by Metrics.mu
-
-	classes [6]atomic.Int64                       // by first digit of the status; 0 = no answer was sent
-	buckets [len(durationBounds) + 1]atomic.Int64 // the last is everything slower
-	nanos   atomic.Int64
-	bytes   atomic.Int64
 }
 
 // apiMetrics is what the refusals of one API are counted in.
