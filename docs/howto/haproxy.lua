@@ -71,7 +71,16 @@ core.register_action("gatehouse", { "http-req" }, function(txn)
             txn.http:req_set_header(name, value)
         end
     end
-    for _, name in ipairs { "authorization", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded", "x-real-ip", "x-client-ip" } do
+    -- Where APIs have auth: session, the client's cookies without it.
+    local cookies = answer.headers["cookie"]
+    if cookies then
+        txn.http:req_del_header("cookie")
+        local left = cookies[0] or cookies[1]
+        if left and left ~= "" then
+            txn.http:req_set_header("cookie", left)
+        end
+    end
+    for _, name in ipairs { "authorization", "dpop", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded", "x-real-ip", "x-client-ip" } do
         txn.http:req_del_header(name)
     end
     txn:set_var("txn.gatehouse", "allowed")

@@ -66,6 +66,7 @@ func newSite(t *testing.T, opts ...startOption) *site {
 	s.issuer.Set(func(c *issuertest.Script) { c.Access = map[string]any{"scp": []string{"orders:read"}} })
 	s.up = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		http.SetCookie(w, &http.Cookie{Name: "__Host-gatehouse-session-okta", Value: "planted", Path: "/", Secure: true})
+		w.Header().Add("Set-Cookie", "=__Host-gatehouse-session-okta=planted; Path=/; Secure") // browsers send it back as the one above
 		http.SetCookie(w, &http.Cookie{Name: "theme", Value: "dark", Path: "/", Secure: true})
 		_ = json.NewEncoder(w).Encode(map[string]any{"cookie": r.Header.Get("Cookie"), "user": r.Header.Get("X-User-Id"), "auth": r.Header.Get("Authorization"), "uri": r.RequestURI})
 	}))
@@ -180,7 +181,7 @@ func TestBrowserSignsInThroughTheProgram(t *testing.T) {
 		}
 		for _, path := range []string{"/shop/orders/8", "/machines/x", "/open/x", "/shop/free"} {
 			a := p.send(http.MethodGet, path, "Sec-Fetch-Site", "same-origin")
-			if a.Status != http.StatusOK || a.json(t)["cookie"] != "theme=dark" {
+			if a.Status != http.StatusOK || a.json(t)["cookie"] != "theme=dark" || strings.Contains(strings.Join(a.Header.Values("Set-Cookie"), " "), "planted") {
 				t.Errorf("%s: %d, the upstream got the cookies %s", path, a.Status, a.Body)
 			}
 		}
@@ -249,6 +250,45 @@ func TestOtherSitesCannotUseTheSession(t *testing.T) {
 
 		if a := p.send(http.MethodGet, "/machines/1", header...); a.Status != http.StatusForbidden || a.json(t)["reason"] != "cross_site" {
 			t.Errorf("a WebSocket from %q: %d %s", origin, a.Status, a.Body)
+		}
+	}
+}
+
+// The same by way of a proxy that only asks: it takes Upgrade out of its question and
+// opens the WebSocket all the same (attack gateway 64). What it is to pass on of the
+// client's cookies is without the session.
+func TestOtherSitesCannotUseTheSessionBehindAProxy(t *testing.T) {
+	s := newSite(t)
+	p := s.visitor(t, "http/1.1")
+	p.open("/machines/1")
+	u, err := url.Parse(s.Ready().Gateway)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cookies []string
+	for _, c := range p.c.Jar.Cookies(u) {
+		cookies = append(cookies, c.Name+"="+c.Value)
+	}
+	own := s.Ready().Gateway
+	for name, c := range map[string]struct {
+		header []string
+		ok     bool
+	}{
+		"a page":                 {nil, true},
+		"a WebSocket of ours":    {[]string{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version", "13", "Origin", own}, true},
+		"a WebSocket of another": {[]string{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version", "13", "Origin", "https://evil.test"}, false},
+		"one of nobody":          {[]string{"Sec-WebSocket-Version", "13"}, false},
+		"one by its mode":        {[]string{"Sec-Fetch-Mode", "websocket"}, false},
+	} {
+		a := s.request(http.MethodGet, s.Ready().Console+"/authz/forward", "", "", append([]string{
+			"X-Forwarded-Method", "GET", "X-Forwarded-Uri", "/machines/1", "X-Forwarded-Proto", "https", "X-Forwarded-Host", u.Host, "X-Forwarded-For", "192.0.2.9",
+			"Cookie", strings.Join(cookies, "; "),
+		}, c.header...)...)
+		if c.ok && a.Status != http.StatusOK || !c.ok && (a.Status != http.StatusForbidden || a.json(t)["reason"] != "cross_site") {
+			t.Errorf("%s: %d %s", name, a.Status, a.Body)
+		}
+		if got := a.Header.Get("Cookie"); c.ok && got != "theme=dark" {
+			t.Errorf("%s: the upstream would get the cookies %q", name, got)
 		}
 	}
 }

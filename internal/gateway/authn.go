@@ -58,10 +58,11 @@ type authenticate struct {
 
 	authorities []*authority  // of issuers, those that vouch for certificates
 	partners    []*partnerKey // of issuers, the keys of those who sign requests
+	place       *publicPlace  // where they send them; nil when there are none
 	tokens      bool          // there are issuers of tokens
 }
 
-func newAuthenticate(c *compiler, a *api, fresh bool) *authenticate {
+func newAuthenticate(c *compiler, a *api, fresh bool) (*authenticate, error) {
 	s := &authenticate{verifier: c.out.verifier, api: a.name, issuers: a.issuers, fresh: fresh}
 	for i := range s.issuers {
 		switch {
@@ -80,7 +81,12 @@ func newAuthenticate(c *compiler, a *api, fresh bool) *authenticate {
 		s.keys = c.g.config.APIKeys
 	}
 	s.session = newBySession(c, a, fresh)
-	return s
+	if s.partners == nil {
+		return s, nil
+	}
+	var err error
+	s.place, err = newPublicPlace(a.spec)
+	return s, err
 }
 
 // Do implements step.

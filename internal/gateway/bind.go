@@ -35,7 +35,7 @@ func (c *compiler) authenticate(r *route) (step, error) {
 	if err := c.askable(r); err != nil {
 		return nil, err
 	}
-	return newAuthenticate(c, r.api, r.fresh), nil
+	return newAuthenticate(c, r.api, r.fresh)
 }
 
 func (c *compiler) revocation(r *route) (step, error) {

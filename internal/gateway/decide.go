@@ -102,12 +102,28 @@ func (ex *Exchange) allow() error {
 	for _, name := range names {
 		out = append(out, wire.Field{Name: []byte(name), Value: []byte(values[strings.ToLower(name)])})
 	}
+	if ex.snap.sessions {
+		// The cookie of a session is a credential, which no upstream gets.
+		out = append(out, wire.Field{Name: []byte("Cookie"), Value: ex.passedCookies()})
+	}
 	out = ex.appendLimitFields(out)
 	if l, ok := ex.lane.(*askedLane); ok {
 		l.removed = ex.removed()
 	}
 	ex.answer, ex.answered, ex.status = out, true, http.StatusOK
 	return ex.lane.Respond(http.StatusOK, out, nil)
+}
+
+// passedCookies returns the client's cookies without those of the gateway, as transform
+// has left them.
+func (ex *Exchange) passedCookies() []byte {
+	var lines [][]byte
+	for i := range ex.fields {
+		if ex.fields[i].Kind == wire.Cookie {
+			lines = append(lines, ex.fields[i].Value)
+		}
+	}
+	return bytes.Join(lines, []byte("; "))
 }
 
 // removed returns the names of request headers that transform has not passed on.
@@ -117,7 +133,7 @@ func (ex *Exchange) removed() []string {
 	for i := range ex.req.Fields {
 		f := &ex.req.Fields[i]
 		switch {
-		case f.Kind == wire.Authorization, f.Kind == wire.APIKey, f.Kind == wire.Other:
+		case f.Kind == wire.Authorization, f.Kind == wire.APIKey, f.Kind == wire.DPoP, f.Kind == wire.Other:
 		case f.Kind.ClientClaim() && !bytes.HasPrefix(bytes.ToLower(f.Name), []byte("x-forwarded-")) && f.Kind != wire.Forwarded:
 		default:
 			continue

@@ -175,20 +175,21 @@ func (p *publicPlace) names(ex *Exchange, htu string) bool {
 	if !ok {
 		return false
 	}
-	wanted := p.origin
-	rest := string(ex.path[ex.base:])
-	if wanted == "" {
-		proto, host, _ := ex.outside()
-		if p.hosted {
-			host = ex.req.Host // the router looked at it
-		}
-		canonical, why := canonicalHost(nil, host)
-		if why != "" {
-			return false
-		}
-		wanted, rest = originOf(proto, canonical, host), string(ex.path)
+	calledOrigin, calledPath, ok := p.called(ex)
+	return ok && origin == calledOrigin && path == calledPath
+}
+
+// called returns origin and path by which the caller has called the operation.
+func (p *publicPlace) called(ex *Exchange) (origin, path string, ok bool) {
+	if p.origin != "" {
+		return p.origin, rooted(p.path + string(ex.path[ex.base:])), true
 	}
-	return origin == wanted && path == rooted(p.path+rest)
+	proto, host, _ := ex.outside()
+	if p.hosted {
+		host = ex.req.Host // the router looked at it
+	}
+	canonical, why := canonicalHost(nil, host)
+	return originOf(proto, canonical, host), string(ex.path), why == ""
 }
 
 func rooted(path string) string {

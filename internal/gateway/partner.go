@@ -187,7 +187,7 @@ func (s *authenticate) bySignature(ex *Exchange) error {
 	case !in.coversTarget():
 		return errSigCovers
 	}
-	text, ok := ex.signedText(&in)
+	text, ok := ex.signedText(&in, s.place)
 	if !ok {
 		return errSigCovers
 	}

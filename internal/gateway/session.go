@@ -215,7 +215,7 @@ func cutCookie(b []byte) (pair, rest []byte) {
 // cookie says whose browser it is, and not whose page. Browsers say of each request
 // where its page is from; what does not say so is not let in.
 func sameOrigin(ex *Exchange) error {
-	if len(ex.req.Upgrade) > 0 {
+	if ex.opensSocket() {
 		// A WebSocket can be opened from anywhere, and its answers can be read.
 		if o := ex.Header("origin"); o == nil || !ex.ownOrigin(o) {
 			return errCrossSocket
@@ -235,6 +235,14 @@ func sameOrigin(ex *Exchange) error {
 		return errCrossSite
 	}
 	return nil
+}
+
+// opensSocket reports whether the request opens a WebSocket. A proxy that only asks has
+// taken Upgrade out, which is for one connection, and will switch protocols all the same:
+// there what browsers send beside it tells (RFC 6455 section 4.1).
+func (ex *Exchange) opensSocket() bool {
+	return len(ex.req.Upgrade) > 0 || ex.asked && (ex.Header("sec-websocket-key") != nil || ex.Header("sec-websocket-version") != nil ||
+		string(ex.Header("sec-fetch-mode")) == "websocket")
 }
 
 // ownOrigin reports whether an Origin line names scheme and host as the client

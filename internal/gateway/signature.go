@@ -272,10 +272,14 @@ func parseDigests(value []byte) (map[string][]byte, bool) {
 
 // signedText writes what is signed (RFC 9421 section 2.5), from the canonical
 // request. ok is false when something that is covered is not there.
-func (ex *Exchange) signedText(in *signatureInput) (text []byte, ok bool) {
+func (ex *Exchange) signedText(in *signatureInput, place *publicPlace) (text []byte, ok bool) {
+	origin, path, ok := place.called(ex)
+	if !ok {
+		return nil, false
+	}
 	for _, name := range in.components {
 		text = append(appendQuoted(text, name), ':', ' ')
-		if text, ok = ex.appendComponent(text, name); !ok {
+		if text, ok = ex.appendComponent(text, name, origin, path); !ok {
 			return nil, false
 		}
 		text = append(text, '\n')
@@ -283,27 +287,23 @@ func (ex *Exchange) signedText(in *signatureInput) (text []byte, ok bool) {
 	return append(append(text, "\"@signature-params\": "...), in.params...), true
 }
 
-func (ex *Exchange) appendComponent(b []byte, name string) ([]byte, bool) {
+// appendComponent writes the value of one component, of a request that the caller has
+// sent to origin and path.
+func (ex *Exchange) appendComponent(b []byte, name, origin, path string) ([]byte, bool) {
+	scheme, authority, _ := strings.Cut(origin, "://")
 	switch name {
 	case "@method":
 		return append(b, ex.req.Method...), true
 	case "@authority":
-		proto, host, _ := ex.outside()
-		canonical, why := canonicalHost(nil, host)
-		_, authority, _ := strings.Cut(originOf(proto, canonical, host), "://")
-		return append(b, authority...), why == ""
+		return append(b, authority...), true
 	case "@scheme":
-		proto, _, _ := ex.outside()
-		return append(b, proto...), true
+		return append(b, scheme...), true
 	case "@target-uri":
-		proto, host, _ := ex.outside()
-		canonical, why := canonicalHost(nil, host)
-		b = append(append(b, originOf(proto, canonical, host)...), ex.path...)
-		return ex.appendQuery(b, ""), why == ""
+		return ex.appendQuery(append(append(b, origin...), path...), ""), true
 	case "@request-target":
-		return ex.appendQuery(append(b, ex.path...), ""), true
+		return ex.appendQuery(append(b, path...), ""), true
 	case "@path":
-		return append(b, ex.path...), true
+		return append(b, path...), true
 	case "@query":
 		return ex.appendQuery(b, "?"), true
 	}

@@ -211,6 +211,27 @@ func TestSignedRequests(t *testing.T) {
 	}
 }
 
+// What counts is the address that the operator says, where they say one; what a partner
+// has signed for another server, whose name the Host line then bears, is worth nothing.
+func TestSignedForThisServer(t *testing.T) {
+	k := Ed25519Partner(t, "k1")
+	g := partnerGateway(t, func(_ *Config, s *spec.Snapshot) { s.APIs[0].Host, s.APIs[0].URL = "", "https://api.acme.test/shop" }, k)
+	for address, reason := range map[string]string{
+		"https://api.acme.test/shop/x": "", "http://api.acme.test/shop/x": "proof_invalid", "http://api.test/x": "proof_invalid", "https://api.acme.test/x": "proof_invalid",
+	} {
+		input, sig := k.Sign(t, Signed{Components: []string{"@method", "@target-uri"}, Values: map[string]string{"@method": "GET", "@target-uri": address}})
+		l := newLane("GET", "/x", "Signature-Input", input, "Signature", sig)
+		if g.ServeExchange(l); l.reason() != reason {
+			t.Errorf("signed for %s: %d %q, want %q", address, l.status, l.reason(), reason)
+		}
+	}
+	s := OrdersSnapshot2("acme", spec.Route{Method: "GET", Path: "/x"})
+	s.Issuers = []spec.Issuer{{Name: "acme", Keys: map[string]string{"k1": k.PEM}}}
+	if list := s.Check(spec.Rules{}); len(list) != 1 || !strings.Contains(list[0].Err.Error(), "host or url") {
+		t.Errorf("an API that does not say where it is: %v", list)
+	}
+}
+
 // The body is what was signed, or the request goes nowhere; what goes on is the body
 // that was checked.
 func TestSignedBodies(t *testing.T) {
@@ -285,7 +306,7 @@ func TestSignatureOfTheStandard(t *testing.T) {
 	if why := ex.canonical(); why != "" {
 		t.Fatal(why)
 	}
-	text, ok := ex.signedText(&in)
+	text, ok := ex.signedText(&in, &publicPlace{hosted: true})
 	if !ok || !k.key.Verify(k.fallback, text, sig) {
 		t.Errorf("the signature does not hold over:\n%s", text)
 	}

@@ -297,7 +297,7 @@ func (ex *Exchange) filterResponse(r *wire.Response) {
 		if f.HopByHop() || f.Kind == wire.XRequestID || f.Kind == wire.Other && gatewayOnly(f.Name) {
 			continue
 		}
-		if f.Kind == wire.SetCookie && ex.snap.sessions && bytes.HasPrefix(f.Value, []byte(cookiePrefix)) {
+		if f.Kind == wire.SetCookie && ex.snap.sessions && ownCookie(f.Value) {
 			continue // nobody but the gateway says who has signed in
 		}
 		out = append(out, *f)
@@ -305,6 +305,12 @@ func (ex *Exchange) filterResponse(r *wire.Response) {
 	out = append(out, wire.Field{Name: nameRequestID, Value: ex.ID(), Kind: wire.XRequestID})
 	out = ex.appendNonce(ex.appendLimitFields(out))
 	ex.answer, r.Fields = out, out
+}
+
+// ownCookie reports whether a Set-Cookie line sets what browsers send back as a cookie of
+// ours. One without a name is sent back as its value alone, which can look like any other.
+func ownCookie(line []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(line, "= \t"), []byte(cookiePrefix))
 }
 
 // appendLimitFields adds RateLimit and RateLimit-Policy when the request was counted.

@@ -75,6 +75,7 @@ func (s *Snapshot) Check(r Rules) []Finding {
 		s.APIs[i].check(&f)
 		s.APIs[i].checkReferences(&f, issuers, zones)
 		s.APIs[i].checkDecisionPoints(&f, points)
+		s.checkSigners(&f, &s.APIs[i])
 	}
 	s.checkSessions(&f)
 	s.checkIntrospection(&f)

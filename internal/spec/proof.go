@@ -39,6 +39,20 @@ func (a *API) checkProof(f *findings, path string) {
 	}
 }
 
+// checkSigners asks for an address that signatures of partners are held against, for the
+// same reason as checkPlace: what a partner has signed for another server would be good here.
+func (s *Snapshot) checkSigners(f *findings, a *API) {
+	if a.Host != "" || a.URL != "" {
+		return
+	}
+	for i := range s.Issuers {
+		if p := &s.Issuers[i]; len(p.Keys) > 0 && slices.Contains(a.Auth, p.Name) {
+			f.addf(PathAPI(a.Name)+".auth", "what %s signs names the address that it is for: say what it is, with host or url of the API", p.Name)
+			return
+		}
+	}
+}
+
 // checkPlace asks for an address that DPoP proofs are held against. Without one the
 // Host line decides, and that is the caller's to choose: a proof that was made for
 // another server, and lost there, would be good here.
