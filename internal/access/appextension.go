@@ -11,6 +11,8 @@ import (
 // Extension holds the settings of an app that Okta's apps do not have. Management
 // shows and takes them as they stand here, below settings.gatehouse.
 type Extension struct {
+	// Profile is ProfileFAPI2 or empty.
+	Profile string `json:"profile,omitempty"`
 	// MayAct is the client_id of the one app that may act for whom a token of this app
 	// is about (the claim may_act, RFC 8693 section 4.4); empty: any app that may
 	// exchange tokens.
@@ -150,6 +152,7 @@ func checkExtension(c *checks, a *App) {
 	c.that(len(a.Extension.DetailTypes) <= 50, "settings.gatehouse.authorization_details_types", "has more than 50 types")
 	checkIssuers(c, a)
 	checkTLS(c, a)
+	checkAppProfile(c, a)
 	used := e.Impersonation || len(e.Audiences) > 0
 	c.that(!used || a.MayUse(GrantTokenExchange), path, "is for apps with the grant type "+GrantTokenExchange)
 	c.that(!a.Public() || !a.MayUse(GrantTokenExchange), "grantTypes", "a public app (auth method none) cannot use token exchange: anybody could be it")

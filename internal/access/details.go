@@ -24,6 +24,8 @@ const (
 // ServerExtension holds the settings of a server that Okta's servers do not have.
 // Management shows and takes them as they stand here, below gatehouse.
 type ServerExtension struct {
+	// Profile is ProfileFAPI2 or empty.
+	Profile string `json:"profile,omitempty"`
 	// DetailTypes are the types of authorization details that the server knows.
 	DetailTypes []DetailType `json:"authorization_details_types,omitempty"`
 }

@@ -144,6 +144,7 @@ func checkServer(s Server) error {
 	c.lifetime("accessTokenLifetimeMinutes", s.AccessTokenMinutes)
 	c.oneOf("credentials.signing.rotationMode", s.Credentials.Signing.RotationMode, RotationAuto, RotationManual)
 	checkServerExtension(&c, &s.Extension)
+	checkServerProfile(&c, &s)
 	return c.err("authorization server %q is not valid", s.Name)
 }
 

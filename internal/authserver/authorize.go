@@ -68,12 +68,21 @@ func (s *Server) readAuthorization(w http.ResponseWriter, r *http.Request, t *gr
 	if err != nil {
 		return login.Request{}, nil, err
 	}
-	if p["request_uri"] != "" {
-		if p, err = s.pushed(r.Context(), t, app, p); err != nil {
-			return login.Request{}, nil, err
+	if p["request_uri"] == "" {
+		if t.Server.Holds(app) {
+			return login.Request{}, nil, grant.Refuse("profile_not_pushed", nil)
 		}
+		return s.checkAuthorization(r.Context(), t, app, p)
 	}
-	return s.checkAuthorization(r.Context(), t, app, p)
+	was, err := s.pushed(r.Context(), t, app, p)
+	if err != nil {
+		return login.Request{}, nil, err
+	}
+	q, app, err := s.checkAuthorization(r.Context(), t, app, was.Parameters)
+	if err == nil {
+		err = sameKey(&q, was.JKT)
+	}
+	return q, app, err
 }
 
 func refusal(code, text string) error { return &login.Refusal{Code: code, Text: text} }
@@ -84,7 +93,7 @@ func authorizingApp(t *grant.Target, p map[string]string) (*access.AppView, erro
 	if !ok || app.Status != access.Active {
 		return nil, refusal("invalid_client", "Invalid value for 'client_id' parameter.")
 	}
-	return app, nil
+	return app, grant.Fit(t, app)
 }
 
 // checkAuthorization turns parameters into a request. When it fails, the request's
@@ -162,14 +171,14 @@ func checkDirect(app *access.AppView, p map[string]string, q *login.Request) err
 
 // checkPKCE asks every app that has no secret for a challenge, and takes S256 alone
 // (RFC 9700 section 2.1.1).
-func checkPKCE(_ *grant.Target, app *access.AppView, p map[string]string, q *login.Request) error {
+func checkPKCE(t *grant.Target, app *access.AppView, p map[string]string, q *login.Request) error {
 	challenge := p["code_challenge"]
 	switch {
 	case !slices.Contains(q.ResponseType, "code"):
 		return nil // there is no code to protect
 	case challenge == "" && app.Public():
 		return refusal("invalid_request", "PKCE code challenge is required when the token endpoint authentication method is 'NONE'.")
-	case challenge == "" && app.OIDC.PKCERequired:
+	case challenge == "" && (app.OIDC.PKCERequired || t.Server.Holds(app)):
 		return refusal("invalid_request", "PKCE code challenge is required by the application.")
 	case challenge == "" && p["code_challenge_method"] == "":
 		return nil

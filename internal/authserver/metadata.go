@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -29,9 +30,10 @@ type metadata struct {
 	ChallengeMethods      []string `json:"code_challenge_methods_supported"`
 	Prompts               []string `json:"prompt_values_supported"`
 	Levels                []string `json:"acr_values_supported"`
-	NamesIssuer           bool     `json:"authorization_response_iss_parameter_supported"` // RFC 9207
-	RequestObjects        bool     `json:"request_parameter_supported"`                    // RFC 9101
-	RequestURIs           bool     `json:"request_uri_parameter_supported"`                // of clients' own: none
+	PushedOnly            bool     `json:"require_pushed_authorization_requests,omitempty"` // RFC 9126 section 5
+	NamesIssuer           bool     `json:"authorization_response_iss_parameter_supported"`  // RFC 9207
+	RequestObjects        bool     `json:"request_parameter_supported"`                     // RFC 9101
+	RequestURIs           bool     `json:"request_uri_parameter_supported"`                 // of clients' own: none
 	RequestAlgorithms     []string `json:"request_object_signing_alg_values_supported"`
 	Claims                bool     `json:"claims_parameter_supported"`
 	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"` // RFC 9396 section 10
@@ -67,7 +69,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 	if s.cfg.DevicePage != "" {
 		device = t.Endpoint("device/authorize")
 	}
-	return metadata{
+	m := metadata{
 		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
@@ -79,6 +81,21 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		TokenAuth: auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
 	}
+	if t.Server.Extension.Profile == access.ProfileFAPI2 {
+		m.restrict()
+	}
+	return m
+}
+
+// restrict leaves what the FAPI 2.0 Security Profile leaves of a server.
+func (m *metadata) restrict() {
+	algs := access.FAPI2Algorithms()
+	auth := slices.DeleteFunc(slices.Clone(m.TokenAuth), func(name string) bool { return !slices.Contains(access.FAPI2Methods(), name) })
+	m.PushedOnly, m.ResponseTypes = true, []string{"code"}
+	m.GrantTypes = slices.DeleteFunc(m.GrantTypes, func(name string) bool { return name == access.GrantImplicit || name == access.GrantPassword })
+	m.TokenAuth, m.IntrospectionAuth, m.RevocationAuth = auth, auth, auth
+	m.TokenAuthAlgorithms, m.IntrospectionAuthAlgs, m.RevocationAuthAlgs = algs, algs, algs
+	m.RequestAlgorithms, m.DPoPAlgorithms = algs, algs
 }
 
 func detailTypes(s *access.ServerView) (out []string) {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,16 +44,12 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	if p["client_id"] == "" {
 		p["client_id"] = app.ID
 	}
-	if p["request_uri"] != "" {
-		err = refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
-	} else {
-		_, _, err = s.checkAuthorization(r.Context(), t, app, p)
-	}
+	jkt, err := s.checkPush(w, r, t, app, p)
 	if err != nil {
 		s.writeRefusal(w, r, err)
 		return
 	}
-	data, err := json.Marshal(p)
+	data, err := json.Marshal(pushedRequest{Parameters: p, JKT: jkt})
 	name := ""
 	if err == nil {
 		err = s.cfg.Waiting.Admit(tenant.With(r.Context(), t.Tenant), pusher(r, app))
@@ -75,6 +72,41 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 		return
 	}
 	grant.WriteJSON(w, http.StatusCreated, body)
+}
+
+// pushedRequest is a pushed request while it waits.
+type pushedRequest struct {
+	Parameters map[string]string `json:"parameters"`
+	JKT        string            `json:"jkt,omitempty"` // thumbprint of the key that the client has proved to have
+}
+
+// checkPush checks a request before it waits, and returns the key that its code is to be
+// bound to: that of a DPoP proof with the pushed request says the same as the parameter
+// dpop_jkt (RFC 9449 section 10.1).
+func (s *Server) checkPush(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, p map[string]string) (jkt string, err error) {
+	if p["request_uri"] != "" {
+		return "", refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
+	}
+	if jkt, err = s.cfg.Tokens.Proven(w, r, t, app, "par"); err != nil {
+		return "", err
+	}
+	q, _, err := s.checkAuthorization(r.Context(), t, app, p)
+	if err != nil {
+		return "", err
+	}
+	return jkt, sameKey(&q, jkt)
+}
+
+// sameKey binds a request to the key that was proved with it, if there was one.
+func sameKey(q *login.Request, jkt string) error {
+	if jkt == "" {
+		return nil
+	}
+	if q.JKT != "" && q.JKT != jkt {
+		return grant.Refuse("dpop_code_key", nil)
+	}
+	q.JKT = jkt
+	return nil
 }
 
 // pusher says who pushes a request: an app that cannot authenticate is anybody.
@@ -121,28 +153,27 @@ func (s *Server) writeRefusal(w http.ResponseWriter, r *http.Request, err error)
 
 // pushed takes the request that a request_uri stands for, once and for the client
 // and server that pushed it. Whatever else the browser's address says is not read.
-func (s *Server) pushed(ctx context.Context, t *grant.Target, app *access.AppView, p map[string]string) (map[string]string, error) {
+func (s *Server) pushed(ctx context.Context, t *grant.Target, app *access.AppView, p map[string]string) (out pushedRequest, err error) {
 	name, ok := strings.CutPrefix(p["request_uri"], requestURI)
 	if !ok {
-		return nil, refusal("request_uri_not_supported", "The 'request_uri' parameter must come from the pushed authorization request endpoint.")
+		return out, refusal("request_uri_not_supported", "The 'request_uri' parameter must come from the pushed authorization request endpoint.")
 	}
 	over := refusal("invalid_request", "The 'request_uri' parameter is not valid, was used, or has expired.")
 	ctx = tenant.With(ctx, t.Tenant)
 	found, err := s.cfg.Waiting.Find(ctx, session.PurposePushed, name)
 	if fault.Is(err, fault.NotFound) || err == nil && !keys.Equal(found.Browser, waiter(t, app)) {
-		return nil, over
+		return out, over
 	}
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	first, err := s.cfg.Waiting.Take(ctx, &found)
 	if err != nil {
-		return nil, err
+		return out, err
 	}
 	if !first {
-		return nil, over
+		return out, over
 	}
-	var out map[string]string
 	return out, json.Unmarshal(found.Data, &out)
 }
 
@@ -171,7 +202,14 @@ func (s *Server) requestObject(ctx context.Context, t *grant.Target, app *access
 	if err != nil {
 		return nil, bad("its claims cannot be read")
 	}
+	held := t.Server.Holds(app)
+	if held && !slices.Contains(access.FAPI2Algorithms(), string(jws.Algorithm)) {
+		return nil, bad("FAPI 2.0 has no algorithms but PS256, ES256 and EdDSA")
+	}
 	if why := s.checkRequestObject(claims, t, app); why != "" {
+		return nil, bad(why)
+	}
+	if why := checkMessageSigning(claims, s.cfg.Now()); held && why != "" {
 		return nil, bad(why)
 	}
 	out := map[string]string{}
@@ -191,6 +229,20 @@ func (s *Server) requestObject(ctx context.Context, t *grant.Target, app *access
 	return out, nil
 }
 
+// checkMessageSigning returns what FAPI 2.0 Message Signing (section 5.3.1) finds wrong
+// with a request object whose claims are good in themselves: it is not older than an
+// hour, and ends within an hour of its nbf.
+func checkMessageSigning(claims map[string]json.RawMessage, now time.Time) string {
+	var exp, nbf float64
+	if json.Unmarshal(claims["nbf"], &nbf) != nil || json.Unmarshal(claims["exp"], &exp) != nil {
+		return "it has no nbf"
+	}
+	if from := time.Unix(int64(nbf), 0); now.Sub(from) > maxRequestObjectLife || time.Unix(int64(exp), 0).Sub(from) > maxRequestObjectLife {
+		return "it lasts for more than an hour"
+	}
+	return ""
+}
+
 // Bounds of a request object.
 const (
 	maxRequestObject     = 32 << 10
@@ -202,7 +254,7 @@ const (
 // object from being used elsewhere or later.
 func (s *Server) checkRequestObject(claims map[string]json.RawMessage, t *grant.Target, app *access.AppView) string {
 	var iss string
-	var exp, nbf float64
+	var exp, nbf, iat float64
 	var aud []string
 	if raw := claims["aud"]; json.Unmarshal(raw, &aud) != nil {
 		aud = make([]string, 1)
@@ -222,8 +274,11 @@ func (s *Server) checkRequestObject(claims map[string]json.RawMessage, t *grant.
 	if raw, ok := claims["nbf"]; ok && json.Unmarshal(raw, &nbf) != nil {
 		return "its nbf is not a time"
 	}
+	if raw, ok := claims["iat"]; ok && json.Unmarshal(raw, &iat) != nil {
+		return "its iat is not a time"
+	}
 	now := s.cfg.Now()
-	until, from := time.Unix(int64(exp), 0), time.Unix(int64(nbf), 0)
+	until, from := time.Unix(int64(exp), 0), time.Unix(int64(max(nbf, iat)), 0)
 	if now.After(until.Add(requestObjectLeeway)) || until.After(now.Add(maxRequestObjectLife+requestObjectLeeway)) || from.After(now.Add(requestObjectLeeway)) {
 		return "it is not valid at this time"
 	}

@@ -125,7 +125,7 @@ func newServers(s *session) *cobra.Command {
 		},
 	}
 	f := change.Flags()
-	f.StringVar(&set.Algorithm, "algorithm", "", "RS256 or ES256")
+	f.StringVar(&set.Algorithm, "algorithm", "", "RS256, PS256, ES256 or EdDSA")
 	f.StringVar(&set.TokenShape, "token-shape", "", "okta or rfc9068")
 	f.IntVar(&set.AccessTokenMinutes, "lifetime-minutes", 0, "lifetime of access tokens where no access rule says another, 5 to 1440")
 	f.StringSliceVar(&set.Audiences, "audience", nil, "audiences; tokens carry the first")

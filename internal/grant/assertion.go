@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -57,6 +58,9 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 	if claims.ID == "" && orgServer(t) {
 		// Okta's SDKs send no jti: the assertion as a whole can be used once.
 		claims.ID = keys.Hash(cred.assertion)
+	}
+	if t.Server.Holds(app) && (!fapi2Algorithm(jws.Algorithm) || claims.audienceList || !slices.Equal(claims.Audience, []string{t.Issuer()})) {
+		return nil, id, Refuse("profile_assertion", nil)
 	}
 	if wrong := claims.wrong(c.now(), t, endpoint); wrong != "" {
 		return nil, id, Refuse("client_assertion_"+wrong, nil)
@@ -118,6 +122,12 @@ type assertion struct {
 	Audience                   []string
 	Expires, NotBefore, Issued time.Time
 	hasExpires                 bool
+	audienceList               bool // it stands as a list, even of one
+}
+
+// fapi2Algorithm reports whether FAPI 2.0 has the algorithm (section 5.4.1).
+func fapi2Algorithm(alg verify.Algorithm) bool {
+	return slices.Contains(access.FAPI2Algorithms(), string(alg))
 }
 
 // wrong applies the rules for the claims of a genuine assertion, and returns the end
@@ -162,6 +172,7 @@ func readAssertion(payload []byte) (*assertion, error) {
 		if err := readAudience(raw, &a.Audience); err != nil {
 			return nil, err
 		}
+		a.audienceList = raw[0] == '['
 	}
 	for name, to := range map[string]*time.Time{"exp": &a.Expires, "nbf": &a.NotBefore, "iat": &a.Issued} {
 		raw, ok := members[name]

@@ -92,11 +92,23 @@ type credentials struct {
 // its time. Failures are recorded.
 func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint string) (*access.AppView, error) {
 	app, id, err := c.authenticate(r, f, t, endpoint)
+	if err == nil {
+		err = Fit(t, app)
+	}
 	if err != nil {
 		c.recordFailure(r, t, id, err)
 		return nil, err
 	}
 	return app, nil
+}
+
+// Fit returns a fault when the app or the server is held to a profile that its settings
+// do not meet: a server may have been put under one when it had such apps.
+func Fit(t *Target, app *access.AppView) error {
+	if d := t.Server.Unfit(app); d != nil {
+		return Refuse("profile_client", nil, d.Section, d.Says)
+	}
+	return nil
 }
 
 // authenticate is Authenticate without the record. id is what the client calls

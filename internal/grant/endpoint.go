@@ -200,13 +200,28 @@ func (e *Endpoint) authenticate(x *exchange) error {
 }
 
 func (e *Endpoint) bindSender(x *exchange) error {
-	return e.bindKey(x, "token")
+	if err := e.bindKey(x, "token"); err != nil {
+		return err
+	}
+	if x.jkt != "" || x.x5t != "" || !x.target.Server.Holds(x.app) {
+		return nil
+	}
+	if x.x5t = x.shown; x.x5t == "" {
+		return Refuse("profile_sender", nil)
+	}
+	return nil
+}
+
+// Proven returns the thumbprint of the key that a client proves to have at one of the
+// endpoints, empty when it brings no proof.
+func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, err error) {
+	return e.cfg.Proofs.Check(w, r, t, Occasion{Endpoint: endpoint, FAPI2: t.Server.Holds(app)})
 }
 
 // bindKey finds out which key the token is to be bound to.
 func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	var err error
-	if x.jkt, err = e.cfg.Proofs.Check(x.w, x.r, x.target, endpoint, ""); err != nil {
+	if x.jkt, err = e.Proven(x.w, x.r, x.target, x.app, endpoint); err != nil {
 		return err
 	}
 	if x.jkt == "" && x.app.OIDC.DPoPBound {

@@ -81,6 +81,9 @@ func readVoucher(x *exchange, raw string) (*assertion, string, error) {
 	if err != nil || !jws.Verify(key) {
 		return nil, "", Refuse("assertion_invalid", err)
 	}
+	if x.target.Server.Holds(x.app) && !fapi2Algorithm(jws.Algorithm) {
+		return nil, "", Refuse("profile_grant_assertion", nil)
+	}
 	return claims, means, nil
 }
 

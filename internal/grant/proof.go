@@ -18,6 +18,7 @@ const (
 	nonceLife  = 3 * time.Minute
 	nonceRenew = time.Minute // an older one is answered with a new one (section 8.2)
 	proofSkew  = 5 * time.Minute
+	fapi2Skew  = time.Minute // into the future, FAPI 2.0 section 5.3.2.1-13
 )
 
 // proofPurpose names the marks of used proofs.
@@ -57,11 +58,19 @@ func (p *Proofs) made(nonce string, now time.Time) (at time.Time, ok bool) {
 	return at, now.Sub(at) < nonceLife && now.Sub(at) > -proofSkew
 }
 
+// Occasion is what a proof is for.
+type Occasion struct {
+	Endpoint string // its last part, as Target.Endpoint takes it
+	// Token is the access token that the request presents, which the proof must name
+	// (RFC 9449 section 7); empty where there is none.
+	Token string
+	FAPI2 bool // the client is held to FAPI 2.0
+}
+
 // Check returns the thumbprint of the key that a request proves to have, empty when
 // it brings no proof, or a fault of RFC 9449 section 5. Where the client is to use
-// another nonce the answer's header says which. token is the access token that the
-// request presents, which the proof must name (section 7); empty where there is none.
-func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoint, token string) (jkt string, err error) {
+// another nonce the answer's header says which.
+func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (jkt string, err error) {
 	lines := r.Header["Dpop"]
 	switch len(lines) {
 	case 0:
@@ -76,10 +85,12 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoi
 		return "", Refuse("dpop_malformed", err)
 	case proof.Method != r.Method:
 		return "", Refuse("dpop_method", nil)
-	case !sameAddress(proof.URL, t.Endpoint(endpoint)):
+	case !sameAddress(proof.URL, t.Endpoint(o.Endpoint)):
 		return "", Refuse("dpop_address", nil)
-	case token != "" && proof.TokenHash != verify.TokenHash([]byte(token)):
+	case o.Token != "" && proof.TokenHash != verify.TokenHash([]byte(o.Token)):
 		return "", Refuse("dpop_token", nil)
+	case o.FAPI2 && !fapi2Algorithm(proof.Algorithm):
+		return "", Refuse("profile_proof", nil)
 	}
 	now := p.cfg.Now()
 	at, fresh := p.made(proof.Nonce, now)
@@ -92,7 +103,7 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, endpoi
 		return "", Refuse("dpop_nonce_missing", nil)
 	case !fresh:
 		return "", Refuse("dpop_nonce_stale", nil)
-	case age > proofSkew || age < -proofSkew:
+	case age > proofSkew || age < -proofSkew, o.FAPI2 && age < -fapi2Skew:
 		return "", Refuse("dpop_time", nil)
 	}
 	key, err := proof.Key()
