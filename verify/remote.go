@@ -26,6 +26,7 @@ type RemoteConfig struct {
 	JWKSURL string           // skips discovery when it is set
 	Fetch   Fetcher          // nil means a client of its own: no redirects, 5 s, 1 MiB
 	Store   Store            // nil means none
+	Fetched func(err error)  // told of every attempt to get the keys: nil when what came is used; nil means nobody
 	Now     func() time.Time // nil means time.Now
 	// MinInterval is the least time between two fetches that tokens cause.
 	// 0 means 10 s.
@@ -292,6 +293,9 @@ func (r *RemoteKeys) fly(f *flight, discover bool) {
 	found, set, raw, err := r.get(known, discover)
 	now := r.cfg.Now()
 	f.err = err
+	if r.cfg.Fetched != nil {
+		r.cfg.Fetched(err)
+	}
 	if err == nil {
 		r.adopt(set, now)
 		err = r.save(found, raw, now)

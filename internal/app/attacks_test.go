@@ -122,9 +122,8 @@ func TestStrippedPathIsTheMatchedPath(t *testing.T) {
 	}
 }
 
-// Attack gateway 57: external deciders are not built, and a configuration that
-// relies on them is refused, not ignored; so are conditions, zones and policies that
-// could not be enforced as they are written.
+// A decider outside that is not described, and conditions, zones and policies that
+// could not be enforced as they are written, are refused and not ignored.
 func TestWhatIsNotEnforcedIsRefused(t *testing.T) {
 	base := fmt.Sprintf(twoScopes, "http://127.0.0.1:9")
 	for name, extra := range map[string]string{

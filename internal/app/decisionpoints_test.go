@@ -3,7 +3,9 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -122,6 +124,35 @@ func TestDecisionPointElsewhere(t *testing.T) {
 	p.stop()
 	if where := contains(t, data, decideToken); len(where) != 0 || strings.Contains(said, decideToken) {
 		t.Errorf("the token stands in %v", where)
+	}
+}
+
+// A decision point only says yes or no. What else it sends, in headers or beside its
+// decision, reaches neither the upstream nor the caller, on both lanes (attack gateway 57).
+func TestDecisionPointSaysYesOrNo(t *testing.T) {
+	var yes atomic.Bool
+	pdp := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		for _, h := range []string{"Set-Cookie: sid=planted", "X-User-ID: planted", "X-Client-ID: planted", "X-Gatehouse-Context: planted", "Authorization: planted", "Location: /planted", "Host: planted", "Content-Type: application/json"} {
+			name, value, _ := strings.Cut(h, ": ")
+			w.Header().Set(name, value)
+		}
+		_, _ = fmt.Fprintf(w, `{"decision":%t,"context":{"headers":{"X-User-ID":"planted"},"reason":"planted","set_headers":{"X-Role":"planted"}}}`, yes.Load())
+	}))
+	t.Cleanup(pdp.Close)
+	up := echoUpstream(t, nil)
+	p := start(t, write(t, fmt.Sprintf(askedAPI, pdp.URL, "5s", up.URL)), withEnv(map[string]string{"PDP_TOKEN": "x"}))
+	token := p.token("s")
+	for answer, want := range map[bool]int{true: http.StatusOK, false: http.StatusForbidden} {
+		yes.Store(answer)
+		for lane, header := range map[string][]string{"strict": nil, "standard": {"Expect", "100-continue"}} {
+			a := p.call(http.MethodGet, "/hr/of/ana", token, append([]string{"X-User-ID", "root"}, header...)...)
+			if a.Status != want || strings.Contains(a.Body+fmt.Sprint(a.Header), "planted") || strings.Contains(a.Body, "root") {
+				t.Errorf("on the %s lane: %d %v %s", lane, a.Status, a.Header, a.Body)
+			}
+			if answer && !strings.Contains(a.Body, p.Ready().Demo.ClientID) {
+				t.Errorf("on the %s lane the upstream is not told who calls: %s", lane, a.Body)
+			}
+		}
 	}
 }
 

@@ -245,12 +245,8 @@ func (i *issuers) remoteKeys(url string) (*verify.RemoteKeys, error) {
 		return r.keys, nil
 	}
 	k, err := verify.NewRemoteKeys(verify.RemoteConfig{
-		Issuer: url, Store: i.config.Kept, Now: i.config.Now,
-		Fetch: func(ctx context.Context, address string) ([]byte, error) {
-			b, err := i.client.Fetch(ctx, address)
-			i.config.Metrics.KeyFetch(url, err == nil)
-			return b, err
-		},
+		Issuer: url, Store: i.config.Kept, Now: i.config.Now, Fetch: i.client.Fetch,
+		Fetched: func(err error) { i.config.Metrics.KeyFetch(url, err == nil) },
 	})
 	if err != nil {
 		return nil, err

@@ -137,7 +137,7 @@ func everyCredential(t *testing.T, secure bool) (*house, map[string]presented) {
 // spoofs are headers by which a client claims to be somebody else, in every spelling
 // that reaches the gateway, and headers that make servers let it pass.
 var spoofs = []string{
-	"X-User-ID", "root", "x-user-id", "root2", "X-Client-ID", "evil", "x-client-id", "evil2", "X-Granted-Scopes", "admin-scope", "X-User-Email", "root@acme.test",
+	"X-User-ID", "root", "x-user-id", "root2", "X-Client-ID", "evil", "x-client-id", "evil2", "X.User.Id", "root3", "X-Client~Id", "evil3", "X.Gatehouse.Context", "forged2", "X-Granted-Scopes", "admin-scope", "X-User-Email", "root@acme.test",
 	"X-Gatehouse-Context", "forged", "X-Gatehouse-Omitted", "x-user-id", "Gatehouse-Decision", "allow",
 	"X-Forwarded-For", "10.9.9.9", "X-Forwarded-Host", "evil.test", "X-Forwarded-User", "root", "Forwarded", "for=10.9.9.9", "X-Real-Ip", "10.9.9.9",
 	"X-Forwarded-Client-Cert", "By=x;Subject=\"CN=root\"", "Client-Cert", ":cm9vdA==:", "Ssl-Client-Verify", "SUCCESS", "X-Ssl-Client-Dn", "CN=root",

@@ -24,7 +24,7 @@ const (
 )
 
 // headerNames is a set of header names, looked up without regard to case and to
-// the difference of "-" and "_". Most names are told apart by length and first letter.
+// the difference of "-", "_" and other signs. Most names are told apart by length and first letter.
 type headerNames struct {
 	first [maxHeaderName + 1]uint32 // by length: bits of first letters
 	names map[string]bool
@@ -36,7 +36,8 @@ const maxHeaderName = 64
 // what the gateway sets, and what some servers believe about the client or the target.
 var ours = [...]string{
 	headerUser, headerClient, headerScopes, "X-Forwarded",
-	"X-Client-IP", "True-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For",
+	"X-Client-IP", "True-Client-IP", "X-Cluster-Client-IP", "X-Original-Forwarded-For", "CF-Connecting-IP",
+	"CF-Connecting-IPv6", "Fastly-Client-IP", "X-Azure-ClientIP", "X-Envoy-External-Address",
 	"X-Original-Host", "X-Original-Method", "X-Original-URI", "X-Host", "X-HTTP-Host-Override",
 	"X-HTTP-Path-Override", "X-Amzn-Mtls-Clientcert", "X-ARR-ClientCert", "Proxy",
 }
@@ -67,8 +68,8 @@ func fold(low, name []byte) []byte {
 		switch {
 		case c-'A' < 26:
 			c |= 0x20
-		case c == '_':
-			c = '-'
+		case c < '0' || c > '9' && c < 'a' || c > 'z':
+			c = '-' // "_", and "." and the like, which some servers make "_" of in turn
 		}
 		low = append(low, c)
 	}

@@ -80,7 +80,7 @@ func (c *collector) process(s series) {
 
 	revision := desc("snapshot_revision", "Revision of the configuration that this process serves.", "tenant")
 	c.revisions.each(func(tenant, _ string, v int64) { s.gauge(revision, v, tenant) })
-	fetches := desc("issuer_key_fetches_total", "Fetches of an issuer's keys.", "issuer", "outcome")
+	fetches := desc("issuer_key_fetches_total", "Attempts to get an issuer's keys; failed: none came, or none that can be used.", "issuer", "outcome")
 	c.fetches.each(func(issuer, outcome string, v int64) { s.counter(fetches, v, issuer, outcome) })
 	tokens := desc("tokens_issued_total", "Tokens issued by built-in authorization servers.", "server", "grant")
 	shadows := desc("policy_would_deny_total", "Allowed requests that a policy in shadow mode would have denied.", "tenant", "policy")
