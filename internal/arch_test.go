@@ -98,6 +98,7 @@ var doors = map[string][]string{
 	"google.golang.org/genproto":  {"internal/extauthz"},
 	"github.com/oschwald":         {"internal/geo"},
 	"github.com/pquerna/otp":      {"internal/keys"},
+	"golang.org/x/text":           {"internal/web"},
 	"github.com/boombuler":        {"internal/login"},
 	"github.com/go-webauthn":      {"internal/directory"},
 	"github.com/coder/websocket":  {},

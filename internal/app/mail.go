@@ -101,7 +101,7 @@ func (a *App) mailboxHandler() http.Handler {
 			}
 			v.Letters = append(v.Letters, shown)
 		}
-		page.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Mailbox - Gatehouse", Wide: true}, v)
+		page.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Mailbox", Wide: true}, v)
 	})
 	return mux
 }

@@ -22,7 +22,7 @@ type people struct {
 
 // openPeople composes it over an open identity half.
 func (id *identity) openPeople(c identityConfig) people {
-	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: login.Words()})
+	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: web.WordsWith(login.Words())})
 	id.openLogouts(c)
 	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now, Ended: id.logouts.Ended})
 	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants

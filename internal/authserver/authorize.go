@@ -110,7 +110,7 @@ func (s *Server) checkAuthorization(ctx context.Context, t *grant.Target, app *a
 	}
 	q = login.Request{
 		Server: t.Server.ID, Client: app.ID, RedirectURI: to, State: p["state"], HasState: p["state"] != "", Nonce: p["nonce"],
-		LoginHint: p["login_hint"], ResponseMode: p["response_mode"],
+		LoginHint: p["login_hint"], Locales: login.Locales(p["ui_locales"]), ResponseMode: p["response_mode"],
 	}
 	if q.ResponseMode != "" && !slices.Contains(login.ResponseModes(), q.ResponseMode) {
 		q.ResponseMode = ""

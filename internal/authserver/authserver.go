@@ -54,7 +54,8 @@ type Config struct {
 	Now        func() time.Time // the clock
 	Log        *slog.Logger     // nil = discard
 
-	Backchannel bool // apps are told of the end of sessions: see Logouts
+	Languages   []string // of the pages, for the metadata
+	Backchannel bool     // apps are told of the end of sessions: see Logouts
 	// Registration is the path at which clients register, which others serve; empty: none.
 	Registration string
 }

@@ -42,6 +42,7 @@ func (s *Server) readLogout(w http.ResponseWriter, r *http.Request, t *grant.Tar
 		return q, err
 	}
 	client := form.Get("client_id")
+	q.Locales = login.Locales(form.Get("ui_locales"))
 	if token := form.Get("id_token_hint"); token != "" {
 		hint, err := s.readHint(r.Context(), t, token)
 		if err != nil {

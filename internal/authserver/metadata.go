@@ -36,6 +36,7 @@ type metadata struct {
 	RequestURIs           bool     `json:"request_uri_parameter_supported"`                 // of clients' own: none
 	RequestAlgorithms     []string `json:"request_object_signing_alg_values_supported"`
 	Claims                bool     `json:"claims_parameter_supported"`
+	Locales               []string `json:"ui_locales_supported,omitempty"`                  // of the pages
 	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"` // RFC 9396 section 10
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
@@ -73,7 +74,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
-		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
+		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), Locales: s.cfg.Languages, NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,
 		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code", "token", "id_token", "id_token token"}, GrantTypes: append(s.cfg.Tokens.GrantTypes(), access.GrantImplicit),

@@ -13,7 +13,6 @@ import (
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/session"
-	"gatehouse/internal/web"
 )
 
 // member is a signed-in person on a page of ours.
@@ -39,9 +38,7 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 		}
 		m := &member{session: sess, user: user, token: formToken("account", s.cfg.Kit.Cookie(r, sessionCookie))}
 		if r.Method == http.MethodPost && !keys.Equal(m.token, field(r, "token")) {
-			s.pages.message.Write(r.Context(), w, http.StatusForbidden, web.Head{Title: "This page is out of date"}, messagePage{
-				Heading: "This page is out of date", Text: "You have signed in again since it was opened. Nothing was changed.", Link: r.URL.Path, Label: "Open it again",
-			})
+			s.tell(w, r, s.language(r), http.StatusForbidden, notice{heading: "lost_title", text: "stale_text", link: r.URL.Path, label: "open_again"})
 			return
 		}
 		serve(w, r, m)
@@ -82,15 +79,13 @@ type accountApp struct {
 	Scopes []string // sentences
 }
 
-// done are what the page says after a change, by what was done.
-var done = map[string]string{
-	"session":  "That browser is signed out.",
-	"others":   "All other browsers are signed out.",
-	"withdraw": "The app has no access any more.",
-	"password": "Your password is changed.",
-	"factor":   "Your second factor is set up.",
-	"passkey":  "Your passkey is added.",
-	"remove":   "Your second factor is removed.",
+// done returns the key of what the page says after a change, by what was done; empty for
+// nothing.
+func done(what string) string {
+	return map[string]string{
+		"session": "done_session", "others": "done_others", "withdraw": "done_withdraw", "password": "done_password",
+		"factor": "done_factor", "passkey": "done_passkey", "remove": "done_remove",
+	}[what]
 }
 
 func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, m *member) {
@@ -98,10 +93,16 @@ func (s *Server) showAccount(w http.ResponseWriter, r *http.Request, m *member) 
 }
 
 func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member, status int, problem string) {
+	lang := s.language(r)
 	p := accountPage{
 		Token: m.token, Name: m.user.Value.Profile.DisplayName(), Login: m.user.Value.Profile.Login, Email: m.user.Value.Profile.Email,
-		Changed: m.user.Value.PasswordChanged, Problem: problem, Letters: s.cfg.Letters != nil, Done: done[r.URL.Query().Get("done")],
-		Go: r.URL.Query().Get("do"),
+		Changed: m.user.Value.PasswordChanged, Letters: s.cfg.Letters != nil, Go: r.URL.Query().Get("do"),
+	}
+	if problem != "" {
+		p.Problem = s.say(lang, problem)
+	}
+	if key := done(r.URL.Query().Get("done")); key != "" {
+		p.Done = s.say(lang, key)
 	}
 	site, _ := s.cfg.Site(r)
 	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
@@ -118,14 +119,17 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 		s.lost(w, r, err)
 		return
 	}
-	s.pages.account.Write(r.Context(), w, status, web.Head{Title: "Your account - Gatehouse", Wide: true}, p)
+	head := s.titled(r, lang, "account_title")
+	head.Wide, head.Here = true, "/account"
+	s.pages.account.Write(r.Context(), w, status, head, p)
 }
 
 func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) (out []accountSession, err error) {
+	lang := s.language(r)
 	list, err := s.cfg.Sessions.List(r.Context(), m.user.ID)
 	for i := range list {
 		a := accountSession{
-			ID: list[i].ID, Current: list[i].ID == m.session.ID, Browser: browserName(list[i].Agent), Address: list[i].Address,
+			ID: list[i].ID, Current: list[i].ID == m.session.ID, Browser: s.browserName(lang, list[i].Agent), Address: list[i].Address,
 			Seen: list[i].Seen, Created: list[i].Created,
 		}
 		for _, l := range list[i].Apps {
@@ -139,6 +143,7 @@ func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) 
 }
 
 func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out []accountApp, err error) {
+	lang := s.language(r)
 	list, err := s.cfg.Consents.ListConsents(r.Context(), m.user.ID, "")
 	for _, c := range list {
 		app, ok := view.App(c.Value.Client)
@@ -153,7 +158,7 @@ func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out
 		says := c.Value.Name
 		if server, ok := view.Server(c.Value.Server); ok {
 			if scope, ok := server.Scope(c.Value.Name); ok {
-				says = sentence(scope)
+				says = s.sentence(lang, scope)
 			}
 		}
 		out[i].Scopes = append(out[i].Scopes, says)
@@ -185,10 +190,7 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 	case "notme":
 		if err = s.disown(r, m, field(r, "id")); err == nil {
 			s.cfg.Kit.DropCookie(w, sessionCookie)
-			s.pages.message.Write(ctx, w, http.StatusOK, web.Head{Title: "Signed out everywhere - Gatehouse"}, messagePage{
-				Heading: "You are signed out everywhere", Text: "Apps have no access any more. Sign in again, and choose a new password.",
-				Link: "/account", Label: "Sign in and choose a new password",
-			})
+			s.tell(w, r, s.language(r), http.StatusOK, notice{heading: "everywhere_title", text: "everywhere_text", link: "/account", label: "everywhere_link"})
 			return
 		}
 	case "others":
@@ -212,9 +214,10 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		err = s.removeFactor(ctx, r, m, field(r, "id"))
 	case "password":
 		err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
-		var said problemText
+		var said *pageProblem
 		if errors.As(err, &said) {
-			s.writeAccount(w, r, m, http.StatusUnprocessableEntity, string(said))
+			said.wait(w)
+			s.writeAccount(w, r, m, said.status, said.key)
 			return
 		}
 		if err == nil {
@@ -247,25 +250,5 @@ func (s *Server) withdraw(r *http.Request, m *member, app string) error {
 }
 
 func (s *Server) showSignedOut(w http.ResponseWriter, r *http.Request) {
-	s.pages.message.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Signed out - Gatehouse"}, messagePage{
-		Heading: "You are signed out", Text: "Close the browser if others use this computer.", Link: "/account", Label: "Sign in again",
-	})
-}
-
-// browserName says in a few words which browser it was, for a person to recognize
-// it: the User-Agent is no proof of anything.
-func browserName(agent string) string {
-	name := "A browser"
-	for _, b := range [][2]string{{"Edg/", "Edge"}, {"OPR/", "Opera"}, {"Firefox/", "Firefox"}, {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}, {"Go-http-client", "A Go program"}} {
-		if strings.Contains(agent, b[0]) {
-			name = b[1]
-			break
-		}
-	}
-	for _, o := range [][2]string{{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"}, {"Mac OS X", "macOS"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"}} {
-		if strings.Contains(agent, o[0]) {
-			return name + " on " + o[1]
-		}
-	}
-	return name
+	s.tell(w, r, s.language(r), http.StatusOK, notice{heading: "signed_out_title", text: "signed_out_text", link: "/account", label: "sign_in_again"})
 }

@@ -67,5 +67,6 @@ func (s *Server) makeRecovery(w http.ResponseWriter, r *http.Request, m *member)
 		s.lost(w, r, err)
 		return
 	}
-	s.pages.codes.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Recovery codes - Gatehouse"}, codesPage{Codes: codes})
+	lang := s.language(r)
+	s.pages.codes.Write(r.Context(), w, http.StatusOK, web.Head{Lang: lang, Title: s.say(lang, "codes_title")}, codesPage{Codes: codes})
 }

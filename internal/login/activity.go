@@ -30,6 +30,9 @@ func eventWords() map[string]string {
 		directory.EventFactorAdded:     "event_factor_added",
 		directory.EventFactorRemoved:   "event_factor_removed",
 		directory.EventUserUpdated:     "event_profile",
+		directory.EventRecoveryMade:    "event_codes_made",
+		directory.EventRecoveryUsed:    "event_code_used",
+		eventReported:                  "event_reported",
 		"app.oauth2.as.consent.grant":  "event_consent",
 		"app.oauth2.as.consent.revoke": "event_withdrawn",
 	}
@@ -44,6 +47,7 @@ type activityPage struct {
 // activity is one thing that happened.
 type activity struct {
 	What    string
+	Foreign bool   // it is said in the log's own words
 	App     string // whom it concerned; may be empty
 	Failed  bool
 	When    time.Time
@@ -65,24 +69,24 @@ func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, m *member)
 	for i := range events {
 		p.Events = append(p.Events, s.activity(lang, &events[i]))
 	}
-	head := s.titled(lang, "activity_title")
+	head := s.titled(r, lang, "activity_title")
 	head.Wide = true
 	s.pages.activity.Write(r.Context(), w, http.StatusOK, head, p)
 }
 
 // activity says an event in plain words.
 func (s *Server) activity(lang string, e *audit.Event) activity {
-	a := activity{When: e.Time, Where: e.Client.IP, What: e.Message, Failed: e.Outcome.Result == audit.Failure || e.Outcome.Result == audit.Deny}
+	a := activity{When: e.Time, Where: e.Client.IP, What: e.Message, Foreign: true, Failed: e.Outcome.Result == audit.Failure || e.Outcome.Result == audit.Deny}
 	if key, ok := eventWords()[e.Type]; ok {
 		if a.Failed {
 			key += "_failed"
 		}
 		if _, ok := s.cfg.Kit.Words().Text("en", key); ok {
-			a.What = s.say(lang, key)
+			a.What, a.Foreign = s.say(lang, key), false
 		}
 	}
 	if e.Client.UserAgent != "" {
-		a.Browser = browserName(e.Client.UserAgent)
+		a.Browser = s.browserName(lang, e.Client.UserAgent)
 	}
 	for _, t := range e.Targets {
 		if t.Type == "PublicClientApp" || t.Type == "AppInstance" {

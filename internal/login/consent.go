@@ -106,28 +106,31 @@ func (s *Server) showConsent(v *visit) {
 	}
 	p := consentPage{
 		Token: v.token, App: v.app.Label, Owner: v.app.Owner, Site: hostOf(v.app.OIDC.ClientURI), Policy: v.app.OIDC.PolicyURI, Terms: v.app.OIDC.TermsURI,
-		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: v.problem,
+		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: s.problem(v),
 		Lasts: slices.Contains(v.req.Scopes, "offline_access"),
 	}
 	p.Details = v.details()
 	p.Seen = seen(p.Details)
 	asked := v.asked()
-	p.Scopes = consentScopes(asked, missing)
-	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), v.head("Allow "+v.app.Label+"?"), p)
+	p.Scopes = s.consentScopes(s.lang(v), asked, missing)
+	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "consent_title", "app", v.app.Label), p)
 }
 
-func consentScopes(asked []*access.Scope, missing []string) (out []consentScope) {
+func (s *Server) consentScopes(lang string, asked []*access.Scope, missing []string) (out []consentScope) {
 	for _, scope := range asked {
 		out = append(out, consentScope{
-			Name: scope.Name, Sentence: sentence(scope), Optional: scope.Optional, New: slices.Contains(missing, scope.Name) && len(missing) < len(asked),
+			Name: scope.Name, Sentence: s.sentence(lang, scope), Optional: scope.Optional, New: slices.Contains(missing, scope.Name) && len(missing) < len(asked),
 		})
 	}
 	return out
 }
 
-// sentence is what a scope says of itself to a person.
-func sentence(scope *access.Scope) string {
-	switch {
+// sentence is what a scope says of itself to a person: its own words, but those that come
+// with every server are ours.
+func (s *Server) sentence(lang string, scope *access.Scope) string {
+	switch key := scopeText(scope); {
+	case key != "":
+		return s.say(lang, key)
 	case scope.Description != "":
 		return scope.Description
 	case scope.DisplayName != "":
@@ -136,12 +139,24 @@ func sentence(scope *access.Scope) string {
 	return scope.Name
 }
 
+// scopeText returns the key of the sentence of a scope that comes with every server; empty
+// for others.
+func scopeText(scope *access.Scope) string {
+	if !scope.System {
+		return ""
+	}
+	return map[string]string{
+		"openid": "scope_openid", "profile": "scope_profile", "email": "scope_email", "address": "scope_address",
+		"phone": "scope_phone", "offline_access": "scope_offline", "device_sso": "scope_device_sso",
+	}[scope.Name]
+}
+
 // takeConsent keeps what the person agrees to. What the page did not show cannot
 // be agreed to, and what was not optional cannot be left out.
 func (s *Server) takeConsent(v *visit) error {
 	var agreed, left []string
 	if field(v.r, "details") != seen(v.details()) {
-		v.problem = "What " + v.app.Label + " asks for has changed. Look at it again."
+		v.problem, v.fill = "consent_changed", []any{"app", v.app.Label}
 		return nil
 	}
 	for _, scope := range v.asked() {
@@ -149,7 +164,7 @@ func (s *Server) takeConsent(v *visit) error {
 		switch {
 		case !shown:
 			// The app's or the scope's settings have changed while the page was open.
-			v.problem = "What " + v.app.Label + " asks for has changed. Look at it again."
+			v.problem, v.fill = "consent_changed", []any{"app", v.app.Label}
 			return nil
 		case scope.Optional && !slices.Contains(v.r.Form["allow"], scope.Name):
 			left = append(left, scope.Name)

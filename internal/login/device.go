@@ -10,7 +10,6 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/tenant"
-	"gatehouse/internal/web"
 )
 
 // DevicePath is where people type the codes that their devices show.
@@ -48,7 +47,9 @@ func (s *Server) showDevice(w http.ResponseWriter, r *http.Request, m *member) {
 }
 
 func (s *Server) writeDevice(w http.ResponseWriter, r *http.Request, status int, p devicePage) {
-	s.pages.device.Write(r.Context(), w, status, web.Head{Title: "Connect a device - Gatehouse"}, p)
+	head := s.titled(r, s.language(r), "device_title")
+	head.Here = DevicePath
+	s.pages.device.Write(r.Context(), w, status, head, p)
 }
 
 // answerDevice shows what a code stands for, or does what the person decides.
@@ -68,13 +69,9 @@ func (s *Server) answerDevice(w http.ResponseWriter, r *http.Request, m *member)
 	}
 	switch {
 	case err == nil && field(r, "do") == "deny":
-		s.pages.message.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Not connected - Gatehouse"}, messagePage{
-			Heading: "Not connected", Text: "The device gets nothing. If you did not start this, there is nothing else to do.", Link: "/account", Label: "Go to your account",
-		})
+		s.tell(w, r, s.language(r), http.StatusOK, notice{heading: "device_denied", text: "device_denied_text", link: "/account", label: "go_account"})
 	case err == nil:
-		s.pages.message.Write(r.Context(), w, http.StatusOK, web.Head{Title: "Connected - Gatehouse"}, messagePage{
-			Heading: "Your device is connected", Text: "Go back to it: it goes on in a few seconds.", Link: "/account", Label: "Go to your account",
-		})
+		s.tell(w, r, s.language(r), http.StatusOK, notice{heading: "device_done", text: "device_done_text", link: "/account", label: "go_account"})
 	default:
 		s.refuseDevice(w, r, p, err)
 	}
@@ -82,21 +79,22 @@ func (s *Server) answerDevice(w http.ResponseWriter, r *http.Request, m *member)
 
 // refuseDevice shows the page again with what went wrong.
 func (s *Server) refuseDevice(w http.ResponseWriter, r *http.Request, p devicePage, err error) {
-	status := http.StatusUnprocessableEntity
+	status, problem := http.StatusUnprocessableEntity, ""
 	switch reason := grant.ReasonOf(err); {
 	case fault.Is(err, fault.NotFound):
-		p.Problem = "That code is not valid, or not any more. Codes are good for ten minutes and for one device."
+		problem = "device_wrong"
 	case fault.Is(err, fault.RateLimited):
-		status, p.Problem = http.StatusTooManyRequests, "There were too many codes. Wait a minute and try again."
+		status, problem = http.StatusTooManyRequests, "device_busy"
 	case reason == "user_not_assigned":
-		status, p.Problem = http.StatusForbidden, "You may not use this app. Ask whoever looks after it."
+		status, problem = http.StatusForbidden, "device_unassigned"
 	case reason == "no_matching_policy":
-		status, p.Problem = http.StatusForbidden, "The rules of your organization do not allow this."
+		status, problem = http.StatusForbidden, "device_rules"
 	default:
 		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "device page failed", slog.Any("error", err))
 		s.lost(w, r, err)
 		return
 	}
+	p.Problem = s.say(s.language(r), problem)
 	s.writeDevice(w, r, status, p)
 }
 
@@ -130,7 +128,7 @@ func (s *Server) confirmDevice(w http.ResponseWriter, r *http.Request, p deviceP
 		case name == "offline_access":
 			p.Lasts = true
 		case ok:
-			p.Scopes = append(p.Scopes, consentScope{Name: name, Sentence: sentence(scope)})
+			p.Scopes = append(p.Scopes, consentScope{Name: name, Sentence: s.sentence(s.language(r), scope)})
 		}
 	}
 	s.writeDevice(w, r, http.StatusOK, p)

@@ -51,7 +51,7 @@ func (s *Server) writeEmail(w http.ResponseWriter, r *http.Request, m *member, s
 	if problem != "" {
 		p.Problem = s.say(lang, problem)
 	}
-	s.pages.email.Write(r.Context(), w, status, s.titled(lang, "email_title"), p)
+	s.pages.email.Write(r.Context(), w, status, s.titled(r, lang, "email_title"), p)
 }
 
 // takeEmail sends a link to the address that the person wants. Nothing changes until
@@ -83,9 +83,7 @@ func (s *Server) takeEmail(w http.ResponseWriter, r *http.Request, m *member) {
 		s.lost(w, r, err)
 		return
 	}
-	s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "email_sent"), messagePage{
-		Heading: s.say(lang, "email_sent"), Text: s.say(lang, "email_sent_text", "email", next), Link: "/account", Label: s.say(lang, "to_account"),
-	})
+	s.tell(w, r, lang, http.StatusOK, notice{heading: "email_sent", text: "email_sent_text", fill: []any{"email", next}, link: "/account", label: "to_account"})
 }
 
 // confirmPage is what the page behind such a link shows.
@@ -103,7 +101,7 @@ func (s *Server) confirmEmail(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if r.Method != http.MethodPost {
-		s.pages.confirm.Write(ctx, w, http.StatusOK, s.titled(lang, "confirm_title"), confirmPage{Email: l.data.Next, Login: l.user.Value.Profile.Login})
+		s.pages.confirm.Write(ctx, w, http.StatusOK, s.titled(r, lang, "confirm_title"), confirmPage{Email: l.data.Next, Login: l.user.Value.Profile.Login})
 		return
 	}
 	_, err = s.cfg.People.ChangeUser(ctx, self(&l.user), l.user.ID, directory.UserChange{
@@ -120,12 +118,10 @@ func (s *Server) confirmEmail(w http.ResponseWriter, r *http.Request) {
 	// The old address is told: it is the only one that a thief of the account would
 	// not have chosen.
 	if site, ok := s.cfg.Site(r); ok {
-		err := s.send(ctx, site, &l.user, letter{name: "email_changed", lang: s.languageOf(l.user.Value, r.Header.Get("Accept-Language")), fill: []any{"email", masked(l.data.Next)}})
+		err := s.send(ctx, site, &l.user, letter{name: "email_changed", lang: s.languageOf(l.user.Value, lang), fill: []any{"email", masked(l.data.Next)}})
 		s.failed(ctx, "the old address", err)
 	}
-	s.pages.message.Write(ctx, w, http.StatusOK, s.titled(lang, "confirmed_title"), messagePage{
-		Heading: s.say(lang, "confirmed_title"), Text: s.say(lang, "confirmed_text", "email", l.data.Next), Link: "/account", Label: s.say(lang, "to_account"),
-	})
+	s.tell(w, r, lang, http.StatusOK, notice{heading: "confirmed_title", text: "confirmed_text", fill: []any{"email", l.data.Next}, link: "/account", label: "to_account"})
 }
 
 // masked shows so much of an address that its owner knows it.

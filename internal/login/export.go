@@ -81,7 +81,7 @@ func (s *Server) serveExport(w http.ResponseWriter, r *http.Request, m *member) 
 	}
 	lang := s.language(r)
 	if r.Method != http.MethodPost {
-		s.pages.export.Write(r.Context(), w, http.StatusOK, s.titled(lang, "export_title"), exportPage{Token: m.token})
+		s.pages.export.Write(r.Context(), w, http.StatusOK, s.titled(r, lang, "export_title"), exportPage{Token: m.token})
 		return
 	}
 	site, _ := s.cfg.Site(r)

@@ -44,8 +44,6 @@ const (
 	changeTime = 5 * time.Minute
 )
 
-const restingCodes = "There were too many wrong codes. Wait 15 minutes and try again."
-
 // authenticator returns the user's authenticator app of the status; nil for none.
 func (s *Server) authenticator(ctx context.Context, user, status string) (*ledger.Object[directory.Factor], error) {
 	list, err := s.cfg.Factors.ListFactors(ctx, user)
@@ -120,7 +118,7 @@ type enrollPage struct {
 }
 
 func (s *Server) showEnrollment(v *visit) {
-	p := enrollPage{Token: v.token, Login: v.user.Value.Profile.Login, Begun: v.begun, Problem: v.problem}
+	p := enrollPage{Token: v.token, Login: v.user.Value.Profile.Login, Begun: v.begun, Problem: s.problem(v)}
 	if v.app != nil {
 		p.App = v.app.Label
 	}
@@ -142,7 +140,7 @@ func (s *Server) showEnrollment(v *visit) {
 		s.end(v, err)
 		return
 	}
-	head := v.head("Set up a second factor")
+	head := s.head(v, "enroll_title")
 	if p.Passkey != nil {
 		head.Script = passkeyScript
 	}
@@ -171,7 +169,7 @@ func (s *Server) takeEnrollment(v *visit) error {
 		return err
 	}
 	if pending == nil {
-		v.status, v.problem = http.StatusUnprocessableEntity, "This setup is out of date. Begin again."
+		v.status, v.problem = http.StatusUnprocessableEntity, "enroll_stale"
 		return nil
 	}
 	v.begun = true
@@ -195,7 +193,7 @@ type factorPage struct {
 }
 
 func (s *Server) showFactor(v *visit) {
-	p := factorPage{Token: v.token, Login: v.user.Value.Profile.Login, Problem: v.problem}
+	p := factorPage{Token: v.token, Login: v.user.Value.Profile.Login, Problem: s.problem(v)}
 	if v.app != nil {
 		p.App = v.app.Label
 	}
@@ -208,7 +206,7 @@ func (s *Server) showFactor(v *visit) {
 		left, _, err = s.cfg.Recovery.RecoveryCodes(v.ctx(), v.user.ID)
 		p.Recover, p.Opened = left > 0, field(v.r, "recovery") != ""
 	}
-	head := v.head("Second factor")
+	head := s.head(v, "factor_title")
 	if err == nil && len(have.passkeys) > 0 {
 		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useGet, User: v.user.ID}, "factor")
 		head.Script = passkeyScript
@@ -244,7 +242,7 @@ func (s *Server) takeFactor(v *visit) error {
 func (s *Server) takeCode(v *visit, factor, code string, check func(code string) error) error {
 	now, user := s.cfg.Now(), v.user
 	if wait := s.networkFull(v.r, now); wait > 0 {
-		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
+		v.busy(http.StatusTooManyRequests, wait, "busy_network")
 		return nil
 	}
 	counter := "factor-" + user.ID
@@ -254,7 +252,7 @@ func (s *Server) takeCode(v *visit, factor, code string, check func(code string)
 	}
 	if n > codesOfOne {
 		s.recordFactor(v, factor, "LOCKED_OUT")
-		v.busy(http.StatusTooManyRequests, restTime, restingCodes)
+		v.busy(http.StatusTooManyRequests, restTime, "factor_resting")
 		return nil
 	}
 	if err := check(strings.ReplaceAll(code, " ", "")); err != nil {
@@ -262,12 +260,12 @@ func (s *Server) takeCode(v *visit, factor, code string, check func(code string)
 		if f == nil || f.Code != fault.Denied {
 			return err
 		}
-		v.status, v.problem = http.StatusUnauthorized, "That code is not right. Enter the one that the app shows now."
+		v.status, v.problem = http.StatusUnauthorized, "factor_wrong"
 		if factor == directory.FactorRecovery {
-			v.problem = "That is none of your recovery codes, or it was used before."
+			v.problem = "recovery_wrong"
 		}
 		if f.Reason == directory.ReasonUsedCode {
-			v.problem = "That code has been used. Wait for the next one."
+			v.problem = "factor_used"
 		}
 		s.recordFactor(v, factor, "INVALID_CREDENTIALS")
 		return nil

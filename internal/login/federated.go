@@ -13,7 +13,6 @@ import (
 	"gatehouse/internal/federation"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/session"
-	"gatehouse/internal/web"
 )
 
 // Federation is sign-in by external identity providers.
@@ -76,8 +75,8 @@ func (s *Server) lead(v *visit, c federation.Choice, identifier string) {
 	to := v.with(c)
 	to.Address += "?" + url.Values{"hint": {identifier}}.Encode()
 	v.w.Header().Set("Refresh", "0;url="+to.Address)
-	s.pages.message.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Sign in"}, messagePage{
-		Heading: "Sign in with " + to.Name, Text: "Your organization has its own sign-in page.", Link: to.Address, Label: "Continue with " + to.Name,
+	s.tell(v.w, v.r, s.lang(v), http.StatusOK, notice{
+		heading: "provider_title", text: "provider_text", fill: []any{"provider", to.Name}, link: to.Address, label: "provider_continue",
 	})
 }
 
@@ -103,7 +102,7 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.networkFull(r, s.cfg.Now()) > 0 {
-		s.astray(v, http.StatusTooManyRequests, "Too many sign-ins", "There were too many attempts from your network. Wait a few minutes and try again.") //nolint:contextcheck // a visit carries its request
+		s.astray(v, http.StatusTooManyRequests, "busy_title", "busy_network") //nolint:contextcheck // a visit carries its request
 		return
 	}
 	ask := federation.Ask{LoginHint: r.URL.Query().Get("hint"), Fresh: v.req.prompts("login"), MaxAge: v.req.MaxAge}
@@ -214,21 +213,38 @@ func (s *Server) notLed(v *visit, err error) {
 	switch {
 	case errors.As(err, &refused):
 		s.recordSignIn(v, "", nil, refused.Reason)
-		s.astray(v, http.StatusForbidden, "You cannot sign in with that account", refused.Text)
+		s.astray(v, http.StatusForbidden, "refused_title", refusedText(refused.Reason))
 	case fault.Is(err, fault.NotFound):
 		s.lost(v.w, v.r, err)
 	case fault.Is(err, fault.Denied), fault.Is(err, fault.Invalid):
 		s.recordSignIn(v, "", nil, "INVALID_PROVIDER_RESPONSE")
 		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelWarn, "the answer of an identity provider is not taken", slog.Any("error", err))
-		s.astray(v, http.StatusForbidden, "That did not work", "The other sign-in page sent an answer that cannot be accepted.")
+		s.astray(v, http.StatusForbidden, "provider_wrong", "provider_wrong_text")
 	default:
 		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "an identity provider cannot be used", slog.Any("error", err))
-		s.astray(v, http.StatusBadGateway, "The other sign-in page does not answer", "Wait a moment and try again.")
+		s.astray(v, http.StatusBadGateway, "provider_down", "wait_moment")
 	}
 }
 
 func (s *Server) astray(v *visit, status int, heading, text string) {
-	s.pages.message.Write(v.ctx(), v.w, status, web.Head{Title: heading}, messagePage{Heading: heading, Text: text, Link: "/signin/" + v.name, Label: "Back to sign-in"})
+	s.tell(v.w, v.r, s.lang(v), status, notice{heading: heading, text: text, link: "/signin/" + v.name, label: "back_sign_in"})
+}
+
+// refusedText returns the key of what a person is told who is not let in from a provider.
+func refusedText(reason string) string {
+	switch reason {
+	case "UNVERIFIED_ADDRESS":
+		return "refused_unverified"
+	case "NOT_ELIGIBLE":
+		return "refused_not_eligible"
+	case "AMBIGUOUS":
+		return "refused_ambiguous"
+	case "LINKING_DISABLED", "NOT_IN_GROUP", "CANNOT_CONFIRM":
+		return "refused_link"
+	case "NO_ACCOUNT":
+		return "refused_no_account"
+	}
+	return "refused_inactive" // what is left are statuses of the account
 }
 
 // needsLink reports whether an account waits to be connected with that of the person, who
@@ -248,7 +264,7 @@ func (s *Server) needsLink(v *visit) (bool, error) {
 type linkPage struct{ Token, Provider, There, Here string }
 
 func (s *Server) showLink(v *visit) {
-	s.pages.link.Write(v.ctx(), v.w, v.pageStatus(), v.head("Connect your account"),
+	s.pages.link.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "link_title"),
 		linkPage{Token: v.token, Provider: v.req.Link.Provider.Name, There: v.req.Link.Link.Name, Here: v.user.Value.Profile.Login})
 }
 

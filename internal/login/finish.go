@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
@@ -127,44 +128,25 @@ func (s *Server) end(v *visit, err error) {
 	s.respond(v, answer{{"error", refusal.Code}, {"error_description", refusal.Text}})
 }
 
-// messagePage is a page that says one thing.
-type messagePage struct {
-	Heading string
-	Text    string
-	Detail  string // for who is to be told of it; may be empty
-	Link    string // where to go; may be empty
-	Label   string // of the link
-}
-
 // Stop answers with a page, and leads nowhere: the request names no address that is
 // known to be the app's.
 func (s *Server) Stop(w http.ResponseWriter, r *http.Request, status int, refusal *Refusal) {
-	p := messagePage{
-		Heading: "This sign-in cannot go on", Text: "The app that sent you here made a request that is not valid. Nothing was shared with it.",
-		Detail: refusal.Code + ": " + refusal.Text, Link: "/account", Label: "Go to your account",
-	}
-	s.pages.message.Write(r.Context(), w, status, web.Head{Title: "Sign-in stopped"}, p)
+	lang := s.languageFor(r, Locales(r.URL.Query().Get("ui_locales")), time.Time{})
+	s.tell(w, r, lang, status, notice{heading: "stopped_title", text: "stopped_text", detail: refusal.Code + ": " + refusal.Text, link: "/account", label: "go_account"})
 }
 
 // lost answers for an address that stands for nothing, for this browser.
 func (s *Server) lost(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusNotFound
-	p := messagePage{
-		Heading: "This page is out of date", Link: "/account", Label: "Go to your account",
-		Text: "The sign-in was finished, took too long, or was begun in another browser. Go back to the app and start again.",
-	}
+	n := notice{heading: "lost_title", text: "lost_text", link: "/account", label: "go_account"}
 	if f := fault.Of(err); f == nil || f.Code != fault.NotFound && f.Code != fault.Denied {
 		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "sign-in failed", slog.String("page", r.Pattern), slog.Any("error", err))
-		status, p.Heading, p.Text = http.StatusServiceUnavailable, "Signing in does not work right now", "Wait a moment and try again."
+		status, n.heading, n.text = http.StatusServiceUnavailable, "down_title", "wait_moment"
 		w.Header().Set("Retry-After", "5")
 	} else if f.Code == fault.Denied {
 		status = http.StatusForbidden
 	}
-	s.pages.message.Write(r.Context(), w, status, web.Head{Title: p.Heading}, p)
-}
-
-func (v *visit) head(title string) web.Head {
-	return web.Head{Title: title + " - Gatehouse", Target: v.req.RedirectURI}
+	s.tell(w, r, s.language(r), status, n)
 }
 
 // hostOf returns the host of an address, or its scheme where it has none.
@@ -248,12 +230,14 @@ func (s *Server) respondByPage(v *visit, a answer) {
 	for _, x := range a {
 		p.Params = append(p.Params, responseParam{x[0], x[1]})
 	}
+	lang := s.lang(v)
+	title := s.say(lang, "returning_title")
 	if v.req.ResponseMode == ModeForm {
-		s.pages.formPost.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Returning to the app", Target: v.req.RedirectURI, Script: "submit.js"}, p)
+		s.pages.formPost.Write(v.ctx(), v.w, http.StatusOK, web.Head{Lang: lang, Title: title, Target: v.req.RedirectURI, Script: "submit.js"}, p)
 		return
 	}
 	p.Target = originOf(v.req.RedirectURI)
-	s.pages.postMessage.Write(v.ctx(), v.w, http.StatusOK, web.Head{Title: "Returning to the app", Framer: p.Target, Script: "message.js"}, p)
+	s.pages.postMessage.Write(v.ctx(), v.w, http.StatusOK, web.Head{Lang: lang, Title: title, Framer: p.Target, Script: "message.js"}, p)
 }
 
 // originOf returns scheme and host of an address.

@@ -117,14 +117,17 @@ func errNoMail() error {
 
 // languageOf is the language for a person: what their profile says, else what the
 // page is in that they are reading.
-func (s *Server) languageOf(u directory.User, reading string) string {
+func (s *Server) languageOf(u directory.User, otherwise string) string {
 	var tags []string
 	for _, name := range []string{"preferredLanguage", "locale"} {
 		if tag, ok := u.Profile.Attributes[name].(string); ok {
 			tags = append(tags, underscores(tag))
 		}
 	}
-	return s.cfg.Kit.Words().Match(tags, reading)
+	if lang := s.cfg.Kit.Words().Match(tags, ""); lang != "" {
+		return lang
+	}
+	return otherwise
 }
 
 // underscores turns de_AT, as Okta's locales are written, into de-AT.

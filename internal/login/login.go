@@ -77,6 +77,8 @@ type Site struct {
 	Tenant tenant.ID
 	URL    string // scheme and host, no trailing slash
 	Name   string // what it is called in letters; empty: its host
+	// Language is that of who prefers none that there is; empty: web.DefaultLanguage.
+	Language string
 	// Registration lets people make accounts for themselves; nil: it does not.
 	Registration *Registration
 }
@@ -155,6 +157,7 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST "+ExportPath, s.person(s.serveExport))
 	s.mux.HandleFunc("GET "+EmailPath, s.person(s.showEmail))
 	s.mux.HandleFunc("POST "+EmailPath, s.person(s.takeEmail))
+	s.mux.HandleFunc("POST "+web.LanguagePath, s.chooseLanguage)
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
 	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s
@@ -162,7 +165,7 @@ func New(cfg Config) *Server {
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
 }
 
 // ServeHTTP answers one request of a browser.

@@ -65,9 +65,9 @@ func (s *Server) notice(ctx context.Context, name string, e audit.Event) error {
 	if err != nil {
 		return err
 	}
-	lang := s.languageOf(u.Value, "")
+	lang := s.languageOf(u.Value, site.language())
 	return s.send(ctx, site, &u, letter{name: name, lang: lang, fill: []any{
-		"browser", browserName(e.Client.UserAgent), "address", e.Client.IP, "time", s.cfg.Kit.Words().Date(lang, s.cfg.Now()),
+		"browser", s.browserName(lang, e.Client.UserAgent), "address", e.Client.IP, "time", s.cfg.Kit.Words().Date(lang, s.cfg.Now()),
 	}})
 }
 
@@ -91,7 +91,7 @@ func (s *Server) knownPlace(ctx context.Context, e audit.Event) (bool, error) {
 			continue
 		}
 		first = false
-		if browserName(b.Client.UserAgent) == browserName(e.Client.UserAgent) && network(b.Client.IP) == network(e.Client.IP) {
+		if sameBrowser(b.Client.UserAgent, e.Client.UserAgent) && network(b.Client.IP) == network(e.Client.IP) {
 			return true, nil
 		}
 	}

@@ -80,10 +80,11 @@ func (s *Server) passkeyForm(v *visit, c ceremony, step string) (*passkeyForm, e
 	if err != nil {
 		return nil, err
 	}
-	f := &passkeyForm{Token: v.token, Step: step, Use: c.Use, Label: "Use a passkey"}
+	lang := s.lang(v)
+	f := &passkeyForm{Token: v.token, Step: step, Use: c.Use, Label: s.say(lang, "passkey_use")}
 	var options []byte
 	if c.Use == useCreate {
-		f.Label, f.Name = "Make a passkey", browserName(v.r.UserAgent())
+		f.Label, f.Name = s.say(lang, "passkey_make"), s.browserName(lang, v.r.UserAgent())
 		options, err = s.cfg.Passkeys.PasskeyOptions(v.ctx(), p, c.User, challenge)
 	} else {
 		options, err = s.cfg.Passkeys.AssertionOptions(v.ctx(), p, c.User, challenge)
@@ -139,7 +140,7 @@ func (s *Server) signInPasskey(v *visit) (*passkeyForm, error) {
 	}
 	f, err := s.passkeyForm(v, c, "signin")
 	if f != nil {
-		f.Label = "Sign in with a passkey"
+		f.Label = s.say(s.lang(v), "passkey_signin")
 		f.Conditional, f.Plain = c.User == "", c.User == ""
 	}
 	return f, err
@@ -157,7 +158,7 @@ func (s *Server) takePasskeySignIn(v *visit, answer []byte) error {
 	user := &got.User
 	if !maySignIn(user.Value.Status) {
 		s.recordSignIn(v, user.Value.Profile.Login, nil, string(user.Value.Status))
-		v.status, v.problem = http.StatusUnauthorized, wrongPasskey
+		v.status, v.problem = http.StatusUnauthorized, "passkey_wrong"
 		return nil
 	}
 	if v.req.Subject != "" && user.ID != v.req.Subject {
@@ -177,16 +178,11 @@ func (s *Server) takePasskeySignIn(v *visit, answer []byte) error {
 	return nil
 }
 
-const (
-	wrongPasskey  = "That passkey did not work. Try again, or use another way."
-	copiedPasskey = "That passkey was refused: there may be a copy of it. Use another way, and remove it in your account."
-)
-
 // verifyPasskey has a browser's answer checked. What is wrong with it is the visit's
 // problem.
 func (s *Server) verifyPasskey(v *visit, want ceremony, answer []byte) (directory.Proven, error) {
 	if wait := s.networkFull(v.r, s.cfg.Now()); wait > 0 {
-		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
+		v.busy(http.StatusTooManyRequests, wait, "busy_network")
 		return directory.Proven{}, nil
 	}
 	var got directory.Proven
@@ -198,10 +194,10 @@ func (s *Server) verifyPasskey(v *visit, want ceremony, answer []byte) (director
 	if err == nil || f == nil || f.Code != fault.Denied {
 		return got, err
 	}
-	v.status, v.problem = http.StatusUnauthorized, wrongPasskey
+	v.status, v.problem = http.StatusUnauthorized, "passkey_wrong"
 	reason := "INVALID_CREDENTIALS"
 	if f.Reason == directory.ReasonCopied {
-		v.problem, reason = copiedPasskey, "PASSKEY_COUNTER"
+		v.problem, reason = "passkey_copied", "PASSKEY_COUNTER"
 	}
 	switch {
 	case v.user != nil:
@@ -233,13 +229,13 @@ func (s *Server) takeNewPasskey(v *visit, answer []byte) error {
 	switch {
 	case err == nil:
 	case f != nil && f.Reason == directory.ReasonPasskeys:
-		v.status, v.problem = http.StatusUnprocessableEntity, "You have as many passkeys as one can have. Remove one first."
+		v.status, v.problem = http.StatusUnprocessableEntity, "passkey_many"
 		return nil
 	case f != nil && f.Code == fault.Conflict:
-		v.status, v.problem = http.StatusConflict, "That passkey is in use already."
+		v.status, v.problem = http.StatusConflict, "passkey_in_use"
 		return nil
 	case f != nil && f.Code == fault.Denied:
-		v.status, v.problem = http.StatusUnprocessableEntity, "That did not work: nothing was added. Try again."
+		v.status, v.problem = http.StatusUnprocessableEntity, "passkey_not_added"
 		return nil
 	default:
 		return err

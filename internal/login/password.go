@@ -34,8 +34,6 @@ var attemptsOfNetwork = ratelimit.Rate{Count: 150, Period: 5 * time.Minute} //no
 // hashingTime is how long a sign-in waits for its turn to hash.
 const hashingTime = 5 * time.Second
 
-const wrongPassword = "That name and password do not match. After ten attempts, signing in rests for 15 minutes."
-
 // needsSignIn asks for the password of who is not signed in, and again where prompt,
 // max_age or the setting up of a second factor want it fresh.
 func (s *Server) needsSignIn(v *visit) (bool, error) {
@@ -71,7 +69,7 @@ type signInPage struct {
 }
 
 func (s *Server) showSignIn(v *visit) {
-	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: v.problem, Cancel: v.app != nil, Recover: s.cfg.Letters != nil}
+	p := signInPage{Token: v.token, Name: field(v.r, "identifier"), Problem: s.problem(v), Cancel: v.app != nil, Recover: s.cfg.Letters != nil}
 	_, p.Begin = s.registration(v.r)
 	if v.app != nil {
 		p.App = v.app.Label
@@ -88,7 +86,7 @@ func (s *Server) showSignIn(v *visit) {
 	if s.federated(v, &p) {
 		return
 	}
-	head := v.head("Sign in")
+	head := s.head(v, "signin_title")
 	var err error
 	if p.Passkey, err = s.signInPasskey(v); err != nil {
 		s.end(v, err)
@@ -109,7 +107,7 @@ func (s *Server) takeSignIn(v *visit) error {
 	}
 	now := s.cfg.Now()
 	if wait := s.networkFull(v.r, now); wait > 0 {
-		v.busy(http.StatusTooManyRequests, wait, "There were too many attempts from your network. Wait a few minutes and try again.")
+		v.busy(http.StatusTooManyRequests, wait, "busy_network")
 		return nil
 	}
 	identifier, password := field(v.r, "identifier"), field(v.r, "password")
@@ -124,17 +122,17 @@ func (s *Server) takeSignIn(v *visit) error {
 		}
 	}
 	if strings.TrimSpace(identifier) == "" || password == "" {
-		v.status, v.problem = http.StatusUnprocessableEntity, "Enter your name and your password."
+		v.status, v.problem = http.StatusUnprocessableEntity, "signin_empty"
 		return nil
 	}
 	user, err := s.judge(v.ctx(), identifier, password, now)
 	switch {
 	case fault.Is(err, fault.Timeout):
-		v.busy(http.StatusServiceUnavailable, 5*time.Second, "Many people are signing in right now. Wait a few seconds and try again.")
+		v.busy(http.StatusServiceUnavailable, 5*time.Second, "busy_all")
 		return nil
 	case fault.Is(err, fault.Denied):
 		s.recordSignIn(v, identifier, nil, fault.Of(err).Reason)
-		v.status, v.problem = http.StatusUnauthorized, wrongPassword
+		v.status, v.problem = http.StatusUnauthorized, "signin_wrong"
 		return nil
 	case err != nil:
 		return err
@@ -274,8 +272,8 @@ type passwordPage struct {
 }
 
 func (s *Server) showPassword(v *visit) {
-	s.pages.password.Write(v.ctx(), v.w, v.pageStatus(), v.head("Choose a new password"),
-		passwordPage{Token: v.token, Name: v.user.Value.Profile.Login, Problem: v.problem})
+	s.pages.password.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "reset_title"),
+		passwordPage{Token: v.token, Name: v.user.Value.Profile.Login, Problem: s.problem(v)})
 }
 
 // takePassword replaces an expired password by one that the person chooses.
@@ -285,37 +283,32 @@ func (s *Server) takePassword(v *visit) error {
 	if problem == nil {
 		return nil
 	}
-	var said problemText
+	var said *pageProblem
 	if !errors.As(problem, &said) {
 		return problem
 	}
-	v.status, v.problem = http.StatusUnprocessableEntity, string(said)
+	said.wait(v.w)
+	v.status, v.problem = said.status, said.key
 	return nil
 }
 
-// problemText is an error that a page shows.
-type problemText string
-
-// Error returns the text.
-func (p problemText) Error() string { return string(p) }
-
 // changePassword replaces the password of a person who knows the old one: guesses
-// count like those at the sign-in. The error is a problemText for what the person
+// count like those at the sign-in. The error is a pageProblem for what the person
 // can mend.
 func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledger.Object[directory.User], old, next string) error {
 	now := s.cfg.Now()
 	if s.networkFull(r, now) > 0 {
-		return problemText("There were too many attempts from your network. Wait a few minutes and try again.")
+		return &pageProblem{http.StatusTooManyRequests, "busy_network"}
 	}
 	n, err := s.cfg.Attempts.TakeAttempt(ctx, user.ID, now, restTime)
 	if err != nil {
 		return err
 	}
 	if n > attemptsOfOne {
-		return problemText("There were too many attempts. Wait 15 minutes and try again.")
+		return &pageProblem{http.StatusUnprocessableEntity, "password_resting"}
 	}
 	if old == next {
-		return problemText("The new password must be another one than the old.")
+		return &pageProblem{http.StatusUnprocessableEntity, "password_same"}
 	}
 	hashing, cancel := context.WithTimeout(ctx, 2*hashingTime)
 	defer cancel()
@@ -325,13 +318,10 @@ func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledg
 	case err == nil:
 		return s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
 	case f != nil && f.Reason == directory.ReasonWrongPassword:
-		return problemText("The old password is not right.")
-	case f != nil && f.Reason == directory.ReasonBreached:
-		return problemText("Thieves know this password: it is in a list of stolen ones. Choose another one.")
-	case f != nil && f.Reason == directory.ReasonPassword:
-		return problemText("The new password must have at least 8 characters and at most 256.")
-	case fault.Is(err, fault.Timeout):
-		return problemText("Many people are signing in right now. Wait a few seconds and try again.")
+		return &pageProblem{http.StatusUnprocessableEntity, "password_old_wrong"}
+	}
+	if said := passwordProblem(err); said != nil {
+		return said
 	}
 	return err
 }

@@ -13,7 +13,6 @@ import (
 	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
-	"gatehouse/internal/web"
 )
 
 // RecoverPath is the page of who has forgotten the password.
@@ -21,21 +20,6 @@ const RecoverPath = "/recover"
 
 // lettersOfOne bounds the letters that strangers can have sent to a person.
 var lettersOfOne = ratelimit.Rate{Count: 3, Period: 15 * time.Minute} //nolint:gochecknoglobals // a constant
-
-// language returns the language of a page for the browser.
-func (s *Server) language(r *http.Request) string {
-	return s.cfg.Kit.Words().Match(nil, r.Header.Get("Accept-Language"))
-}
-
-// say returns a text in the language.
-func (s *Server) say(lang, key string, fill ...any) string {
-	return s.cfg.Kit.Words().Say(lang, key, fill...)
-}
-
-// titled is the head of a page with the title of a key.
-func (s *Server) titled(lang, key string) web.Head {
-	return web.Head{Lang: lang, Title: s.say(lang, key) + " - Gatehouse"}
-}
 
 // recoverPage is what the page shows.
 type recoverPage struct {
@@ -53,7 +37,7 @@ func (s *Server) showRecover(w http.ResponseWriter, r *http.Request) {
 		name = ""
 	}
 	lang := s.language(r)
-	s.pages.recover.Write(r.Context(), w, http.StatusOK, s.titled(lang, "recover_title"), recoverPage{Name: name})
+	s.pages.recover.Write(r.Context(), w, http.StatusOK, s.titled(r, lang, "recover_title"), recoverPage{Name: name})
 }
 
 // takeRecover promises a letter to whoever is meant. Whether there is somebody is
@@ -79,12 +63,10 @@ func (s *Server) takeRecover(w http.ResponseWriter, r *http.Request) {
 	}
 	if wrong != nil {
 		wrong.wait(w)
-		s.pages.recover.Write(r.Context(), w, wrong.status, s.titled(lang, "recover_title"), recoverPage{Name: shorten(name), Problem: s.say(lang, wrong.key)})
+		s.pages.recover.Write(r.Context(), w, wrong.status, s.titled(r, lang, "recover_title"), recoverPage{Name: shorten(name), Problem: s.say(lang, wrong.key)})
 		return
 	}
-	s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "recover_sent"), messagePage{
-		Heading: s.say(lang, "recover_sent"), Text: s.say(lang, "recover_sent_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
-	})
+	s.tell(w, r, lang, http.StatusOK, notice{heading: "recover_sent", text: "recover_sent_text", link: "/account", label: "to_sign_in"})
 }
 
 // recoverByName sends the letter that fits whoever is meant, if anybody is.
@@ -148,9 +130,7 @@ func (s *Server) choose(p purpose, heading, lead string) http.HandlerFunc {
 			switch {
 			case err == nil:
 				s.cfg.Kit.DropCookie(w, sessionCookie)
-				s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "chosen_title"), messagePage{
-					Heading: s.say(lang, "chosen_title"), Text: s.say(lang, "chosen_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
-				})
+				s.tell(w, r, lang, http.StatusOK, notice{heading: "chosen_title", text: "chosen_text", link: "/account", label: "to_sign_in"})
 				return
 			case errors.As(err, &said):
 				said.wait(w)
@@ -160,7 +140,7 @@ func (s *Server) choose(p purpose, heading, lead string) http.HandlerFunc {
 				return
 			}
 		}
-		s.pages.choose.Write(r.Context(), w, status, s.titled(lang, heading), page)
+		s.pages.choose.Write(r.Context(), w, status, s.titled(r, lang, heading), page)
 	}
 }
 
@@ -234,11 +214,11 @@ func (s *Server) badLink(w http.ResponseWriter, r *http.Request, lang string, er
 		s.lost(w, r, err)
 		return
 	}
-	m := messagePage{Heading: s.say(lang, "bad_link"), Text: s.say(lang, "bad_link_text")}
+	n := notice{heading: "bad_link", text: "bad_link_text"}
 	if s.cfg.Letters != nil {
-		m.Link, m.Label = RecoverPath, s.say(lang, "ask_again")
+		n.link, n.label = RecoverPath, "ask_again"
 	}
-	s.pages.message.Write(r.Context(), w, http.StatusNotFound, s.titled(lang, "bad_link"), m)
+	s.tell(w, r, lang, http.StatusNotFound, n)
 }
 
 // siteOf returns the site of the context's tenant.
@@ -280,7 +260,7 @@ func (s *Server) adminLink(ctx context.Context, userID string, send bool, p purp
 	if !send {
 		return s.newLink(ctx, site, p, &u, "")
 	}
-	return "", "", s.sendLink(ctx, site, &u, p, letter{name: name, lang: s.languageOf(u.Value, "")})
+	return "", "", s.sendLink(ctx, site, &u, p, letter{name: name, lang: s.languageOf(u.Value, site.language())})
 }
 
 // CanSend reports whether letters are sent.

@@ -81,15 +81,13 @@ func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 		p.Email = strings.TrimSpace(field(r, "email"))
 		wrong := s.takeRegister(r, site, lang, p.Email)
 		if wrong == nil {
-			s.pages.message.Write(r.Context(), w, http.StatusOK, s.titled(lang, "recover_sent"), messagePage{
-				Heading: s.say(lang, "recover_sent"), Text: s.say(lang, "register_sent_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
-			})
+			s.tell(w, r, lang, http.StatusOK, notice{heading: "recover_sent", text: "register_sent_text", link: "/account", label: "to_sign_in"})
 			return
 		}
 		wrong.wait(w)
 		status, p.Email, p.Problem = wrong.status, shorten(p.Email), s.say(lang, wrong.key)
 	}
-	s.pages.register.Write(r.Context(), w, status, s.titled(lang, "register_title"), p)
+	s.pages.register.Write(r.Context(), w, status, s.titled(r, lang, "register_title"), p)
 }
 
 func (s *Server) takeRegister(r *http.Request, site Site, lang, email string) *pageProblem {
@@ -168,9 +166,7 @@ func (s *Server) finishRegister(w http.ResponseWriter, r *http.Request) {
 		var said *pageProblem
 		switch {
 		case err == nil:
-			s.pages.message.Write(ctx, w, http.StatusOK, s.titled(lang, "registered_title"), messagePage{
-				Heading: s.say(lang, "registered_title"), Text: s.say(lang, "registered_text"), Link: "/account", Label: s.say(lang, "to_sign_in"),
-			})
+			s.tell(w, r, lang, http.StatusOK, notice{heading: "registered_title", text: "registered_text", link: "/account", label: "to_sign_in"})
 			return
 		case errors.As(err, &said):
 			said.wait(w)
@@ -181,7 +177,7 @@ func (s *Server) finishRegister(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	s.pages.begin.Write(ctx, w, status, s.titled(lang, "begin_title"), p)
+	s.pages.begin.Write(ctx, w, status, s.titled(r, lang, "begin_title"), p)
 }
 
 func (s *Server) makeAccount(r *http.Request, email string, p beginPage, l *link) error {

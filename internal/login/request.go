@@ -24,6 +24,7 @@ type Request struct {
 	MaxAge    *int64   `json:"max_age,omitempty"`
 	LoginHint string   `json:"login_hint,omitempty"`
 	Levels    []string `json:"acr_values,omitempty"` // any of these
+	Locales   []string `json:"ui_locales,omitempty"` // languages that the app would have the pages in
 
 	Server       string          `json:"server,omitempty"` // id
 	Client       string          `json:"client,omitempty"` // id of the app

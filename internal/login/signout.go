@@ -4,13 +4,13 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/grant"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
-	"gatehouse/internal/web"
 )
 
 // SignOut is what an app asks for that signs a person out.
@@ -21,6 +21,8 @@ type SignOut struct {
 	// Return is where the person is led; empty: to a page of ours. It is registered.
 	Return string
 	State  string
+	// Locales are languages that the app would have the page in (ui_locales).
+	Locales []string
 }
 
 // signOutPage is what the page shows that asks.
@@ -47,7 +49,8 @@ func (s *Server) SignOut(w http.ResponseWriter, r *http.Request, t *grant.Target
 	case q.Session == sess.ID && q.User == sess.User:
 		s.endAndLeave(w, r, session.Selection{ID: sess.ID}, q)
 	default:
-		head := web.Head{Title: "Sign out? - Gatehouse", Target: q.Return}
+		head := s.titled(r, s.languageFor(r, q.Locales, time.Time{}), "signout_title")
+		head.Target = q.Return
 		s.pages.signOut.Write(r.Context(), w, http.StatusOK, head, signOutPage{ //nolint:contextcheck // the context is the request's, with its tenant
 			Token: formToken("signout\x00"+q.Return+"\x00"+q.State, s.cfg.Kit.Cookie(r, sessionCookie)), Name: user.Value.Profile.Login, Return: q.Return, State: q.State,
 		})

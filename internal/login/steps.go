@@ -17,7 +17,6 @@ import (
 	"gatehouse/internal/ratelimit"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
-	"gatehouse/internal/web"
 )
 
 // visit is one request of a browser on the way of a Request.
@@ -33,7 +32,8 @@ type visit struct {
 	session *session.Session               // nil: nobody is signed in
 	user    *ledger.Object[directory.User] // of the session
 	token   string                         // of the forms
-	problem string                         // what the page says went wrong
+	problem string                         // key of what the page says went wrong
+	fill    []any                          // of it
 	status  int                            // of the page; 0 means 200
 	agreed  bool                           // the person has just agreed
 	begun   bool                           // a second factor is being set up
@@ -138,15 +138,12 @@ func (s *Server) ask(v *visit) {
 // crowded asks a person to come back later. The app is not led to: it could only try
 // again at once.
 func (s *Server) crowded(v *visit, crowd *session.TooMany) {
-	status := http.StatusTooManyRequests
-	p := messagePage{
-		Heading: "Too many sign-ins from here", Text: "Wait a moment, go back to the app and start again.",
-	}
+	status, heading := http.StatusTooManyRequests, "crowded_network"
 	if crowd.All {
-		status, p.Heading = http.StatusServiceUnavailable, "Too many people are signing in right now"
+		status, heading = http.StatusServiceUnavailable, "crowded_all"
 	}
 	v.w.Header().Set("Retry-After", strconv.FormatInt(max(ratelimit.Seconds(crowd.After), 1), 10))
-	s.pages.message.Write(v.ctx(), v.w, status, web.Head{Title: p.Heading}, p)
+	s.tell(v.w, v.r, s.lang(v), status, notice{heading: heading, text: "crowded_text"})
 }
 
 // next returns the first step that is needed, nil when all are done.

@@ -1,6 +1,9 @@
 package web
 
-import "net/http"
+import (
+	"net/http"
+	"time"
+)
 
 // Cookies of ours are for this host alone, for every path, out of reach of scripts,
 // and not sent with what other sites do in the background. On plain http, which is
@@ -16,6 +19,13 @@ func (k *Kit) cookieName(name string) string {
 func (k *Kit) SetCookie(w http.ResponseWriter, name, value string) {
 	http.SetCookie(w, &http.Cookie{
 		Name: k.cookieName(name), Value: value, Path: "/", Secure: k.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
+	})
+}
+
+// KeepCookie sets a cookie that outlives the browser.
+func (k *Kit) KeepCookie(w http.ResponseWriter, name, value string, lasting time.Duration) {
+	http.SetCookie(w, &http.Cookie{
+		Name: k.cookieName(name), Value: value, Path: "/", MaxAge: int(lasting / time.Second), Secure: k.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 	})
 }
 

@@ -31,8 +31,9 @@ type Config struct {
 	URL string       // where pages are served, without trailing slash: decides about cookies
 	Log *slog.Logger // nil = discard
 	Now func() time.Time
-	// Words are files of texts besides the kit's own; nil for none.
-	Words fs.FS
+	// Words are the texts; nil for the kit's own alone.
+	Words *Words
+	Name  string // what the site is called; empty: Gatehouse
 }
 
 // Kit makes pages.
@@ -59,11 +60,12 @@ func New(cfg Config) *Kit {
 		cfg: cfg, secure: strings.HasPrefix(cfg.URL, "https://"), assets: map[string]asset{}, names: map[string]string{},
 		cross: http.NewCrossOriginProtection(),
 	}
-	own := []fs.FS{files}
-	if cfg.Words != nil {
-		own = append(own, cfg.Words)
+	if k.words = cfg.Words; k.words == nil {
+		k.words = WordsWith()
 	}
-	k.words = ReadWords(own...)
+	if k.cfg.Name == "" {
+		k.cfg.Name = "Gatehouse"
+	}
 	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 	entries, err := fs.ReadDir(files, "assets")
 	for _, e := range entries {
@@ -118,6 +120,9 @@ type Head struct {
 	Title string
 	Lang  string // of the page's texts; empty: the default one
 	Wide  bool   // a page to work on, in place of one card
+	// Here is the address at which the page is found again, in another language as well;
+	// empty for one that is shown once.
+	Here string
 	// Target is an address that the page's form may lead to in the end, such as the
 	// redirect URI of an app: browsers hold redirects against form-action as well.
 	Target string
@@ -135,13 +140,24 @@ type Page[V any] struct {
 
 // frame is what the layout shows.
 type frame[V any] struct {
-	Title  string
-	Lang   string
-	Style  string
-	Icon   string
-	Script string
-	Wide   bool
-	View   V
+	Title     string
+	Site      string // its name
+	Lang      string
+	Direction string // rtl, or empty
+	Style     string
+	Icon      string
+	Script    string
+	Wide      bool
+	Here      string
+	Languages []spoken // to choose from; empty: there is nothing to choose
+	View      V
+}
+
+// spoken is a language to choose.
+type spoken struct {
+	Tag     string
+	Name    string // in the language itself
+	Current bool
 }
 
 // NewPage reads the page from a file that defines "content", and the files of parts
@@ -172,7 +188,13 @@ func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, h
 	if p.templates[lang] == nil {
 		lang = DefaultLanguage
 	}
-	f := frame[V]{Title: head.Title, Lang: lang, Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"], Wide: head.Wide, View: v}
+	f := frame[V]{
+		Title: head.Title, Site: p.kit.cfg.Name, Lang: lang, Direction: direction(lang), Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"],
+		Wide: head.Wide, Here: head.Here, View: v,
+	}
+	if head.Here != "" {
+		f.Languages = p.kit.spoken(lang)
+	}
 	if head.Script != "" {
 		f.Script = p.kit.names[head.Script]
 	}
@@ -235,14 +257,4 @@ func sourceOf(address string) string {
 		return ""
 	}
 	return s
-}
-
-// functions are what templates may call: t says a text of the page's language.
-func (k *Kit) functions(lang string) template.FuncMap {
-	return template.FuncMap{
-		"t":    func(key string, fill ...any) string { return k.words.Say(lang, key, fill...) },
-		"ago":  func(t time.Time) string { return k.words.Ago(lang, k.cfg.Now().Sub(t)) },
-		"date": func(t time.Time) string { return k.words.Date(lang, t) },
-		"iso":  func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	}
 }

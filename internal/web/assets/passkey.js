@@ -42,12 +42,8 @@
     form.submit(); // past the listener below
   }
 
-  const says = {
-    InvalidStateError: create ? "This device has a passkey of yours already." : "That passkey cannot be used here.",
-    NotAllowedError: create ? "No passkey was made. Try again when you are ready." : "No passkey was used. Try again, or use another way.",
-    SecurityError: "This address cannot have passkeys.",
-    NotSupportedError: "This device has nothing that could hold such a passkey.",
-  };
+  // The words are the page's, in its language.
+  const says = { InvalidStateError: "taken", NotAllowedError: "notDone", SecurityError: "address", NotSupportedError: "device" };
   let waiting = null; // for the browser to offer passkeys in the field of the name
 
   form.addEventListener("submit", async (event) => {
@@ -59,7 +55,7 @@
     try {
       send(create ? await navigator.credentials.create({ publicKey: options() }) : await navigator.credentials.get({ publicKey: options() }));
     } catch (error) {
-      problem.textContent = says[error.name] || "That did not work. Try again, or use another way.";
+      problem.textContent = form.dataset[says[error.name] || "failed"];
       problem.hidden = false;
       button.disabled = false;
       button.focus();
