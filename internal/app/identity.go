@@ -88,6 +88,7 @@ type identityConfig struct {
 	Log          *slog.Logger
 	Now          func() time.Time
 	Private      bool         // apps and hooks may be at private addresses and without TLS
+	SAML         bool         // identity providers may speak SAML 2.0
 	Places       access.Atlas // where addresses are; nil: nobody knows
 	Post         post
 	People       config.People

@@ -117,6 +117,7 @@ type Identity struct {
 	// ClientCertHeader is one of CertHeaders, or empty.
 	ClientCertHeader string `json:",omitempty"`
 	PrivateApps      string `json:",omitempty"` // "true", "false", or "" for the default
+	SAML             string `json:",omitempty"` // likewise
 }
 
 // IdentityClientCerts is the value of server.identity.tls.client_certs: browsers come

@@ -111,7 +111,7 @@ var serverKeys = []key{
 			{name: "client_certs", doc: "Whether clients must show a certificate: optional (default with client_ca) or required. Without client_ca any certificate is taken, for tokens and APIs that know what to make of it.", shape: words(ClientCerts()...)},
 		})},
 	})},
-	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen, url, trusted_proxies, scim_delete, tls and private_apps", []key{
+	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen, url, trusted_proxies, scim_delete, tls, private_apps and saml", []key{
 		{name: "listen", doc: "Address of the identity listener. Default :8081.", shape: address},
 		{name: "url", doc: "How others reach the identity listener: it is the beginning of the issuers' names.", shape: &shape{what: "a URL such as https://id.example.com", scalar: &scalar{kinds: []kind{text}, check: CheckIdentityURL, pattern: webAddress.scalar.pattern, example: "https://id.example.com"}}},
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the identity listener whose X-Forwarded-For is believed: what access rules, sessions and the system log know of a caller's address comes from it. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
@@ -124,6 +124,7 @@ var serverKeys = []key{
 		})},
 		{name: "scim_delete", doc: "What DELETE of a user by SCIM does: remove deactivates and deletes; deactivate deletes with the second DELETE. Default remove.", shape: words("remove", "deactivate")},
 		{name: "private_apps", doc: "Whether addresses that apps and hooks name for the server to call, such as for back-channel logout, may be loopback or private ones and plain http. Default false, and true for gatehouse dev.", shape: yesOrNo},
+		{name: "saml", doc: "Whether identity providers that speak SAML 2.0 may sign people in. Default false.", shape: yesOrNo},
 	})},
 	{name: "console", doc: "The listener of the administrators' pages, metrics and health: always on loopback.", shape: group("a group with listen", []key{
 		{name: "listen", doc: "Loopback address of the console listener. Default 127.0.0.1:8082.", shape: &shape{what: `a loopback address such as "127.0.0.1:8082"`, scalar: &scalar{kinds: []kind{text}, check: CheckConsoleAddress, pattern: address.scalar.pattern, example: "127.0.0.1:8082"}}},

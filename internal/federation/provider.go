@@ -24,6 +24,7 @@ const (
 	Google    = "GOOGLE"           // Google accounts
 	Microsoft = "MICROSOFT"        // an Entra tenant
 	Okta      = "OKTA_INTEGRATION" // another Okta org
+	SAML2     = "SAML2"            // any SAML 2.0 provider
 )
 
 // GoogleIssuer is the issuer of every Google account.
@@ -79,6 +80,10 @@ type Provider struct {
 	Mapping map[string]string `json:"mapping,omitempty"`
 	// Trust takes amr and acr of the provider for what they say.
 	Trust bool `json:"trustClaims,omitempty"`
+
+	// SAML is set for providers of the type SAML2 alone: they have no client and no scopes,
+	// and Issuer is their entity id.
+	SAML *SAML `json:"saml,omitempty"`
 }
 
 // DefaultUsername is the template of the user name when none is given.
@@ -98,6 +103,11 @@ var Providers = ledger.NewKind(ledger.Spec[Provider]{
 		var out []ledger.Ref
 		for _, g := range slices.Concat(p.GroupIDs, p.LinkGroups) {
 			out = append(out, ledger.Ref{Field: "groups", Kind: "group", ID: g})
+		}
+		if p.SAML != nil {
+			for _, k := range p.SAML.Keys {
+				out = append(out, ledger.Ref{Field: "keys", Kind: "identity_provider_key", ID: k})
+			}
 		}
 		return out
 	},
@@ -135,7 +145,7 @@ var Links = ledger.NewKind(ledger.Spec[Link]{
 })
 
 // Kinds returns the kinds of this room, for a ledger's registry.
-func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Providers, Links} }
+func Kinds() []ledger.AnyKind { return []ledger.AnyKind{Providers, Keys, Links} }
 
 func secretPlace(t tenant.ID, id string) keys.Place {
 	return keys.Place{Tenant: t, Kind: "identity_provider", ID: id, Field: "clientSecret"}
@@ -159,15 +169,13 @@ func checkProvider(p Provider) error {
 	}
 	name := strings.TrimSpace(p.Name)
 	wrong(name == "" || len(p.Name) > 100 || strings.ContainsFunc(p.Name, func(r rune) bool { return r < ' ' || r == 0x7f }), "name", "must be 1 to 100 bytes without control characters")
-	wrong(!slices.Contains([]string{OIDC, Google, Microsoft, Okta}, p.Type), "type", "must be OIDC, GOOGLE, MICROSOFT or OKTA_INTEGRATION: others are not served")
+	wrong(!slices.Contains([]string{OIDC, Google, Microsoft, Okta, SAML2}, p.Type), "type", "must be OIDC, GOOGLE, MICROSOFT, OKTA_INTEGRATION or SAML2: others are not served")
 	wrong(p.Status != Active && p.Status != Inactive, "status", "must be ACTIVE or INACTIVE")
-	u, err := url.Parse(p.Issuer)
-	wrong(err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(p.Issuer) > 1024,
-		"protocol.issuer.url", "must be the address that the provider's ID tokens name as iss, such as https://acme.okta.com")
-	wrong(p.Type == Google && p.Issuer != GoogleIssuer, "protocol.issuer.url", "must be "+GoogleIssuer+" for GOOGLE")
-	wrong(strings.Contains(p.Issuer, "{") || p.Type == Microsoft && strings.Contains(p.Issuer, "/common"), "protocol.issuer.url", "must be that of one tenant, such as https://login.microsoftonline.com/TENANT/v2.0")
-	wrong(p.ClientID == "" || len(p.ClientID) > 1024, "protocol.credentials.client.client_id", "must be 1 to 1024 bytes")
-	wrong(len(p.Scopes) > maxList || slices.ContainsFunc(p.Scopes, func(s string) bool { return !scopeName.MatchString(s) }), "protocol.scopes", "must be at most 100 scopes")
+	if p.SAML != nil {
+		fields = append(fields, p.SAML.check(p)...)
+	} else {
+		fields = append(fields, checkClient(p)...)
+	}
 	wrong(len(p.Domains) > maxList || slices.ContainsFunc(p.Domains, func(d string) bool { return !domainName.MatchString(d) }), "domains", "must be at most 100 domains in lower case, such as acme.com")
 	wrong(p.Link != Auto && p.Link != Disabled, "policy.accountLink.action", "must be AUTO or DISABLED")
 	wrong(p.Create != Auto && p.Create != Disabled, "policy.provisioning.action", "must be AUTO or DISABLED")
@@ -176,13 +184,31 @@ func checkProvider(p Provider) error {
 	wrong(len(p.GroupIDs) > maxList || len(p.LinkGroups) > maxList, "policy", "names more than 100 groups")
 	wrong((p.GroupAction == GroupsAppend || p.GroupAction == GroupsSync) && (p.GroupClaim == "" || len(p.GroupIDs) == 0), "policy.provisioning.groups",
 		"needs sourceAttributeName and filter: the claim, and the groups that it may name")
-	_, err = regexp.Compile(p.Filter)
+	_, err := regexp.Compile(p.Filter)
 	wrong(err != nil || len(p.Filter) > 1024, "policy.subject.filter", "is not a regular expression")
 	fields = append(fields, checkExpressions(p)...)
 	if len(fields) > 0 {
 		return fault.New(fault.Invalid, "the identity provider is not valid").WithFields(fields...)
 	}
 	return nil
+}
+
+// checkClient checks what only providers of OpenID Connect have.
+func checkClient(p Provider) (fields []fault.Field) {
+	wrong := func(bad bool, path, message string) {
+		if bad {
+			fields = append(fields, fault.Field{Path: path, Message: message})
+		}
+	}
+	u, err := url.Parse(p.Issuer)
+	wrong(p.Type == SAML2, "protocol.type", "must be SAML2 for SAML2")
+	wrong(err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(p.Issuer) > 1024,
+		"protocol.issuer.url", "must be the address that the provider's ID tokens name as iss, such as https://acme.okta.com")
+	wrong(p.Type == Google && p.Issuer != GoogleIssuer, "protocol.issuer.url", "must be "+GoogleIssuer+" for GOOGLE")
+	wrong(strings.Contains(p.Issuer, "{") || p.Type == Microsoft && strings.Contains(p.Issuer, "/common"), "protocol.issuer.url", "must be that of one tenant, such as https://login.microsoftonline.com/TENANT/v2.0")
+	wrong(p.ClientID == "" || len(p.ClientID) > 1024, "protocol.credentials.client.client_id", "must be 1 to 1024 bytes")
+	wrong(len(p.Scopes) > maxList || slices.ContainsFunc(p.Scopes, func(s string) bool { return !scopeName.MatchString(s) }), "protocol.scopes", "must be at most 100 scopes")
+	return fields
 }
 
 func checkExpressions(p Provider) (fields []fault.Field) {

@@ -33,6 +33,12 @@ type HTTP interface {
 	Fetch(ctx context.Context, url string) ([]byte, error)
 }
 
+// Uses marks values as used until they expire. *store.DB is one.
+type Uses interface {
+	// Use reports whether it is the first use of a value, by its hash.
+	Use(ctx context.Context, purpose, hash string, expires time.Time) (first bool, err error)
+}
+
 // Config is what a Service needs.
 type Config struct {
 	Ledger *ledger.Ledger
@@ -42,7 +48,9 @@ type Config struct {
 	Privileged func(ctx context.Context, user string) (bool, error)
 	Sealer     Sealer
 	HTTP       HTTP
+	Uses       Uses
 	Audit      audit.Recorder
+	SAML       bool   // providers of SAML 2.0 are served
 	URL        string // of the identity listener, no slash at the end
 	Now        func() time.Time
 }
@@ -106,6 +114,9 @@ func (s *Service) Provider(ctx context.Context, id string) (o ledger.Object[Prov
 func (s *Service) Create(ctx context.Context, actor ledger.Actor, p Provider, secret string) (o ledger.Object[Provider], err error) {
 	defer fault.Wrap(&err, "make identity provider %q", p.Name)
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make identity provider "+p.Name, func(tx *ledger.Tx) error {
+		if err := s.served(p); err != nil {
+			return err
+		}
 		o = ledger.Object[Provider]{Meta: ledger.Meta{ID: Providers.NewID(tx)}, Value: p}
 		if o.Value.Secret, err = s.seal(tx, o.ID, secret); err != nil {
 			return err
@@ -117,6 +128,15 @@ func (s *Service) Create(ctx context.Context, actor ledger.Actor, p Provider, se
 		s.record(ctx, actor, providerCreated, "Create identity provider", o)
 	}
 	return o, err
+}
+
+// served refuses a provider that could sign nobody in.
+func (s *Service) served(p Provider) error {
+	if p.SAML != nil && p.Status == Active && !s.cfg.SAML {
+		return fault.New(fault.Invalid, "the identity provider is not valid").
+			WithFields(fault.Field{Path: "type", Message: "must not be SAML2: this server serves no SAML; its configuration turns it on with server.identity.saml: true"})
+	}
+	return nil
 }
 
 func (s *Service) seal(tx *ledger.Tx, id, secret string) (string, error) {
@@ -135,6 +155,9 @@ func (s *Service) Change(ctx context.Context, actor ledger.Actor, id string, cha
 		}
 		was := o.Value
 		if err := change(&o.Value); err != nil {
+			return err
+		}
+		if err := s.served(o.Value); err != nil {
 			return err
 		}
 		o.Value.Secret = was.Secret
@@ -246,7 +269,7 @@ func (s *Service) Choices(ctx context.Context, identifier string) (out []Choice,
 			if err != nil {
 				return err
 			}
-			if o.Value.Status == Active {
+			if s.inUse(o.Value) {
 				out = append(out, Choice{o.ID, o.Value.Name, len(o.Value.Domains) > 0})
 			}
 		}

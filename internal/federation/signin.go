@@ -14,6 +14,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/relying"
+	"gatehouse/internal/saml"
 )
 
 // Ask says what a sign-in at a provider is to achieve.
@@ -28,6 +29,9 @@ type way struct {
 	Provider string       `json:"provider"`
 	Flow     relying.Flow `json:"flow"`
 	Fresh    bool         `json:"fresh,omitempty"`
+
+	Request string          `json:"request,omitempty"` // of SAML: its id
+	Said    *saml.Statement `json:"said,omitempty"`    // what the answer to it said, once it has come
 }
 
 // Begin begins a sign-in at a provider and returns where the browser goes. keep stores
@@ -35,7 +39,14 @@ type way struct {
 // the name under which it does.
 func (s *Service) Begin(ctx context.Context, provider string, a Ask, keep func(data []byte) (state string, err error)) (address string, err error) {
 	defer fault.Wrap(&err, "begin a sign-in at identity provider %q", provider)
-	_, c, err := s.active(ctx, provider)
+	o, err := s.active(ctx, provider)
+	if err != nil {
+		return "", err
+	}
+	if o.Value.SAML != nil {
+		return s.beginSAML(ctx, o, a, keep)
+	}
+	c, err := s.client(ctx, o)
 	if err != nil {
 		return "", err
 	}
@@ -43,33 +54,51 @@ func (s *Service) Begin(ctx context.Context, provider string, a Ask, keep func(d
 	if a.MaxAge != nil {
 		w.Flow.MaxAge = max(*a.MaxAge, 1)
 	}
-	data, err := json.Marshal(w)
-	if err != nil {
-		return "", err
-	}
 	ask := relying.Ask{LoginHint: a.LoginHint}
 	if a.Fresh {
 		ask.Prompt = "login"
 	}
-	if ask.State, err = keep(data); err != nil {
+	if ask.State, err = w.keep(keep); err != nil {
 		return "", err
 	}
 	return c.Address(ctx, s.cfg.URL, w.Flow, ask)
 }
 
+// beginSAML is Begin for SAML.
+func (s *Service) beginSAML(ctx context.Context, o ledger.Object[Provider], a Ask, keep func(data []byte) (state string, err error)) (string, error) {
+	p, err := s.party(ctx, o)
+	if err != nil {
+		return "", err
+	}
+	// There is no way to ask for a sign-in that is at most so old: a new one is.
+	w := way{Provider: o.ID, Request: saml.NewID(), Fresh: a.Fresh || a.MaxAge != nil}
+	state, err := w.keep(keep)
+	if err != nil {
+		return "", err
+	}
+	return p.Ask(s.cfg.Now(), w.Request, state, w.Fresh)
+}
+
+func (w way) keep(keep func([]byte) (string, error)) (state string, err error) {
+	data, err := json.Marshal(w)
+	if err != nil {
+		return "", err
+	}
+	return keep(data)
+}
+
 // active returns a provider that is in use. One that was deactivated signs nobody in,
 // also not who is on the way (attack identity 68).
-func (s *Service) active(ctx context.Context, id string) (o ledger.Object[Provider], c *relying.Client, err error) {
+func (s *Service) active(ctx context.Context, id string) (o ledger.Object[Provider], err error) {
 	o, err = s.Provider(ctx, id)
-	if err == nil && o.Value.Status != Active {
+	if err == nil && !s.inUse(o.Value) {
 		err = fault.New(fault.NotFound, "the identity provider is not active")
 	}
-	if err != nil {
-		return o, nil, err
-	}
-	c, err = s.client(ctx, o)
-	return o, c, err
+	return o, err
 }
+
+// inUse reports whether a provider signs people in.
+func (s *Service) inUse(p Provider) bool { return p.Status == Active && (p.SAML == nil || s.cfg.SAML) }
 
 // Outcome is what came of a sign-in at a provider: a user who is signed in or, with
 // Confirm, one whose account the person has yet to prove to be theirs.
@@ -104,27 +133,50 @@ func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Ou
 	if err := json.Unmarshal(data, &w); err != nil {
 		return out, err
 	}
-	o, c, err := s.active(ctx, w.Provider)
+	o, err := s.active(ctx, w.Provider)
 	if err != nil {
 		return out, err
-	}
-	person, err := c.Finish(ctx, s.cfg.URL, w.Flow, q)
-	if err != nil {
-		return out, err
-	}
-	now := s.cfg.Now()
-	if w.Fresh && person.AuthTime != 0 && now.Sub(time.Unix(person.AuthTime, 0)) > freshness {
-		return out, fault.New(fault.Denied, "the person was to prove anew who they are, and has not")
 	}
 	out = Outcome{Provider: Choice{ID: o.ID, Name: o.Value.Name}}
-	if t := time.Unix(person.AuthTime, 0); person.AuthTime != 0 && t.Before(now) {
-		out.AuthTime = t.UTC()
+	who := someone{provider: o.Value}
+	var at time.Time
+	var amr []string
+	if o.Value.SAML != nil {
+		if w.Said == nil {
+			return out, fault.New(fault.Denied, "the identity provider has not answered")
+		}
+		who.claims, who.subject, at, amr = w.Said, w.Said.Subject, w.Said.At, w.Said.Methods()
+	} else {
+		person, err := s.person(ctx, o, w.Flow, q)
+		if err != nil {
+			return out, err
+		}
+		who.claims, who.subject, amr = person, person.Subject, person.AMR
+		if person.AuthTime != 0 {
+			at = time.Unix(person.AuthTime, 0)
+		}
+	}
+	now := s.cfg.Now()
+	if w.Fresh && !at.IsZero() && now.Sub(at) > freshness {
+		return out, fault.New(fault.Denied, "the person was to prove anew who they are, and has not")
+	}
+	if at.Before(now) && !at.IsZero() {
+		out.AuthTime = at.UTC()
 	}
 	if o.Value.Trust {
-		out.AMR, out.Second = believed(person.AMR)
+		out.AMR, out.Second = believed(amr)
 	}
-	out.User, out.Confirm, err = s.resolve(ctx, o, someone{provider: o.Value, claims: person, subject: person.Subject})
+	out.User, out.Confirm, err = s.resolve(ctx, o, who)
 	return out, err
+}
+
+// person ends a sign-in by OpenID Connect.
+func (s *Service) person(ctx context.Context, o ledger.Object[Provider], f relying.Flow, q url.Values) (*relying.Person, error) {
+	c, err := s.client(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	return c.Finish(ctx, s.cfg.URL, f, q)
 }
 
 // freshness is how long ago a new proof may be when the browser is back.

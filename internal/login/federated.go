@@ -25,6 +25,16 @@ type Federation interface {
 	Finish(ctx context.Context, data []byte, q url.Values) (federation.Outcome, error)
 	Confirmed(ctx context.Context, p federation.Pending) (bool, error)
 	Confirm(ctx context.Context, p federation.Pending) error
+	SAML
+}
+
+// SAML is what only providers of SAML 2.0 need.
+type SAML interface {
+	// Receive takes an answer, and returns what Finish needs in place of data.
+	Receive(ctx context.Context, provider string, data, response []byte) ([]byte, error)
+	// Solicit reports whether an answer that nobody has asked for is a wish to sign in.
+	Solicit(ctx context.Context, provider string) (bool, error)
+	Metadata(ctx context.Context, provider string) ([]byte, error)
 }
 
 // providerLink is a provider on the page.
@@ -39,6 +49,10 @@ func (v *visit) with(c federation.Choice) providerLink {
 func (s *Server) federated(v *visit, p *signInPage) bool {
 	if s.cfg.Federation == nil || v.req.Link != nil {
 		return false
+	}
+	if v.req.Provider != "" && v.r.Method == http.MethodGet {
+		v.redirect(v.with(federation.Choice{ID: v.req.Provider}).Address)
+		return true
 	}
 	if to, err := s.providerOf(v, p.Name); err == nil && to != nil {
 		s.lead(v, *to, p.Name)
@@ -227,7 +241,11 @@ func (s *Server) notLed(v *visit, err error) {
 }
 
 func (s *Server) astray(v *visit, status int, heading, text string) {
-	s.tell(v.w, v.r, s.lang(v), status, notice{heading: heading, text: text, link: "/signin/" + v.name, label: "back_sign_in"})
+	n := notice{heading: heading, text: text, link: "/signin/" + v.name, label: "back_sign_in"}
+	if v.name == "" {
+		n.link = "/account"
+	}
+	s.tell(v.w, v.r, s.lang(v), status, n)
 }
 
 // refusedText returns the key of what a person is told who is not let in from a provider.

@@ -121,6 +121,7 @@ type Server struct {
 	cfg   Config
 	pages pages
 	mux   *http.ServeMux
+	open  *http.ServeMux     // what forms of other sites may be sent to
 	tries *ratelimit.Limiter // of sign-ins, per network
 	jobs  chan job
 }
@@ -131,7 +132,7 @@ func New(cfg Config) *Server {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	s := &Server{
-		cfg: cfg, pages: newPages(cfg.Kit), mux: http.NewServeMux(),
+		cfg: cfg, pages: newPages(cfg.Kit), mux: http.NewServeMux(), open: http.NewServeMux(),
 		jobs:  make(chan job, 256),
 		tries: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 1 << 16})),
 	}
@@ -139,6 +140,9 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST /signin/{name}", s.serveSignIn)
 	s.mux.HandleFunc("GET /signin/{name}/with/{provider}", s.serveProvider)
 	s.mux.HandleFunc("GET "+federation.CallbackPath, s.serveCallback)
+	s.mux.HandleFunc("GET "+federation.SAMLPath+"{provider}", s.serveSAML)
+	s.mux.HandleFunc("GET "+federation.SAMLPath+"{provider}/metadata", s.serveMetadata)
+	s.open.HandleFunc("POST "+federation.SAMLPath+"{provider}", s.serveAnswer)
 	s.mux.HandleFunc("GET /account", s.person(s.showAccount))
 	s.mux.HandleFunc("POST /account", s.person(s.changeAccount))
 	s.mux.HandleFunc("GET "+DevicePath, s.person(s.showDevice))
@@ -165,7 +169,7 @@ func New(cfg Config) *Server {
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath, federation.SAMLPath}
 }
 
 // ServeHTTP answers one request of a browser.
@@ -176,6 +180,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r = r.WithContext(tenant.With(r.Context(), site.Tenant))
+	if _, pattern := s.open.Handler(r); pattern != "" {
+		s.open.ServeHTTP(w, r)
+		return
+	}
 	s.cfg.Kit.Guarded(s.mux).ServeHTTP(w, r)
 }
 

@@ -41,6 +41,9 @@ type Request struct {
 	JKT          string          `json:"dpop_jkt,omitempty"`
 	// Subject is the id of the user whom an id_token_hint names; empty: nobody.
 	Subject string `json:"subject,omitempty"`
+	// Provider is the id of the identity provider at which the person is to sign in;
+	// empty: as they like.
+	Provider string `json:"idp,omitempty"`
 
 	// Link is an account at an identity provider that the person is about to connect.
 	Link *federation.Pending `json:"link,omitempty"`

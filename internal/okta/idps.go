@@ -24,7 +24,14 @@ type providerBody struct {
 				ID     string `json:"client_id"`
 				Secret string `json:"client_secret"`
 			} `json:"client"`
+			Trust struct {
+				Issuer   string   `json:"issuer"`
+				Audience string   `json:"audience"`
+				Kid      string   `json:"kid"`
+				More     []string `json:"additionalKids"`
+			} `json:"trust"`
 		} `json:"credentials"`
+		samlBody
 	} `json:"protocol"`
 	Policy struct {
 		Link struct {
@@ -68,8 +75,8 @@ type providerBody struct {
 
 // onto lays what was sent over a provider.
 func (b *providerBody) onto(p *federation.Provider) error {
-	if b.Protocol.Type != "" && b.Protocol.Type != "OIDC" && b.Protocol.Type != "OAUTH2" {
-		return unsupported("protocol.type", "must be OIDC: other protocols are not served")
+	if err := b.protocol(); err != nil {
+		return err
 	}
 	conditions := b.Policy.Provisioning.Conditions
 	if a := conditions.Deprovisioned.Action; a != "" && a != "NONE" {
@@ -78,24 +85,13 @@ func (b *providerBody) onto(p *federation.Provider) error {
 	if a := conditions.Suspended.Action; a != "" && a != "NONE" {
 		return unsupported("policy.provisioning.conditions.suspended.action", "must be NONE: who was suspended here is not let in by another system")
 	}
-	or := func(s, otherwise string) string {
-		if s == "" {
-			return otherwise
-		}
-		return s
-	}
-	p.Name, p.Type, p.Issuer, p.ClientID = b.Name, or(b.Type, federation.OIDC), b.Protocol.Issuer.URL, b.Protocol.Credentials.Client.ID
-	if p.Type == federation.Google {
-		p.Issuer = or(p.Issuer, federation.GoogleIssuer)
-	}
-	p.Scopes = nil
-	for _, s := range b.Protocol.Scopes {
-		if s != "openid" {
-			p.Scopes = append(p.Scopes, s)
-		}
-	}
-	if b.Protocol.Scopes == nil {
-		p.Scopes = []string{"profile", "email"}
+	p.Name, p.Type = b.Name, or(b.Type, federation.OIDC)
+	username := federation.DefaultUsername
+	if p.Type == federation.SAML2 {
+		username = federation.DefaultSAMLUsername
+		b.ontoSAML(p)
+	} else {
+		b.ontoClient(p)
 	}
 	p.Domains = nil
 	for _, d := range b.Domains {
@@ -111,9 +107,46 @@ func (b *providerBody) onto(p *federation.Provider) error {
 	if p.GroupAction == federation.GroupsAssign {
 		p.GroupIDs = v.Groups.Assignments
 	}
-	p.Username, p.Match = or(b.Policy.Subject.Template.Template, federation.DefaultUsername), or(b.Policy.Subject.MatchType, federation.MatchUsername)
+	p.Username, p.Match = or(b.Policy.Subject.Template.Template, username), or(b.Policy.Subject.MatchType, federation.MatchUsername)
 	p.Filter, p.Trust, p.Mapping = b.Policy.Subject.Filter, b.Policy.Trust, b.Mapping
 	return nil
+}
+
+func or(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}
+
+// protocol refuses protocols that are not served.
+func (b *providerBody) protocol() error {
+	switch b.Protocol.Type {
+	case "", "OIDC", "OAUTH2":
+		return nil
+	case "SAML2":
+		if b.Type == federation.SAML2 {
+			return b.Protocol.checkSAML()
+		}
+	}
+	return unsupported("protocol.type", "must be OIDC, or SAML2 for a provider of the type SAML2: other protocols are not served")
+}
+
+// ontoClient lays what providers of OpenID Connect have over one.
+func (b *providerBody) ontoClient(p *federation.Provider) {
+	p.Issuer, p.ClientID, p.SAML = b.Protocol.Issuer.URL, b.Protocol.Credentials.Client.ID, nil
+	if p.Type == federation.Google {
+		p.Issuer = or(p.Issuer, federation.GoogleIssuer)
+	}
+	p.Scopes = nil
+	for _, s := range b.Protocol.Scopes {
+		if s != "openid" {
+			p.Scopes = append(p.Scopes, s)
+		}
+	}
+	if b.Protocol.Scopes == nil {
+		p.Scopes = []string{"profile", "email"}
+	}
 }
 
 // readProvider reads a provider, and refuses one that would put people into groups whose
@@ -206,7 +239,6 @@ func (a *api) providerStatus(c *call, status string) (answer, error) {
 // provider shows a provider. Its secret is shown to nobody.
 func (a *api) provider(o ledger.Object[federation.Provider]) object {
 	v := o.Value
-	client := object{"client_id": v.ClientID}
 	groups := object{"action": v.GroupAction}
 	switch v.GroupAction {
 	case federation.GroupsAssign:
@@ -224,10 +256,7 @@ func (a *api) provider(o ledger.Object[federation.Provider]) object {
 	}
 	out := object{
 		"id": o.ID, "type": v.Type, "name": v.Name, "status": v.Status, "issuerMode": "DYNAMIC", "created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
-		"protocol": object{
-			"type": "OIDC", "issuer": object{"url": v.Issuer}, "scopes": append([]string{"openid"}, v.Scopes...),
-			"credentials": object{"client": client},
-		},
+		"protocol": a.protocol(o),
 		"policy": object{
 			"accountLink": object{"action": v.Link, "filter": filter},
 			"provisioning": object{
@@ -247,7 +276,23 @@ func (a *api) provider(o ledger.Object[federation.Provider]) object {
 	if v.Mapping != nil {
 		out["mapping"] = v.Mapping
 	}
+	if v.SAML != nil {
+		links, _ := out["_links"].(object)
+		links["metadata"], links["acs"] = ref(a.Providers.SAMLAddress(o.ID)+"/metadata", "GET"), ref(a.Providers.SAMLAddress(o.ID), "POST")
+	}
 	return out
+}
+
+// protocol shows how a provider is spoken to.
+func (a *api) protocol(o ledger.Object[federation.Provider]) object {
+	v := o.Value
+	if v.SAML != nil {
+		return a.samlProtocol(o)
+	}
+	return object{
+		"type": "OIDC", "issuer": object{"url": v.Issuer}, "scopes": append([]string{"openid"}, v.Scopes...),
+		"credentials": object{"client": object{"client_id": v.ClientID}},
+	}
 }
 
 func (a *api) listLinks(c *call) (answer, error) {

@@ -279,6 +279,10 @@ func routes() []route {
 
 		{get, "/api/v1/idps", "listIdentityProviders", "okta.idps.read", free, (*api).listProviders},
 		{post, "/api/v1/idps", "createIdentityProvider", "okta.idps.manage", free, (*api).createProvider},
+		{get, "/api/v1/idps/credentials/keys", "listIdentityProviderKeys", "okta.idps.read", free, (*api).listProviderKeys},
+		{post, "/api/v1/idps/credentials/keys", "createIdentityProviderKey", "okta.idps.manage", free, (*api).createProviderKey},
+		{get, "/api/v1/idps/credentials/keys/{kid}", "getIdentityProviderKey", "okta.idps.read", free, (*api).getProviderKey},
+		{del, "/api/v1/idps/credentials/keys/{kid}", "deleteIdentityProviderKey", "okta.idps.manage", free, (*api).deleteProviderKey},
 		{get, idp, "getIdentityProvider", "okta.idps.read", free, (*api).getProvider},
 		{put, idp, "replaceIdentityProvider", "okta.idps.manage", free, (*api).replaceProvider},
 		{del, idp, "deleteIdentityProvider", "okta.idps.manage", free, (*api).deleteProvider},

@@ -75,6 +75,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.Console.Listen = l.listen("--console", f.Console, EnvConsole, file.Console.Listen, d.console, config.CheckConsoleAddress)
 	s.Identity.URL = l.pick("--identity-url", f.IdentityURL, EnvIdentityURL, file.Identity.URL, "", config.CheckIdentityURL)
 	s.Identity.PrivateApps = file.Identity.PrivateApps == "true" || file.Identity.PrivateApps == "" && o.Dev
+	s.Identity.SAML = file.Identity.SAML == "true"
 	s.Gateway.TrustedProxies, s.Identity.TrustedProxies = l.proxies(), file.Identity.TrustedProxies
 	s.Identity.SCIMDelete = file.Identity.SCIMDelete
 	s.Gateway.CertFile = l.pick("", "", EnvTLSCert, file.Gateway.TLS.Cert, "", checkPath)

@@ -74,6 +74,7 @@ type Identity struct {
 	// SCIMDelete says what DELETE of a user by SCIM does: "deactivate" first, else remove.
 	SCIMDelete  string
 	PrivateApps bool // addresses that apps name may be private ones
+	SAML        bool // identity providers may speak SAML 2.0
 }
 
 // Console is the listener of the administrators' pages, metrics and health. It is always on loopback.
