@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -190,5 +192,24 @@ func TestSAMLIsOffByDefault(t *testing.T) {
 	}
 	if page := p.browser(t).answered(p.Ready().Identity+"/sso/saml2/0oa1", []byte("<a/>"), ""); page.StatusCode != 404 {
 		t.Errorf("an answer: %d", page.StatusCode)
+	}
+}
+
+// A provider that others have written, in a real browser, whose rules for cookies and
+// forms across sites count.
+func TestSAMLInChromium(t *testing.T) {
+	folder, chromium := needsChromium(t)
+	p := start(t, write(t, samlOn))
+	key, certificate := idptest.New(t, time.Now()).PEM(t)
+	told := filepath.Join(t.TempDir(), "told.json")
+	raw := jsonOf(t, map[string]string{"here": p.Ready().Identity, "token": p.Ready().APIToken, "key": key, "certificate": certificate, "login": "cleo@acme.example"})
+	if err := os.WriteFile(told, []byte(raw), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := walkPages(t, folder, "saml.mjs", told, chromium); err != nil || !strings.Contains(out, "ok: ") {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	if u := p.okta("GET", "/api/v1/users/cleo@acme.example", "").json(t); at(u, "profile", "firstName") != "Cleo" {
+		t.Errorf("the account: %v", u)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/base64"
+	"encoding/pem"
 	"encoding/xml"
 	"io"
 	"math/big"
@@ -51,6 +52,19 @@ func New(t testing.TB, now time.Time) *IDP {
 
 // X5C returns the certificate as JWKs have it.
 func (i *IDP) X5C() string { return base64.StdEncoding.EncodeToString(i.Certificate.Raw) }
+
+// PEM returns the key and the certificate as other programs read them.
+func (i *IDP) PEM(t testing.TB) (key, certificate string) {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(i.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	block := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
+	return block("PRIVATE KEY", der), block("CERTIFICATE", i.Certificate.Raw)
+}
 
 // Answer is what a response says.
 type Answer struct {
