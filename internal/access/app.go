@@ -66,6 +66,9 @@ type App struct {
 	// Registration is the hash of the token by which the app manages its registration;
 	// empty: it has not registered itself.
 	Registration string `json:"registration,omitempty"`
+	// Document is the hash of the metadata document that the app was made of, whose
+	// address is its ClientID; empty: there is none.
+	Document string `json:"document,omitempty"`
 	// Certificates are those that were generated for the app.
 	Certificates []AppCertificate `json:"certificates,omitempty"`
 	Extension    Extension        `json:"extension,omitzero"`
@@ -160,7 +163,8 @@ func checkApp(a App) error {
 		c.that(a.AuthMethod != AuthSecretJWT || s.Sealed != "" && s.Long, "secrets", "an app with auth method client_secret_jwt needs secrets of 32 characters or more that are kept: make a new one")
 	}
 	c.that(len(a.Keys) <= 50, "keys", "has more than 50 keys")
-	c.that(a.ClientID == "" || usableClientID(a.ClientID), "credentials.oauthClient.client_id",
+	_, documented := DocumentHost(a.ClientID, true)
+	c.that(a.ClientID == "" || usableClientID(a.ClientID) || a.Document != "" && documented, "credentials.oauthClient.client_id",
 		"must be 6 to 100 letters, digits and -._~, and not look like an id that is given by the server")
 	granted := map[string]bool{}
 	for _, g := range a.Grants {

@@ -50,9 +50,10 @@ var Consents = ledger.NewKind(ledger.Spec[UserConsent]{
 })
 
 // NeedsConsent reports whether a person is asked before the app gets the scope:
-// when the app asks for consent and the scope does not go without saying.
+// when the app asks for consent and the scope does not go without saying. Of an app that
+// nobody has registered nothing does.
 func NeedsConsent(app *App, scope *Scope) bool {
-	return app.OIDC.ConsentMethod == ConsentAsk && scope.Consent != ConsentImplicit
+	return app.OIDC.ConsentMethod == ConsentAsk && (scope.Consent != ConsentImplicit || app.Document != "")
 }
 
 // ConsentQuestion is what a person is, or would be, asked.

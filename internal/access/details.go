@@ -26,6 +26,9 @@ const (
 type ServerExtension struct {
 	// Profile is ProfileFAPI2 or empty.
 	Profile string `json:"profile,omitempty"`
+	// ClientDocuments are the hosts at which apps may have their metadata documents: host
+	// names, *.names, or AnyHost. None: an app is known here before it comes.
+	ClientDocuments []string `json:"client_id_metadata_documents,omitempty"`
 	// DetailTypes are the types of authorization details that the server knows.
 	DetailTypes []DetailType `json:"authorization_details_types,omitempty"`
 }

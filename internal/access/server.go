@@ -145,6 +145,7 @@ func checkServer(s Server) error {
 	c.oneOf("credentials.signing.rotationMode", s.Credentials.Signing.RotationMode, RotationAuto, RotationManual)
 	checkServerExtension(&c, &s.Extension)
 	checkServerProfile(&c, &s)
+	checkDocuments(&c, &s.Extension)
 	return c.err("authorization server %q is not valid", s.Name)
 }
 

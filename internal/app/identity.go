@@ -48,6 +48,7 @@ type identity struct {
 	login     *login.Server
 	previewer *grant.Previewer
 	published *publishedKeys
+	documents *clientDocuments
 	hooks     *hooks
 	grants    *issued.Service
 	codes     *grant.Codes
@@ -135,12 +136,13 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	}
 	id.revoker = &revoker{db: c.DB, ledger: id.ledger, bus: c.Bus, url: c.URL, log: c.Log, now: c.Now}
 	id.published = newPublishedKeys(c.Private, c.Now)
+	id.documents = newClientDocuments(id, c.Private, c.Now)
 	id.views = access.NewViews(access.ViewsConfig{Ledger: id.ledger, Places: c.Places, Published: id.published.source, Now: c.Now, Log: c.Log})
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
 	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(c.Passwords), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB, Breached: c.Breached})
-	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Certificates: c.Certificates, Audit: id.audit, Now: c.Now})
+	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Certificates: c.Certificates, Documents: id.documents, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err
 	}
@@ -161,7 +163,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Certificates: c.Certificates, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath, Backchannel: true, Registration: okta.ClientsPath,
+		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath, Documents: id.documents, Backchannel: true, Registration: okta.ClientsPath,
 		Languages: pages.kit.Words().Languages(),
 	})
 	if err != nil {
@@ -269,6 +271,7 @@ func (id *identity) close() error {
 	id.stop()
 	id.work.Wait()
 	id.published.close()
+	id.documents.http.Close()
 	id.hooks.http.Close()
 	id.closeFederation()
 	return errors.Join(id.rings.Close(), id.db.Close())

@@ -64,7 +64,7 @@ func (s *Server) readAuthorization(w http.ResponseWriter, r *http.Request, t *gr
 		return login.Request{}, nil, err
 	}
 	p := form.Map()
-	app, err := authorizingApp(t, p)
+	app, err := s.authorizingApp(r.Context(), t, p)
 	if err != nil {
 		return login.Request{}, nil, err
 	}
@@ -88,8 +88,11 @@ func (s *Server) readAuthorization(w http.ResponseWriter, r *http.Request, t *gr
 func refusal(code, text string) error { return &login.Refusal{Code: code, Text: text} }
 
 // authorizingApp returns the app that a request is for.
-func authorizingApp(t *grant.Target, p map[string]string) (*access.AppView, error) {
-	app, ok := t.View.App(p["client_id"])
+func (s *Server) authorizingApp(ctx context.Context, t *grant.Target, p map[string]string) (*access.AppView, error) {
+	app, ok, err := grant.FindApp(ctx, s.cfg.Documents, t, p["client_id"])
+	if err != nil {
+		return nil, err
+	}
 	if !ok || app.Status != access.Active {
 		return nil, refusal("invalid_client", "Invalid value for 'client_id' parameter.")
 	}

@@ -54,6 +54,9 @@ type Config struct {
 	Now        func() time.Time // the clock
 	Log        *slog.Logger     // nil = discard
 
+	// Documents finds apps by their metadata documents; nil: none is known by one.
+	Documents grant.Documents
+
 	Languages   []string // of the pages, for the metadata
 	Backchannel bool     // apps are told of the end of sessions: see Logouts
 	// Registration is the path at which clients register, which others serve; empty: none.

@@ -43,6 +43,7 @@ type metadata struct {
 	Backchannel           bool     `json:"backchannel_logout_supported"`                         // OpenID Connect Back-Channel Logout 1.0
 	BackchannelSession    bool     `json:"backchannel_logout_session_supported"`                 // logout tokens have sid
 	CertificateBound      bool     `json:"tls_client_certificate_bound_access_tokens,omitempty"` // RFC 8705 section 3.3
+	ClientDocuments       bool     `json:"client_id_metadata_document_supported,omitempty"`      // OAuth Client ID Metadata Document, section 6
 	Device                string   `json:"device_authorization_endpoint,omitempty"`
 	SubjectTypes          []string `json:"subject_types_supported"`
 	IDTokenAlgorithms     []string `json:"id_token_signing_alg_values_supported,omitempty"` // required by OpenID Connect Discovery
@@ -71,7 +72,8 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		device = t.Endpoint("device/authorize")
 	}
 	m := metadata{
-		Device: device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
+		ClientDocuments: s.cfg.Documents != nil && len(t.Server.Extension.ClientDocuments) > 0,
+		Device:          device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
 		Issuer:        t.Issuer(),
 		Authorization: t.Endpoint("authorize"), Pushed: t.Endpoint("par"), EndSession: t.Endpoint("logout"), ResponseModes: login.ResponseModes(),
 		ChallengeMethods: []string{"S256"}, Prompts: promptsSupported(), Levels: login.Levels(t.URL), Locales: s.cfg.Languages, NamesIssuer: true, RequestObjects: true, RequestAlgorithms: algs,

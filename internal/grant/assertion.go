@@ -43,7 +43,10 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 		return nil, cred.id, Refuse("client_assertion_invalid_jwt", err)
 	}
 	id := claims.Subject
-	app, known := t.View.App(id)
+	app, known, err := c.find(ctx, t, id, endpoint)
+	if err != nil {
+		return nil, id, err
+	}
 	if !known || app.AuthMethod != access.AuthPrivateKey && app.AuthMethod != access.AuthSecretJWT {
 		app, known = c.decoy, false
 	}

@@ -42,6 +42,7 @@ type ClientsConfig struct {
 	Sealer    access.Sealer // opens secrets that sign; nil: client_secret_jwt is refused
 	// Certificates are those that clients show; nil: none can.
 	Certificates *Certificates
+	Documents    Documents        // nil: no client is known by its document
 	Audit        audit.Recorder   // told of failures
 	Now          func() time.Time // the clock
 }
@@ -51,6 +52,7 @@ type Clients struct {
 	single   SingleUse
 	certs    *Certificates
 	sealer   access.Sealer
+	docs     Documents
 	now      func() time.Time
 	decoy    *access.AppView // stands in for a client that does not exist
 	audit    audit.Recorder
@@ -64,7 +66,7 @@ func NewClients(cfg ClientsConfig) (*Clients, error) {
 		return nil, err
 	}
 	return &Clients{
-		single: cfg.SingleUse, sealer: cfg.Sealer, certs: cfg.Certificates, now: cfg.Now, decoy: d, audit: cfg.Audit,
+		single: cfg.SingleUse, sealer: cfg.Sealer, certs: cfg.Certificates, docs: cfg.Documents, now: cfg.Now, decoy: d, audit: cfg.Audit,
 		failures: ratelimit.New(ratelimit.NewMemory(ratelimit.MemoryConfig{MaxKeys: 4096})),
 	}, nil
 }
@@ -102,9 +104,41 @@ func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint str
 	return app, nil
 }
 
+// Documents finds apps by the address of their metadata document (OAuth Client ID
+// Metadata Document).
+type Documents interface {
+	// Named returns the app at the address as its document says it is now, whether it is
+	// kept already or not. Its fault is client_document where there is none that can be used.
+	Named(ctx context.Context, t *Target, address string) (*access.AppView, error)
+}
+
+// FindApp returns the app with the client id as it begins an authorization; false for one
+// that is not known. docs may be nil.
+func FindApp(ctx context.Context, docs Documents, t *Target, client string) (*access.AppView, bool, error) {
+	if docs != nil && access.NamesDocument(client) {
+		app, err := docs.Named(ctx, t, client)
+		return app, err == nil, err
+	}
+	app, ok := t.View.App(client)
+	return app, ok, nil
+}
+
+// find returns the app with the client id for one of the endpoints. Where an
+// authorization begins an app's document is read; later on what was kept of it counts, so
+// that a token never waits for somebody else's server.
+func (c *Clients) find(ctx context.Context, t *Target, client, endpoint string) (*access.AppView, bool, error) {
+	if endpoint == "par" {
+		return FindApp(ctx, c.docs, t, client)
+	}
+	return FindApp(ctx, nil, t, client)
+}
+
 // Fit returns a fault when the app or the server is held to a profile that its settings
 // do not meet: a server may have been put under one when it had such apps.
 func Fit(t *Target, app *access.AppView) error {
+	if !t.Server.Takes(app) {
+		return Refuse("client_document", nil, "this authorization server takes none at its host")
+	}
 	if d := t.Server.Unfit(app); d != nil {
 		return Refuse("profile_client", nil, d.Section, d.Says)
 	}
@@ -121,7 +155,10 @@ func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint str
 	if cred.method == byAssertion {
 		return c.byAssertion(r.Context(), cred, t, endpoint)
 	}
-	found, known := t.View.App(cred.id)
+	found, known, err := c.find(r.Context(), t, cred.id, endpoint)
+	if err != nil {
+		return nil, cred.id, err
+	}
 	if !known {
 		found = c.decoy
 	}

@@ -89,6 +89,7 @@ var refusals = map[string]refusal{
 	"assertion_already_used":               {400, "invalid_grant", "The assertion has already been used."},
 	"assertion_consent_required":           {400, "consent_required", "The following scopes require user consent and cannot be granted without the user: [%s]."},
 	"certificate_missing":                  {400, "invalid_request", "The client's tokens are bound to its certificate, and the request has shown none."},
+	"client_document":                      {400, "invalid_client", "The client's metadata document cannot be used: %s."},
 	"profile_client":                       {400, "unauthorized_client", "The client or the authorization server does not meet the FAPI 2.0 Security Profile, section %s: %s."},
 	"profile_sender":                       {400, "invalid_dpop_proof", "The FAPI 2.0 Security Profile binds access tokens to their sender: the request needs a DPoP proof or a client certificate."},
 	"profile_assertion":                    {401, "invalid_client", "The client_assertion does not meet the FAPI 2.0 Security Profile: it must be signed with PS256, ES256 or EdDSA, and its audience must be the issuer of the authorization server, a string."},

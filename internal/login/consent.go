@@ -82,6 +82,7 @@ type consentPage struct {
 	Terms    string // address of the app's terms; may be empty
 	Server   string // whose API it is
 	Returns  string // host that the person is led to
+	Stranger string // host of an app that nobody here has registered; empty: somebody has
 	Name     string // the person's login
 	Scopes   []consentScope
 	Details  []string // what is asked for this time, in words
@@ -109,11 +110,38 @@ func (s *Server) showConsent(v *visit) {
 		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: s.problem(v),
 		Lasts: slices.Contains(v.req.Scopes, "offline_access"),
 	}
+	if v.app.Document != "" {
+		p.Stranger = hostOf(v.app.ID)
+	}
 	p.Details = v.details()
 	p.Seen = seen(p.Details)
 	asked := v.asked()
 	p.Scopes = s.consentScopes(s.lang(v), asked, missing)
 	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "consent_title", "app", v.app.Label), p)
+}
+
+// adopt keeps an app that is known by its document before anything is kept of it, and
+// when its document has changed.
+func (s *Server) adopt(v *visit) error {
+	if v.app.Document == "" {
+		return nil
+	}
+	known, ok := v.target.View.App(v.app.ID)
+	if ok && known.Document == v.app.Document {
+		return nil
+	}
+	if err := s.cfg.Documents.Adopt(v.ctx(), self(v.user), v.app.ID); err != nil {
+		return err
+	}
+	var err error
+	if v.target, err = s.target(v.r, v.req.Server); err != nil {
+		return err
+	}
+	if known, ok = v.target.View.App(v.app.ID); !ok || known.Status != access.Active {
+		return refuse("unauthorized_client", "The client is not active.")
+	}
+	v.app = known
+	return nil
 }
 
 func (s *Server) consentScopes(lang string, asked []*access.Scope, missing []string) (out []consentScope) {
@@ -171,6 +199,9 @@ func (s *Server) takeConsent(v *visit) error {
 		default:
 			agreed = append(agreed, scope.Name)
 		}
+	}
+	if err := s.adopt(v); err != nil {
+		return err
 	}
 	q := v.question()
 	q.Scopes = agreed

@@ -52,6 +52,9 @@ func (s *Server) finish(v *visit) {
 
 // grant makes what the app has asked for.
 func (s *Server) grant(v *visit) (answer, error) {
+	if err := s.adopt(v); err != nil {
+		return nil, err
+	}
 	a := grant.Authorization{
 		Client: v.app.ID, Server: v.target.Server.ID, User: v.user.ID, Session: v.session.ID, Scopes: v.req.Scopes,
 		RedirectURI: v.req.RedirectURI, CodeChallenge: v.req.Challenge, Nonce: v.req.Nonce, Resources: v.req.Resources, Details: v.req.Details,

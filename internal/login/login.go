@@ -66,6 +66,13 @@ type Persons interface {
 	Assigned(ctx context.Context, user, app string) (bool, error)
 }
 
+// Documents are apps that are known by their metadata documents.
+type Documents interface {
+	grant.Documents
+	// Adopt keeps such an app as its document says it is now.
+	Adopt(ctx context.Context, actor ledger.Actor, client string) error
+}
+
 // Origins says which web origins are trusted.
 type Origins interface {
 	// AllowsOrigin reports whether pages of the origin may call this tenant (CORS).
@@ -108,6 +115,7 @@ type Config struct {
 	Held func(ctx context.Context, user string) (map[string]any, error)
 	// Federation is nil where there are no external identity providers.
 	Federation Federation
+	Documents  Documents // nil: no app is known by its document
 	// Revoke ends what a user has granted to an app, on every node.
 	Revoke func(ctx context.Context, user, app string) error
 	Audit  audit.Recorder

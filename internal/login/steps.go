@@ -248,7 +248,10 @@ func (s *Server) resume(v *visit) error {
 		if v.target, err = s.target(v.r, v.req.Server); err != nil {
 			return err
 		}
-		app, ok := v.target.View.App(v.req.Client)
+		app, ok, err := grant.FindApp(v.ctx(), s.cfg.Documents, v.target, v.req.Client)
+		if err != nil {
+			return err
+		}
 		if !ok || app.Status != access.Active {
 			return fault.New(fault.NotFound, "the app is gone")
 		}
