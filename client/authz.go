@@ -16,6 +16,9 @@ type AuthzQuestion struct {
 	Headers map[string][]string `json:"headers,omitempty"`
 	// ClientIP is the address of the client.
 	ClientIP string `json:"client_ip"`
+	// ClientCertificate is the certificate that the client has shown, in PEM form, with
+	// those in between behind it; empty when it has shown none. Only over https.
+	ClientCertificate string `json:"client_certificate,omitempty"`
 }
 
 // AuthzAnswer is what the gateway decided.

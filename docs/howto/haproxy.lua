@@ -19,7 +19,7 @@ local identity = { "x-user-id", "x-client-id", "x-granted-scopes", "x-gatehouse-
 -- script says itself, and those of the connection.
 local function ours(name)
     return name:match("^x%-forwarded%-") or name:match("^x%-original%-") or name == "gatehouse-token" or name == "host"
-        or name == "connection" or name == "content-length" or name == "transfer-encoding" or name == "expect"
+        or name == "client-cert" or name == "client-cert-chain" or name == "connection" or name == "content-length" or name == "transfer-encoding" or name == "expect"
         or name == "upgrade" or name == "te" or name == "trailer" or name == "keep-alive"
 end
 
@@ -42,6 +42,10 @@ core.register_action("gatehouse", { "http-req" }, function(txn)
     question["x-forwarded-proto"] = { txn.f:ssl_fc() == 1 and "https" or "http" }
     question["x-forwarded-host"] = { txn.f:req_hdr("host") }
     question["x-forwarded-for"] = { txn.f:src() }
+    local certificate = txn.f:ssl_c_der()
+    if certificate and certificate ~= "" then -- read where server.decide.client_cert_header is client-cert
+        question["client-cert"] = { ":" .. txn.c:base64(certificate) .. ":" }
+    end
     if token then
         question["gatehouse-token"] = { token }
     end
@@ -80,7 +84,7 @@ core.register_action("gatehouse", { "http-req" }, function(txn)
             txn.http:req_set_header("cookie", left)
         end
     end
-    for _, name in ipairs { "authorization", "dpop", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded", "x-real-ip", "x-client-ip" } do
+    for _, name in ipairs { "authorization", "dpop", "client-cert", "client-cert-chain", "x-original-url", "x-rewrite-url", "x-http-method-override", "forwarded", "x-real-ip", "x-client-ip" } do
         txn.http:req_del_header(name)
     end
     txn:set_var("txn.gatehouse", "allowed")

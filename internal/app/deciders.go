@@ -23,7 +23,7 @@ func (a *App) trust() decide.Trust {
 
 // decideConfig is what every address that answers with decisions is made of.
 func (a *App) decideConfig() decide.Config {
-	return decide.Config{Decider: a.node.gateway, Trust: a.trust(), Logger: a.log}
+	return decide.Config{Decider: a.node.gateway, Trust: a.trust(), Logger: a.log, CertificateHeader: a.settings.Decide.ClientCertHeader}
 }
 
 // consoleDecideConfig is the same for the console listener, which answers this

@@ -73,7 +73,8 @@ func (b builder) people(n *node) People {
 func (b builder) decide(n *node) Decide {
 	d := Decide{
 		Listen: n.get("listen").str(), Envoy: n.get("envoy").str(), Token: n.get("token").str(),
-		TLS: TLS{Cert: n.get("tls").get("cert").str(), Key: n.get("tls").get("key").str()},
+		TLS:              TLS{Cert: n.get("tls").get("cert").str(), Key: n.get("tls").get("key").str()},
+		ClientCertHeader: n.get("client_cert_header").str(),
 	}
 	d.Allow = networks(n.get("allow"))
 	return d

@@ -100,8 +100,10 @@ type Gateway struct {
 // ClientCerts are the values of server.gateway.tls.client_certs.
 func ClientCerts() []string { return []string{"optional", "required"} }
 
-// CertHeaders are the values of server.gateway.client_cert_header.
-func CertHeaders() []string { return []string{"client-cert", "x-forwarded-client-cert"} }
+// CertHeaders are the values of client_cert_header.
+func CertHeaders() []string {
+	return []string{"client-cert", "x-forwarded-client-cert", "ssl-client-cert", "x-forwarded-tls-client-cert"}
+}
 
 // TLS names the PEM files of a listener's certificate chain and key.
 type TLS struct{ Cert, Key string }
@@ -146,6 +148,8 @@ type Decide struct {
 	Allow         []netip.Prefix
 	Token         string `json:"-"` // resolved; "" for none
 	TLS           TLS
+	// ClientCertHeader is one of CertHeaders, or empty.
+	ClientCertHeader string
 }
 
 // Geo is the section "server.geo": files in the format of MaxMind.

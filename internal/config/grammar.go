@@ -103,7 +103,7 @@ var serverKeys = []key{
 	{name: "gateway", doc: "The listener of the APIs.", shape: group("a group with listen, trusted_proxies and tls", []key{
 		{name: "listen", doc: "Address of the gateway listener. Default :8080.", shape: address},
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the gateway whose X-Forwarded-For is believed. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
-		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate the client has shown them: client-cert (RFC 9440) or x-forwarded-client-cert (Envoy). Default: none is believed.", shape: words(CertHeaders()...)},
+		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate the client has shown them: client-cert (RFC 9440), x-forwarded-client-cert (Envoy), ssl-client-cert ($ssl_client_escaped_cert of nginx) or x-forwarded-tls-client-cert (Traefik). Default: none is believed.", shape: words(CertHeaders()...)},
 		{name: "tls", doc: "Serve TLS (HTTP/1.1 and HTTP/2) with this certificate.", shape: group("a group with cert and key", []key{
 			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
 			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
@@ -115,7 +115,7 @@ var serverKeys = []key{
 		{name: "listen", doc: "Address of the identity listener. Default :8081.", shape: address},
 		{name: "url", doc: "How others reach the identity listener: it is the beginning of the issuers' names.", shape: &shape{what: "a URL such as https://id.example.com", scalar: &scalar{kinds: []kind{text}, check: CheckIdentityURL, pattern: webAddress.scalar.pattern, example: "https://id.example.com"}}},
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the identity listener whose X-Forwarded-For is believed: what access rules, sessions and the system log know of a caller's address comes from it. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
-		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate an app has shown them: client-cert (RFC 9440) or x-forwarded-client-cert (Envoy). Default: none is believed.", shape: words(CertHeaders()...)},
+		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate an app has shown them: client-cert (RFC 9440), x-forwarded-client-cert (Envoy), ssl-client-cert ($ssl_client_escaped_cert of nginx) or x-forwarded-tls-client-cert (Traefik). Default: none is believed.", shape: words(CertHeaders()...)},
 		{name: "tls", doc: "Serve TLS with this certificate.", shape: group("a group with cert and key", []key{
 			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
 			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
@@ -135,7 +135,7 @@ var serverKeys = []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
 		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
 	})},
-	{name: "decide", doc: "Who else may ask for decisions: proxies, Envoy, AuthZEN clients. Default: this machine alone, on the console listener.", shape: group("a group with listen, envoy, allow, token and tls", decideKeys)},
+	{name: "decide", doc: "Who else may ask for decisions: proxies, Envoy, AuthZEN clients. Default: this machine alone, on the console listener.", shape: group("a group with listen, envoy, allow, client_cert_header, token and tls", decideKeys)},
 	{name: "geo", doc: "Files (mmdb) that say where addresses are, for zones and policies. They are read again when they are replaced.", shape: group("a group with country and asn", []key{
 		{name: "country", doc: "File with the country of addresses, such as a GeoLite2-Country.mmdb.", shape: filePath},
 		{name: "asn", doc: "File with the network operator of addresses, such as a GeoLite2-ASN.mmdb.", shape: filePath},
@@ -169,6 +169,7 @@ var decideKeys = []key{
 	{name: "listen", doc: "Address of a listener that serves decisions and nothing else: /authz/forward, /gatehouse/v1/authz, /access/v1/.... Default: none.", shape: address},
 	{name: "envoy", doc: "Address of a listener for Envoy's ext_authz over gRPC. Default: none.", shape: address},
 	{name: "allow", doc: "Networks whose proxies may ask. Default: this machine.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
+	{name: "client_cert_header", doc: "Header in which whoever asks at /authz/forward says which certificate the client has shown; it must set or remove it in every question. The words are those of gateway.client_cert_header. Default: none is believed.", shape: words(CertHeaders()...)},
 	{name: "token", doc: "A secret that whoever asks has to send as well: ${env:NAME} or ${file:/path}, at least 32 characters.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, check: CheckDecideToken, pattern: `^\$\{(env|file):`, example: "${env:DECIDE_TOKEN}"}}},
 	{name: "tls", doc: "Serve both listeners with this certificate.", shape: group("a group with cert and key", []key{
 		{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},

@@ -25,6 +25,9 @@ type Config struct {
 	Decider Decider
 	Trust   Trust        // who may ask; zero: this machine
 	Logger  *slog.Logger // nil: discarded
+	// CertificateHeader is one of gateway's CertHeader constants: where a proxy that asks
+	// says which certificate the client has shown. Empty: it says nothing.
+	CertificateHeader string
 }
 
 // Forward answers proxies. Make it with NewForward.
@@ -47,7 +50,7 @@ func (f *Forward) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	r.Header.Del(TokenHeader)
-	asked, dialect, why := original(r)
+	asked, dialect, why := original(r, f.config.CertificateHeader)
 	if why != "" {
 		f.refuse(w, r, http.StatusBadRequest, "the question has no single meaning", why)
 		return

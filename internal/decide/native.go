@@ -77,7 +77,15 @@ func request(ctx context.Context, q client.AuthzQuestion) (*http.Request, error)
 	switch q.Scheme {
 	case "", "https":
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+		if q.ClientCertificate != "" {
+			if r.TLS.PeerCertificates = gateway.PEMCertificates(q.ClientCertificate); r.TLS.PeerCertificates == nil {
+				return nil, fault.New(fault.Invalid, "client_certificate is a certificate in PEM form, and those in between behind it")
+			}
+		}
 	case "http":
+		if q.ClientCertificate != "" {
+			return nil, fault.New(fault.Invalid, "client_certificate is shown over https only")
+		}
 	default:
 		return nil, fault.New(fault.Invalid, "scheme is http or https")
 	}

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/netip"
 	"strings"
+
+	"gatehouse/internal/gateway"
 )
 
 // dialect is how a proxy asks.
@@ -43,7 +45,10 @@ const (
 // proxy's words do not say which that is. A proxy passes the client's own headers
 // on beside its own, so whatever it does not set may be the client's word: what is
 // missing, doubled or said in both dialects is not guessed.
-func original(r *http.Request) (out *http.Request, d dialect, why string) {
+//
+// certHeader names the header in which the proxy says which certificate the client has
+// shown; it goes no further, so that it is never another's word.
+func original(r *http.Request, certHeader string) (out *http.Request, d dialect, why string) {
 	d = forwarded
 	method, uri := forwardedMethod, forwardedURI
 	if has(r, originalMethod) || has(r, originalURI) {
@@ -65,6 +70,12 @@ func original(r *http.Request) (out *http.Request, d dialect, why string) {
 	case "http", "ws":
 	case "https", "wss":
 		out.TLS = &tls.ConnectionState{HandshakeComplete: true}
+		if certHeader != "" {
+			if len(r.Header.Values(certHeader)) > 1 {
+				return nil, d, "it has " + certHeader + " more than once: let the proxy set it"
+			}
+			out.TLS.PeerCertificates = gateway.ForwardedCertificates(certHeader, r.Header)
+		}
 	default:
 		return nil, d, "X-Forwarded-Proto must be http or https"
 	}
@@ -74,6 +85,10 @@ func original(r *http.Request) (out *http.Request, d dialect, why string) {
 	}
 	out.RemoteAddr = netip.AddrPortFrom(peer, 0).String()
 	out.Header = passedOn(r.Header)
+	if certHeader != "" {
+		out.Header.Del(certHeader)
+		out.Header.Del("Client-Cert-Chain")
+	}
 	if before != "" {
 		out.Header[forwardedFor] = []string{before}
 	}

@@ -43,6 +43,12 @@ func request(ctx context.Context, in *auth.CheckRequest) (*http.Request, string)
 	switch strings.ToLower(h.GetScheme()) {
 	case "https":
 		r.TLS = &tls.ConnectionState{HandshakeComplete: true}
+		// Envoy sends it with include_peer_certificate, of its own connection alone.
+		if text := in.GetAttributes().GetSource().GetCertificate(); text != "" {
+			if r.TLS.PeerCertificates = gateway.PEMCertificates(text); r.TLS.PeerCertificates == nil {
+				return nil, "the client's certificate cannot be read"
+			}
+		}
 	case "http":
 	default:
 		return nil, "the scheme is neither http nor https"

@@ -18,8 +18,10 @@ import (
 // shown. Without a setting none is believed, and from strangers none ever is; they
 // reach no upstream in any case.
 const (
-	CertHeaderClientCert = "client-cert"             // RFC 9440, with Client-Cert-Chain
-	CertHeaderForwarded  = "x-forwarded-client-cert" // Envoy's
+	CertHeaderClientCert = "client-cert"                 // RFC 9440, with Client-Cert-Chain
+	CertHeaderForwarded  = "x-forwarded-client-cert"     // Envoy's
+	CertHeaderNginx      = "ssl-client-cert"             // $ssl_client_escaped_cert of nginx: PEM, percent-encoded
+	CertHeaderTraefik    = "x-forwarded-tls-client-cert" // what pem of Traefik's passTLSClientCert sets
 	chainHeader          = "client-cert-chain"
 	maxForwardedCerts    = 4096 // that are remembered parsed
 	maxChain             = 8    // certificates behind the client's own
@@ -106,24 +108,86 @@ func ForwardedCertificates(header string, h http.Header) []*x509.Certificate {
 func parseForwarded(header string, own, chain []byte) forwardedCert {
 	var ders [][]byte
 	var ok bool
-	if header == CertHeaderClientCert {
+	switch header {
+	case CertHeaderClientCert:
 		ders, ok = parseClientCert(own, chain)
-	} else {
+	case CertHeaderNginx:
+		ders, ok = parseEscapedPEM(string(own))
+	case CertHeaderTraefik:
+		ders, ok = parseBare(string(own))
+	default:
 		ders, ok = parseXFCC(string(own))
 	}
 	if !ok {
 		return forwardedCert{}
 	}
-	var out forwardedCert
+	list := parseAll(ders)
+	if list == nil {
+		return forwardedCert{}
+	}
+	return forwardedCert{list, thumbprintOf(ders[0])}
+}
+
+// parseAll returns certificates, nil when one of them is none.
+func parseAll(ders [][]byte) []*x509.Certificate {
+	var out []*x509.Certificate
 	for _, der := range ders {
 		c, err := x509.ParseCertificate(der)
 		if err != nil {
-			return forwardedCert{}
+			return nil
 		}
-		out.list = append(out.list, c)
+		out = append(out, c)
 	}
-	out.thumbprint = thumbprintOf(ders[0])
 	return out
+}
+
+// PEMCertificates returns the certificates of a text in PEM form, percent-encoded or
+// not: a client's own first, then those in between. Anything else is none.
+func PEMCertificates(text string) []*x509.Certificate {
+	ders, ok := parseEscapedPEM(text)
+	if !ok {
+		return nil
+	}
+	return parseAll(ders)
+}
+
+// parseEscapedPEM reads PEM that may be percent-encoded: no byte of PEM itself is a
+// percent sign.
+func parseEscapedPEM(v string) (ders [][]byte, ok bool) {
+	text, err := url.PathUnescape(v)
+	if err != nil {
+		return nil, false
+	}
+	rest := bytes.TrimSpace([]byte(text))
+	for len(rest) > 0 && len(ders) <= maxChain {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil || block.Type != "CERTIFICATE" {
+			return nil, false
+		}
+		ders, rest = append(ders, block.Bytes), bytes.TrimSpace(rest)
+	}
+	return ders, len(ders) > 0 && len(rest) == 0
+}
+
+// parseBare reads PEM of which only the base64 is left, percent-encoded or not; several
+// are parted by commas.
+func parseBare(v string) (ders [][]byte, ok bool) {
+	text, err := url.PathUnescape(v)
+	if err != nil {
+		return nil, false
+	}
+	members := strings.Split(text, ",")
+	if len(members) > maxChain+1 {
+		return nil, false
+	}
+	for _, m := range members {
+		der, err := base64.StdEncoding.Strict().DecodeString(strings.TrimSpace(m))
+		if err != nil || len(der) == 0 {
+			return nil, false
+		}
+		ders = append(ders, der)
+	}
+	return ders, true
 }
 
 // parseClientCert reads Client-Cert, a byte sequence, and Client-Cert-Chain, a list
@@ -183,15 +247,8 @@ func parseXFCC(v string) (ders [][]byte, ok bool) {
 		}
 		found = strings.ReplaceAll(strings.Trim(strings.TrimSpace(value), `"`), `\"`, `"`)
 	}
-	text, err := url.PathUnescape(found)
-	if err != nil || text == "" {
-		return nil, false
-	}
-	block, rest := pem.Decode([]byte(text))
-	if block == nil || block.Type != "CERTIFICATE" || len(bytes.TrimSpace(rest)) > 0 {
-		return nil, false
-	}
-	return [][]byte{block.Bytes}, true
+	ders, ok = parseEscapedPEM(found)
+	return ders, ok && len(ders) == 1
 }
 
 // splitQuoted splits at the separator where it stands outside of quotes. ok is false

@@ -49,6 +49,14 @@ func TestForwardedCertificates(t *testing.T) {
 		{"trusted, with a chain", CertHeaderClientCert, true, false, []string{"Client-Cert", rfc, "Client-Cert-Chain", rfc + ", " + rfc}, ""},
 		{"trusted, Envoy", CertHeaderForwarded, true, false, []string{"X-Forwarded-Client-Cert", `By=spiffe://x;Hash=00;Cert="` + text + `";Subject="CN=a\",b"`}, ""},
 		{"Envoy behind another, whose word is not the last", CertHeaderForwarded, true, false, []string{"X-Forwarded-Client-Cert", `Cert="` + text + `",Cert="` + stranger + `"`}, "unknown_issuer"},
+		{"trusted, nginx", CertHeaderNginx, true, false, []string{"Ssl-Client-Cert", text}, ""},
+		{"nginx, with something behind it", CertHeaderNginx, true, false, []string{"Ssl-Client-Cert", text + "x"}, "no_token"},
+		{"nginx, a bad encoding", CertHeaderNginx, true, false, []string{"Ssl-Client-Cert", text + "%zz"}, "no_token"},
+		{"nginx, from a stranger", CertHeaderNginx, false, false, []string{"Ssl-Client-Cert", text}, "no_token"},
+		{"trusted, Traefik", CertHeaderTraefik, true, false, []string{"X-Forwarded-Tls-Client-Cert", strings.Trim(rfc, ":")}, ""},
+		{"Traefik, with a chain", CertHeaderTraefik, true, false, []string{"X-Forwarded-Tls-Client-Cert", url.QueryEscape(strings.Trim(rfc, ":") + "," + strings.Trim(rfc, ":"))}, ""},
+		{"Traefik, an empty member", CertHeaderTraefik, true, false, []string{"X-Forwarded-Tls-Client-Cert", strings.Trim(rfc, ":") + ","}, "no_token"},
+		{"Traefik, from a stranger", CertHeaderTraefik, false, false, []string{"X-Forwarded-Tls-Client-Cert", strings.Trim(rfc, ":")}, "no_token"},
 		{"from a stranger", CertHeaderClientCert, false, false, []string{"Client-Cert", rfc}, "no_token"},
 		{"not configured", "", true, false, []string{"Client-Cert", rfc}, "no_token"},
 		{"another header than configured", CertHeaderForwarded, true, false, []string{"Client-Cert", rfc}, "no_token"},
@@ -170,5 +178,10 @@ func FuzzForwardedCertificates(f *testing.F) {
 		}
 		parseForwarded(CertHeaderClientCert, []byte(own), []byte(chain))
 		parseForwarded(CertHeaderForwarded, []byte(xfcc), nil)
+		for _, header := range []string{CertHeaderNginx, CertHeaderTraefik} {
+			if c := parseForwarded(header, []byte(own), nil); (len(c.list) == 0) != (c.thumbprint == "") || len(c.list) > maxChain+1 {
+				t.Fatalf("%s %q: %d", header, own, len(c.list))
+			}
+		}
 	})
 }

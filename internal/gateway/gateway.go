@@ -72,7 +72,7 @@ type Config struct {
 	// ClientCA returns the authorities whose certificates the listener takes, which auth:
 	// mtls accepts as identity; nil: it asks for none. It is asked anew with every caller.
 	ClientCA func() *x509.CertPool
-	// CertificateHeader is CertHeaderClientCert or CertHeaderForwarded: where trusted proxies
+	// CertificateHeader is one of the CertHeader constants: where trusted proxies
 	// say which certificate the client has shown them. Empty: they are not believed.
 	CertificateHeader string
 	// NonceKey makes the nonces of DPoP; nodes that share it know each other's. Nil = a random one.
