@@ -30,6 +30,8 @@ type Session struct {
 	// It is over at the earlier of both.
 	IdleUntil time.Time
 	Expires   time.Time
+	// IdleLimit is how long it lasts without use; 0: as long as the service says.
+	IdleLimit time.Duration
 	// When and how the person proved who they are, last.
 	AuthTime   time.Time
 	PasswordAt time.Time // zero: not by password
@@ -97,6 +99,17 @@ type Limits struct {
 	Total time.Duration // whatever the use; 0 means twelve hours
 }
 
+// or returns the limits, with those of more where they are not set.
+func (l Limits) or(more Limits) Limits {
+	if l.Idle <= 0 {
+		l.Idle = more.Idle
+	}
+	if l.Total <= 0 {
+		l.Total = more.Total
+	}
+	return l
+}
+
 // Config is what a Service needs.
 type Config struct {
 	Store  Store
@@ -119,13 +132,12 @@ type Service struct{ cfg Config }
 
 // NewService returns a Service.
 func NewService(cfg Config) *Service {
-	if cfg.Limits.Idle <= 0 {
-		cfg.Limits.Idle = 2 * time.Hour
-	}
-	if cfg.Limits.Total <= 0 {
-		cfg.Limits.Total = 12 * time.Hour
-	}
+	cfg.Limits = cfg.Limits.or(Limits{Idle: 2 * time.Hour, Total: 12 * time.Hour})
 	return &Service{cfg: cfg}
+}
+
+func (s *Service) idle(of *Session) time.Duration {
+	return Limits{Idle: of.IdleLimit}.or(s.cfg.Limits).Idle
 }
 
 // Proof says how a person has just proved who they are.
@@ -138,6 +150,9 @@ type Proof struct {
 	Address  string
 	Agent    string
 	AuthTime time.Time // when it was; zero: now
+	// Limits are those of the session from now on; those that are not set are the
+	// service's. They make the end of one that goes on earlier, never later.
+	Limits Limits
 }
 
 // Begin begins a session, or raises the one that is there when it is the same
@@ -149,12 +164,17 @@ func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, 
 	defer fault.Wrap(&err, "begin a session")
 	now := s.cfg.Now()
 	secret = keys.Secret(256)
-	next := Session{ID: keys.ID("102"), User: p.User, Created: now, Expires: now.Add(s.cfg.Limits.Total), Address: p.Address, Agent: p.Agent}
+	limits := p.Limits.or(s.cfg.Limits)
+	next := Session{ID: keys.ID("102"), User: p.User, Created: now, Expires: now.Add(limits.Total), Address: p.Address, Agent: p.Agent}
 	if old != nil && old.User == p.User && old.Live(now) {
 		next = *old
+		if end := old.Created.Add(limits.Total); end.Before(next.Expires) {
+			next.Expires = end
+		}
 	}
 	next.Hash = keys.Hash(secret)
-	next.Seen, next.IdleUntil = now, now.Add(s.cfg.Limits.Idle)
+	next.IdleLimit = limits.Idle
+	next.Seen, next.IdleUntil = now, now.Add(limits.Idle)
 	next.AuthTime, next.ACR = now, p.ACR
 	if !p.AuthTime.IsZero() && p.AuthTime.Before(now) {
 		next.AuthTime = p.AuthTime
@@ -199,7 +219,7 @@ func (s *Service) Find(ctx context.Context, secret string) (Session, error) {
 		return Session{}, errNone()
 	}
 	if now.Sub(found.Seen) >= touchAfter {
-		found.Seen, found.IdleUntil = now, now.Add(s.cfg.Limits.Idle)
+		found.Seen, found.IdleUntil = now, now.Add(s.idle(&found))
 		if err := s.cfg.Store.TouchSession(ctx, found.ID, found.Seen, found.IdleUntil); err != nil {
 			return Session{}, err
 		}
@@ -223,7 +243,7 @@ func (s *Service) Refresh(ctx context.Context, id string) (Session, error) {
 		return Session{}, err
 	}
 	now := s.cfg.Now()
-	found.Seen, found.IdleUntil = now, now.Add(s.cfg.Limits.Idle)
+	found.Seen, found.IdleUntil = now, now.Add(s.idle(&found))
 	return found, s.cfg.Store.TouchSession(ctx, id, found.Seen, found.IdleUntil)
 }
 

@@ -172,3 +172,28 @@ func TestEveryLevelHasItsOwnSecret(t *testing.T) {
 		t.Errorf("%s was raised twice: %v", s.ID, err)
 	}
 }
+
+// A rule's limits hold for the session that was begun under it. Another rule in the
+// same session makes its end earlier, never later.
+func TestLimitsOfARule(t *testing.T) {
+	l := newLife(t)
+	begun := l.now
+	s, _ := l.begin(nil, Proof{User: "ana", Limits: Limits{Idle: 10 * time.Minute, Total: 2 * time.Hour}})
+	s, secret := l.begin(&s, Proof{User: "ana", Factor: true, Limits: Limits{Idle: 20 * time.Minute, Total: 100 * time.Hour}})
+	if !s.Expires.Equal(begun.Add(2 * time.Hour)) {
+		t.Errorf("it ends at %v", s.Expires)
+	}
+	if l.now = l.now.Add(19 * time.Minute); !l.live(secret) {
+		t.Error("ended in use")
+	}
+	if l.now = l.now.Add(19 * time.Minute); !l.live(secret) {
+		t.Error("a use has not kept it for as long as its rule says")
+	}
+	if l.now = l.now.Add(20 * time.Minute); l.live(secret) {
+		t.Error("it goes on without use")
+	}
+	l.now = begun.Add(15 * time.Minute)
+	if s, _ = l.begin(&s, Proof{User: "ana", Factor: true, Limits: Limits{Total: time.Hour}}); !s.Expires.Equal(begun.Add(time.Hour)) {
+		t.Errorf("the stricter rule: %v", s.Expires)
+	}
+}
