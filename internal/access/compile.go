@@ -26,12 +26,17 @@ type state struct {
 	zones     map[string]*zoneView
 	hooks     map[string]*HookView
 	published func(address string) verify.KeySource
-	places    Atlas // nil: no address is known to be anywhere
+
+	sessionPolicies map[string]SessionPolicy
+	sessionRules    map[string]SessionRule
+
+	places Atlas // nil: no address is known to be anywhere
 
 	chosen  map[string]string   // id of an app to the client_id that was chosen for it
 	granted map[string][]string // client_id to the scopes of the org server that the app was granted
 
 	touched map[string]bool               // ids of servers to compile again
+	signIns bool                          // the session policies are to be compiled again
 	apps    map[uint8]map[string]*AppView // shards to replace: id to app, nil for gone
 }
 
@@ -40,6 +45,7 @@ func (s *state) reset() {
 		places: s.places, published: s.published, zones: map[string]*zoneView{}, hooks: map[string]*HookView{},
 		servers: map[string]Server{}, scopes: map[string]Scope{},
 		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
+		sessionPolicies: map[string]SessionPolicy{}, sessionRules: map[string]SessionRule{}, signIns: true,
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -51,55 +57,34 @@ func (s *state) load(tx *ledger.Tx) error {
 	if err != nil {
 		return err
 	}
-	for o, err := range Servers.All(tx, ledger.Query{Limit: 1000}) {
+	for _, err := range []error{
+		each(tx, Servers, func(o ledger.Object[Server]) { s.servers[o.ID], s.touched[o.ID] = o.Value, true }),
+		each(tx, Scopes, func(o ledger.Object[Scope]) { s.scopes[o.ID] = o.Value }),
+		each(tx, Policies, func(o ledger.Object[Policy]) { s.policies[o.ID] = o.Value }),
+		each(tx, Rules, func(o ledger.Object[Rule]) { s.rules[o.ID] = o.Value }),
+		each(tx, SessionPolicies, func(o ledger.Object[SessionPolicy]) { s.sessionPolicies[o.ID] = o.Value }),
+		each(tx, SessionRules, func(o ledger.Object[SessionRule]) { s.sessionRules[o.ID] = o.Value }),
+		each(tx, Zones, func(o ledger.Object[Zone]) { s.zones[o.ID] = newZoneView(o.ID, o.Value) }),
+		each(tx, InlineHooks, func(o ledger.Object[InlineHook]) { s.hooks[o.ID] = &HookView{ID: o.ID, InlineHook: o.Value} }),
+		each(tx, Claims, func(o ledger.Object[Claim]) { s.claims[o.ID] = o.Value }),
+		each(tx, Apps, func(o ledger.Object[App]) { s.putApp(o, false) }),
+	} {
 		if err != nil {
 			return err
 		}
-		s.servers[o.ID], s.touched[o.ID] = o.Value, true
-	}
-	for o, err := range Scopes.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.scopes[o.ID] = o.Value
-	}
-	for o, err := range Policies.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.policies[o.ID] = o.Value
-	}
-	for o, err := range Rules.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.rules[o.ID] = o.Value
-	}
-	for o, err := range Zones.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.zones[o.ID] = newZoneView(o.ID, o.Value)
-	}
-	for o, err := range InlineHooks.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.hooks[o.ID] = &HookView{ID: o.ID, InlineHook: o.Value}
-	}
-	for o, err := range Claims.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.claims[o.ID] = o.Value
-	}
-	for o, err := range Apps.All(tx, ledger.Query{Limit: 1000}) {
-		if err != nil {
-			return err
-		}
-		s.putApp(o, false)
 	}
 	s.revision, s.loaded, s.fresh = head, true, true
+	return nil
+}
+
+// each calls put with every object of a kind.
+func each[T any](tx *ledger.Tx, kind *ledger.Kind[T], put func(ledger.Object[T])) error {
+	for o, err := range kind.All(tx, ledger.Query{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		put(o)
+	}
 	return nil
 }
 
@@ -145,7 +130,14 @@ func (s *state) apply(c *ledger.Change) error {
 		err := set(s.claims, Claims, c, gone)
 		s.touched[s.claims[c.ID].Server] = true
 		return err
+	case SessionPolicies.Name():
+		s.signIns = true
+		return set(s.sessionPolicies, SessionPolicies, c, gone)
+	case SessionRules.Name():
+		s.signIns = true
+		return set(s.sessionRules, SessionRules, c, gone)
 	case Zones.Name():
+		s.signIns = true
 		return s.putZone(c, gone)
 	case InlineHooks.Name():
 		return s.putHook(c, gone)
@@ -277,8 +269,12 @@ func (s *state) compile(last *View) *View {
 	v := &View{revision: int64(s.revision)}
 	if last != nil && !s.fresh {
 		v.servers, v.shards, v.apps = maps.Clone(last.servers), last.shards, last.apps
+		v.sessions, v.askGroups = last.sessions, last.askGroups
 	} else {
 		v.servers = map[string]*ServerView{}
+	}
+	if s.signIns {
+		v.sessions, v.askGroups = s.sessionViews()
 	}
 	s.compileServers(v)
 	for shard, changed := range s.apps {
@@ -299,7 +295,7 @@ func (s *state) compile(last *View) *View {
 	}
 	clear(s.touched)
 	clear(s.apps)
-	s.fresh = false
+	s.fresh, s.signIns = false, false
 	return v
 }
 

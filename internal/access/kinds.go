@@ -72,7 +72,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, InlineHooks, Policies, Rules, RoleAssignments, APITokens, APIKeys, Consents}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, InlineHooks, Policies, Rules, SessionPolicies, SessionRules, RoleAssignments, APITokens, APIKeys, Consents}
 }
 
 func ofServer(id string) ledger.Ref {
@@ -84,23 +84,32 @@ func ruleRefs(r Rule) []ledger.Ref {
 		ofServer(r.Server),
 		{Field: "policy", Kind: "access_policy", ID: r.Policy, OnDelete: ledger.Cascade},
 	}
-	add := func(field, kind string, ids []string) {
-		for _, id := range ids {
-			if id != Everyone && id != AllZones {
-				refs = append(refs, ledger.Ref{Field: field, Kind: kind, ID: id})
-			}
-		}
-	}
-	people := r.Conditions.People
-	add("conditions.people.users.include", "user", people.Users.Include)
-	add("conditions.people.users.exclude", "user", people.Users.Exclude)
-	add("conditions.people.groups.include", "group", people.Groups.Include)
-	add("conditions.people.groups.exclude", "group", people.Groups.Exclude)
+	refs = namedPeople(refs, r.Conditions.People)
 	if id := r.Actions.Token.InlineHook; id != "" {
 		refs = append(refs, ledger.Ref{Field: "actions.token.inlineHook", Kind: "inline_hook", ID: id})
 	}
-	include, exclude := r.Conditions.Network.zones()
-	add("conditions.network.include", "network_zone", include)
-	add("conditions.network.exclude", "network_zone", exclude)
+	return namedZones(refs, r.Conditions.Network)
+}
+
+// named adds references to what a condition names by id.
+func named(refs []ledger.Ref, field, kind string, ids []string) []ledger.Ref {
+	for _, id := range ids {
+		if id != Everyone && id != AllZones {
+			refs = append(refs, ledger.Ref{Field: field, Kind: kind, ID: id})
+		}
+	}
 	return refs
+}
+
+func namedPeople(refs []ledger.Ref, p People) []ledger.Ref {
+	refs = named(refs, "conditions.people.users.include", "user", p.Users.Include)
+	refs = named(refs, "conditions.people.users.exclude", "user", p.Users.Exclude)
+	refs = named(refs, "conditions.people.groups.include", "group", p.Groups.Include)
+	return named(refs, "conditions.people.groups.exclude", "group", p.Groups.Exclude)
+}
+
+func namedZones(refs []ledger.Ref, n *NetworkCondition) []ledger.Ref {
+	include, exclude := n.zones()
+	refs = named(refs, "conditions.network.include", "network_zone", include)
+	return named(refs, "conditions.network.exclude", "network_zone", exclude)
 }

@@ -72,6 +72,9 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err err
 		if err := ensureSignOnPolicy(tx); err != nil {
 			return err
 		}
+		if err := ensureSessionPolicy(tx); err != nil {
+			return err
+		}
 		if err := ensureZones(tx); err != nil {
 			return err
 		}

@@ -19,6 +19,9 @@ type View struct {
 	servers  map[string]*ServerView // by id; the default and org server by name as well
 	shards   [appShards]map[string]*AppView
 	apps     int // how many there are
+
+	sessions  []sessionPolicyView // in the order in which they are tried
+	askGroups bool                // one of them is about groups
 }
 
 // Revision returns the ledger revision that the view shows.

@@ -251,15 +251,17 @@ func (s *Service) DeleteZone(ctx context.Context, actor ledger.Actor, id string)
 	})
 }
 
-// unusedByRules makes sure that no access rule names the zone: a rule that excludes
-// it would let in who was kept out.
+// unusedByRules makes sure that no rule names the zone: a rule that excludes it would
+// let in who was kept out.
 func unusedByRules(tx *ledger.Tx, id, name string) error {
-	used, err := tx.ReferredBy(Zones.Name(), id, Rules.Name())
-	if err != nil {
-		return err
-	}
-	if used {
-		return fault.New(fault.Invalid, "the zone %s is named by an access rule: take it out there first", name)
+	for _, kind := range []string{Rules.Name(), SessionRules.Name()} {
+		used, err := tx.ReferredBy(Zones.Name(), id, kind)
+		if err != nil {
+			return err
+		}
+		if used {
+			return fault.New(fault.Invalid, "the zone %s is named by a rule for access or sign-on: take it out there first", name)
+		}
 	}
 	return nil
 }

@@ -108,19 +108,5 @@ func describe(trace []access.Considered) string {
 	if len(trace) == 0 {
 		return "the server has no policies"
 	}
-	var b strings.Builder
-	for i, c := range trace {
-		if i > 0 {
-			b.WriteString("; ")
-		}
-		b.WriteString(c.PolicyName)
-		if c.Rule != "" {
-			b.WriteString(" / " + c.RuleName)
-		}
-		b.WriteString(": " + c.Reason)
-		if c.Detail != "" {
-			b.WriteString(" (" + c.Detail + ")")
-		}
-	}
-	return b.String()
+	return access.Explain(trace)
 }
