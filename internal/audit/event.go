@@ -26,6 +26,7 @@ const (
 	SessionStarted    = "user.session.start"
 	SessionEnded      = "user.session.end"
 	AppSignedOut      = "app.oauth2.client.backchannel_logout" // the type is ours
+	SignOnJudged      = "policy.evaluate_sign_on"              // outcome DENY
 	FactorUsed        = "user.authentication.auth_via_mfa"
 	KeyRotated        = "app.oauth2.as.key.rollover"
 	AppCreated        = "application.lifecycle.create"

@@ -36,6 +36,19 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 			s.ask(v) //nolint:contextcheck // a visit carries its request
 			return
 		}
+		rule, err := s.ruling(r, user.ID)
+		switch {
+		case err != nil:
+			s.lost(w, r, err)
+			return
+		case !rule.Allowed():
+			s.recordDenial(r.Context(), r, user, rule)
+			s.keepOut(w, r)
+			return
+		case rule.demands(sess, s.cfg.Now()):
+			s.ask(&visit{w: w, r: r, req: Request{Page: r.URL.RequestURI(), Created: s.cfg.Now()}}) //nolint:contextcheck // a visit carries its request
+			return
+		}
 		m := &member{session: sess, user: user, token: formToken("account", s.cfg.Kit.Cookie(r, sessionCookie))}
 		if r.Method == http.MethodPost && !keys.Equal(m.token, field(r, "token")) {
 			s.tell(w, r, s.language(r), http.StatusForbidden, notice{heading: "lost_title", text: "stale_text", link: r.URL.Path, label: "open_again"})

@@ -23,6 +23,7 @@ func eventWords() map[string]string {
 	return map[string]string{
 		audit.SessionStarted:           "event_sign_in",
 		audit.SessionEnded:             "event_sign_out",
+		audit.SignOnJudged:             "event_policy",
 		audit.FactorUsed:               "event_factor",
 		audit.UserPasswordSet:          "event_password",
 		audit.TokenGranted:             "event_token",

@@ -52,6 +52,18 @@ func (s *Server) CheckPassword(r *http.Request, identifier, password string) (st
 		return "", fault.New(fault.RateLimited, "there were too many attempts to sign in from the network")
 	}
 	user, err := s.judge(r.Context(), identifier, password, now)
+	if err == nil {
+		// Nothing here can ask for a second factor: who needs one does not sign in so
+		// (attack identity 64).
+		rule, ruled := s.ruling(r, user.ID)
+		switch {
+		case ruled != nil:
+			return "", ruled
+		case !rule.Allowed() || rule.RequireFactor:
+			s.recordDenial(r.Context(), r, user, rule)
+			return "", fault.New(fault.Denied, "the sign-on policy does not allow a sign-in by the password alone")
+		}
+	}
 	if fault.Is(err, fault.Denied) {
 		s.recordSignIn(&visit{r: r}, identifier, nil, fault.Of(err).Reason) //nolint:contextcheck // the context of a visit is its request's
 	}

@@ -285,15 +285,9 @@ func (s *Server) raise(v *visit, factor string, ways []string, level string) err
 			methods = append(methods, m)
 		}
 	}
-	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
-		User: v.user.ID, Factor: true, AMR: methods, ACR: level,
-		Address: address(v.r).String(), Agent: v.r.UserAgent(),
-	})
-	if err != nil {
+	if err := s.open(v, v.user, session.Proof{Factor: true, AMR: methods, ACR: level}); err != nil || v.problem != "" {
 		return err
 	}
-	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
-	v.session = &sess
 	s.recordFactor(v, factor, "")
 	return nil
 }

@@ -163,6 +163,10 @@ func (s *Server) serveCallback(w http.ResponseWriter, r *http.Request) {
 			s.end(v, err) //nolint:contextcheck // a visit carries its request
 			return
 		}
+		if v.problem != "" {
+			s.keepOut(w, r)
+			return
+		}
 		v.redirect("/signin/" + v.name)
 	}
 }
@@ -189,20 +193,17 @@ func (s *Server) back(r *http.Request, state string) (b visitBack, err error) {
 
 // welcome begins the session of who has come back.
 func (s *Server) welcome(v *visit, out federation.Outcome, fresh bool) error {
-	proof := session.Proof{User: out.User.ID, AMR: out.AMR, ACR: LevelAny, Factor: out.Second, Address: address(v.r).String(), Agent: v.r.UserAgent(), AuthTime: out.AuthTime}
+	proof := session.Proof{AMR: out.AMR, ACR: LevelAny, Factor: out.Second, AuthTime: out.AuthTime}
 	if out.Second {
 		proof.ACR = LevelTwoFactors
 	}
 	if fresh {
 		proof.AuthTime = time.Time{} // it was asked for, and Finish has seen to it
 	}
-	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, proof)
-	if err != nil {
+	user := out.User
+	if err := s.open(v, &user, proof); err != nil || v.problem != "" {
 		return err
 	}
-	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
-	user := out.User
-	v.session, v.user = &sess, &user
 	s.recordSignIn(v, user.Value.Profile.Login, &user, "")
 	return nil
 }

@@ -164,15 +164,9 @@ func (s *Server) takePasskeySignIn(v *visit, answer []byte) error {
 	if v.req.Subject != "" && user.ID != v.req.Subject {
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
-	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
-		User: user.ID, Factor: true, AMR: passkeyMethods(&got.Factor.Value), ACR: LevelPhishing,
-		Address: address(v.r).String(), Agent: v.r.UserAgent(),
-	})
-	if err != nil {
+	if err := s.open(v, user, session.Proof{Factor: true, AMR: passkeyMethods(&got.Factor.Value), ACR: LevelPhishing}); err != nil || v.problem != "" {
 		return err
 	}
-	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
-	v.session, v.user = &sess, user
 	s.recordSignIn(v, user.Value.Profile.Login, user, "")
 	s.recordFactor(v, directory.FactorPasskey, "")
 	return nil

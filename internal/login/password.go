@@ -139,15 +139,9 @@ func (s *Server) takeSignIn(v *visit) error {
 	case v.req.Subject != "" && user.ID != v.req.Subject:
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
-	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, session.Proof{
-		User: user.ID, Password: true, AMR: []string{"pwd"}, ACR: LevelPassword,
-		Address: address(v.r).String(), Agent: v.r.UserAgent(),
-	})
-	if err != nil {
+	if err := s.open(v, user, session.Proof{Password: true, AMR: []string{"pwd"}, ACR: LevelPassword}); err != nil || v.problem != "" {
 		return err
 	}
-	s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
-	v.session, v.user = &sess, user
 	s.recordSignIn(v, identifier, user, "")
 	return nil
 }
@@ -235,6 +229,7 @@ func (s *Server) recordSignIn(v *visit, identifier string, user *ledger.Object[d
 	if user != nil {
 		e.Actor = audit.Entity{ID: user.ID, Type: "User", AlternateID: user.Value.Profile.Login, DisplayName: user.Value.Profile.DisplayName()}
 		e.Debug = map[string]string{"session": v.session.ID}
+		v.rule.note(&e)
 	} else {
 		e.Severity, e.Outcome = audit.Warn, audit.Outcome{Result: audit.Failure, Reason: reason}
 	}

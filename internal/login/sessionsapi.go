@@ -101,6 +101,12 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, own string)
 
 func (s *Server) serveOwnSession(w http.ResponseWriter, r *http.Request) {
 	sess, user, err := s.current(r)
+	rule := &ruling{}
+	if err == nil && sess != nil {
+		if rule, err = s.ruling(r, user.ID); err == nil && !rule.Allowed() {
+			sess = nil
+		}
+	}
 	if err == nil && sess != nil {
 		switch r.Method {
 		case http.MethodPost:
@@ -120,7 +126,11 @@ func (s *Server) serveOwnSession(w http.ResponseWriter, r *http.Request) {
 	case sess == nil:
 		sessionError(w, http.StatusNotFound, "E0000007", "Not found: Resource not found: me (Session)")
 	default:
-		writeSessionJSON(w, http.StatusOK, documentOf(sess, user))
+		d := documentOf(sess, user)
+		if rule.demands(sess, s.cfg.Now()) {
+			d.Status = "MFA_REQUIRED"
+		}
+		writeSessionJSON(w, http.StatusOK, d)
 	}
 }
 

@@ -38,6 +38,7 @@ type visit struct {
 	agreed  bool                           // the person has just agreed
 	begun   bool                           // a second factor is being set up
 	secret  string                         // of it, to be shown this once
+	rule    *ruling                        // what the sign-on policies say of the user, once they were asked
 	have    *own                           // second factors of the user, once they were read
 	again   bool                           // the page is to be shown again, with more on it
 }
@@ -64,6 +65,7 @@ type step struct {
 func steps() []step {
 	return []step{
 		{"signin", "everything after it is about this person", "login_required", (*Server).needsSignIn, (*Server).showSignIn, (*Server).takeSignIn},
+		{"rules", "whom the sign-on policies keep out is asked nothing more", "access_denied", (*Server).needsAllowed, (*Server).showDenied, (*Server).takeDenied},
 		{"factor", "who has a second factor replaces an expired password with it: others may know the old one", "interaction_required", (*Server).needsFactorFirst, (*Server).showFactor, (*Server).takeFactor},
 		{"password", "an expired password opens nothing but its own replacement", "interaction_required", (*Server).needsPassword, (*Server).showPassword, (*Server).takePassword},
 		{"link", "an account is connected by who has just proved that it is theirs", "interaction_required", (*Server).needsLink, (*Server).showLink, (*Server).takeLink},
@@ -111,6 +113,7 @@ func (s *Server) begin(v *visit) {
 var silentText = map[string]string{
 	"login_required":       "The client specified not to prompt, but the user is not logged in.",
 	"consent_required":     "The client specified not to prompt, but the user has not consented to all of the requested scopes.",
+	"access_denied":        "The sign-on policy does not allow access.",
 	"interaction_required": "The client specified not to prompt, but the user must interact with the authorization server.",
 }
 
