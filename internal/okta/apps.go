@@ -5,7 +5,6 @@ import (
 	"strings"
 
 	"gatehouse/internal/access"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 )
 
@@ -297,18 +296,6 @@ func (a *api) assignPolicy(c *call) (answer, error) {
 	return nothing()
 }
 
-// listSignOnPolicies answers the one type of policies that there is here.
-func (a *api) listSignOnPolicies(c *call) (answer, error) {
-	if t := c.FormValue("type"); t != "ACCESS_POLICY" {
-		return answer{}, fault.New(fault.Invalid, "type").WithFields(fault.Field{Path: "type", Message: "must be ACCESS_POLICY: other policies are not available"})
-	}
-	all, err := a.Access.ListSignOnPolicies(c.Context())
-	if err != nil {
-		return answer{}, err
-	}
-	return page(all, "", a.signOnPolicy)
-}
-
 func (a *api) getSignOnPolicy(c *call) (answer, error) {
 	o, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId"))
 	if err != nil {
@@ -321,7 +308,7 @@ func (a *api) signOnPolicy(o ledger.Object[access.SignOnPolicy]) object {
 	p := o.Value
 	return object{
 		"id": o.ID, "status": p.Status, "name": p.Name, "description": p.Description, "priority": p.Priority, "system": p.System,
-		"conditions": nil, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "type": "ACCESS_POLICY",
+		"conditions": nil, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "type": appPolicyType,
 		"_embedded": object{"resourceType": "APP"}, "_links": object{
 			"self":     ref(a.href("policies", o.ID), "GET"),
 			"rules":    ref(a.href("policies", o.ID, "rules"), "GET"),

@@ -37,6 +37,9 @@ func routes() []route {
 		secret = app + "/credentials/secrets/{secretId}"
 		client = ClientsPath + "/{clientId}"
 		role   = "/roles/{roleAssignmentId}"
+		signOn = "/api/v1/policies/{policyId}"
+
+		signOnRule = signOn + "/rules/{ruleId}"
 
 		userTokens   = user + "/clients/{clientId}/tokens"
 		serverTokens = server + "/clients/{clientId}/tokens"
@@ -221,9 +224,21 @@ func routes() []route {
 		{del, "/api/v1/sessions/{sessionId}", "revokeSession", "okta.sessions.manage", free, (*api).deleteSession},
 		{post, "/api/v1/sessions/{sessionId}/lifecycle/refresh", "refreshSession", "okta.sessions.manage", free, (*api).refreshSession},
 
-		{get, "/api/v1/policies", "listPolicies", "okta.policies.read", free, (*api).listSignOnPolicies},
-		{get, "/api/v1/policies/{policyId}", "getPolicy", "okta.policies.read", free, (*api).getSignOnPolicy},
-		{get, "/api/v1/policies/{policyId}/rules", "listPolicyRules", "okta.policies.read", free, (*api).listSignOnRules},
+		{get, "/api/v1/policies", "listPolicies", "okta.policies.read", free, (*api).listAnyPolicies},
+		{post, "/api/v1/policies", "createPolicy", "okta.policies.manage", free, (*api).createSessionPolicy},
+		{post, "/api/v1/policies/simulate", "createPolicySimulation", "okta.policies.read", free, (*api).simulatePolicies},
+		{get, signOn, "getPolicy", "okta.policies.read", free, (*api).getAnyPolicy},
+		{put, signOn, "replacePolicy", "okta.policies.manage", free, (*api).replaceSessionPolicy},
+		{del, signOn, "deletePolicy", "okta.policies.manage", free, (*api).deleteSessionPolicy},
+		{post, signOn + "/lifecycle/activate", "activatePolicy", "okta.policies.manage", free, (*api).activateSessionPolicy},
+		{post, signOn + "/lifecycle/deactivate", "deactivatePolicy", "okta.policies.manage", free, (*api).deactivateSessionPolicy},
+		{get, signOn + "/rules", "listPolicyRules", "okta.policies.read", free, (*api).listAnyRules},
+		{post, signOn + "/rules", "createPolicyRule", "okta.policies.manage", free, (*api).createSessionRule},
+		{get, signOnRule, "getPolicyRule", "okta.policies.read", free, (*api).getSessionRule},
+		{put, signOnRule, "replacePolicyRule", "okta.policies.manage", free, (*api).replaceSessionRule},
+		{del, signOnRule, "deletePolicyRule", "okta.policies.manage", free, (*api).deleteSessionRule},
+		{post, signOnRule + "/lifecycle/activate", "activatePolicyRule", "okta.policies.manage", free, (*api).activateSessionRule},
+		{post, signOnRule + "/lifecycle/deactivate", "deactivatePolicyRule", "okta.policies.manage", free, (*api).deactivateSessionRule},
 		{get, "/api/v1/policies/{policyId}/mappings", "listPolicyMappings", "okta.policies.read", free, (*api).listMappings},
 
 		{get, user + "/roles", "listAssignedRolesForUser", "okta.roles.read", free, held((*api).userHolder, (*api).listRoles)},
