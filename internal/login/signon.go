@@ -93,7 +93,7 @@ func (s *Server) open(v *visit, user *ledger.Object[directory.User], p session.P
 	}
 	if !rule.Allowed() {
 		s.recordDenial(v.ctx(), v.r, user, rule)
-		v.status, v.problem = http.StatusForbidden, s.say(s.language(v.r), "not_allowed_text")
+		v.status, v.problem = http.StatusForbidden, s.say(s.lang(v), "not_allowed_text")
 		return nil
 	}
 	p.User, p.Address, p.Agent, p.Limits = user.ID, address(v.r).String(), v.r.UserAgent(), rule.limits()
@@ -132,7 +132,7 @@ func (*Server) takeDenied(*visit) error { return nil }
 // keepOut says that the policies do not let the person in from here.
 func (s *Server) keepOut(w http.ResponseWriter, r *http.Request) {
 	lang := s.language(r)
-	s.pages.message.Write(r.Context(), w, http.StatusForbidden, s.titled(lang, "not_allowed_title"), messagePage{
+	s.pages.message.Write(r.Context(), w, http.StatusForbidden, s.titled(r, lang, "not_allowed_title"), messagePage{
 		Heading: s.say(lang, "not_allowed_title"), Text: s.say(lang, "not_allowed_text"),
 	})
 }
