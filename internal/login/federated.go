@@ -201,7 +201,7 @@ func (s *Server) welcome(v *visit, out federation.Outcome, fresh bool) error {
 		proof.AuthTime = time.Time{} // it was asked for, and Finish has seen to it
 	}
 	user := out.User
-	if err := s.open(v, &user, proof); err != nil || v.problem != "" {
+	if err := s.admit(v, &user, proof); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordSignIn(v, user.Value.Profile.Login, &user, "")

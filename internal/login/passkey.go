@@ -164,7 +164,7 @@ func (s *Server) takePasskeySignIn(v *visit, answer []byte) error {
 	if v.req.Subject != "" && user.ID != v.req.Subject {
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
-	if err := s.open(v, user, session.Proof{Factor: true, AMR: passkeyMethods(&got.Factor.Value), ACR: LevelPhishing}); err != nil || v.problem != "" {
+	if err := s.admit(v, user, session.Proof{Factor: true, AMR: passkeyMethods(&got.Factor.Value), ACR: LevelPhishing}); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordSignIn(v, user.Value.Profile.Login, user, "")

@@ -139,7 +139,7 @@ func (s *Server) takeSignIn(v *visit) error {
 	case v.req.Subject != "" && user.ID != v.req.Subject:
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
-	if err := s.open(v, user, session.Proof{Password: true, AMR: []string{"pwd"}, ACR: LevelPassword}); err != nil || v.problem != "" {
+	if err := s.admit(v, user, session.Proof{Password: true, AMR: []string{"pwd"}, ACR: LevelPassword}); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordSignIn(v, identifier, user, "")

@@ -83,17 +83,17 @@ func (s *Server) ruled(v *visit) (*ruling, error) {
 	return v.rule, nil
 }
 
-// open begins the session of who has just proved who they are, or raises the one that
+// admit begins the session of who has just proved who they are, or raises the one that
 // is there, as the policies say. Where they do not let the person in, nothing is begun:
 // that is the visit's problem.
-func (s *Server) open(v *visit, user *ledger.Object[directory.User], p session.Proof) error {
+func (s *Server) admit(v *visit, user *ledger.Object[directory.User], p session.Proof) error {
 	rule, err := s.ruling(v.r, user.ID)
 	if err != nil {
 		return err
 	}
 	if !rule.Allowed() {
 		s.recordDenial(v.ctx(), v.r, user, rule)
-		v.status, v.problem = http.StatusForbidden, s.say(s.lang(v), "not_allowed_text")
+		v.status, v.problem = http.StatusForbidden, "not_allowed_text"
 		return nil
 	}
 	p.User, p.Address, p.Agent, p.Limits = user.ID, address(v.r).String(), v.r.UserAgent(), rule.limits()
