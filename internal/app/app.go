@@ -73,7 +73,8 @@ type App struct {
 
 	post     post
 	breached directory.Breached // nil: no list
-	mailbox  *mail.Mailbox      // nil: letters are sent, or there are none
+	look     look
+	mailbox  *mail.Mailbox // nil: letters are sent, or there are none
 
 	addresses     Ready
 	identityPages later
@@ -140,6 +141,9 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 		}
 		a.breached = list
 		a.onClose(func(context.Context) error { return list.Close() })
+	}
+	if a.look, err = readLook(a.settings.Brand); err != nil {
+		return nil, err
 	}
 	places, err := a.places()
 	if err != nil {

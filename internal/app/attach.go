@@ -67,7 +67,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	id, err := openIdentity(ctx, identityConfig{
 		Certificates: certificates,
 		URL:          a.addresses.Identity, DB: db, Sealer: a.sealer, Bus: a.bus, Revoked: a.node.revoked, Metrics: a.metrics, Log: a.log, Now: a.config.Now, Places: a.atlas, Private: a.settings.Identity.PrivateApps, SAML: a.settings.Identity.SAML,
-		Post: a.post, People: a.settings.People, Breached: a.breached, Passwords: a.config.Passwords,
+		Post: a.post, People: a.settings.People, Look: a.look, Breached: a.breached, Passwords: a.config.Passwords,
 	})
 	if err != nil {
 		_ = db.Close()

@@ -93,6 +93,7 @@ type identityConfig struct {
 	Places       access.Atlas // where addresses are; nil: nobody knows
 	Post         post
 	People       config.People
+	Look         look
 	Breached     directory.Breached
 	Passwords    keys.PasswordConfig
 }

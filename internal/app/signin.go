@@ -22,12 +22,12 @@ type people struct {
 
 // openPeople composes it over an open identity half.
 func (id *identity) openPeople(c identityConfig) people {
-	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: web.WordsWith(login.Words())})
+	kit := web.New(web.Config{URL: c.URL, Log: c.Log, Now: c.Now, Words: c.Look.words, Brand: c.Look.brand})
 	id.openLogouts(c)
 	id.sessions = session.NewService(session.Config{Store: c.DB, Bus: id.revoker, Now: c.Now, Ended: id.logouts.Ended})
 	id.revoker.sessions, id.revoker.grants = id.sessions, id.grants
 	waiting := session.NewRoom(session.RoomConfig{Store: c.DB, Now: c.Now})
-	site := login.Site{Tenant: tenant.Default, URL: c.URL}
+	site := login.Site{Tenant: tenant.Default, URL: c.URL, Name: c.Look.brand.Name, Language: c.Look.language}
 	if domains := c.People.RegistrationDomains; len(domains) > 0 {
 		site.Registration = &login.Registration{Domains: domains}
 	}

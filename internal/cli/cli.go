@@ -160,7 +160,7 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 func commands() []func(*session) *cobra.Command {
 	return []func(*session) *cobra.Command{
 		newDev, newRun, newInit, // serve
-		newValidate, newDiff, newApply, newRollback, newExport, newHistory, newTest, newSchema, // configuration
+		newValidate, newDiff, newApply, newRollback, newExport, newHistory, newTest, newSchema, newWords, // configuration
 		newExplain, newTail, // decisions
 		newLogin, newLogout, newContext, // who calls
 		newToken, newServers, newKeys, newApps, newAPIKeys, newAPITokens, newUsers, newRevocations, // identity

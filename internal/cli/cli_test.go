@@ -194,6 +194,12 @@ func TestFailingTestOfTheFile(t *testing.T) {
 }
 
 func TestSchemaVersionCompletion(t *testing.T) {
+	if r := run(t, nil, "words", "ja"); r.code != exitOK || !strings.Contains(r.out, `"signin_title": "サインイン"`) {
+		t.Errorf("words: %d %s", r.code, r.out)
+	}
+	if r := run(t, nil, "words", "tlh"); r.code != exitFailed || !strings.Contains(r.err, "languages are en, de, es, fr, ja") {
+		t.Errorf("words: %d %s", r.code, r.err)
+	}
 	if r := run(t, nil, "schema"); r.code != exitOK || !json.Valid([]byte(r.out)) {
 		t.Errorf("schema: %d", r.code)
 	}

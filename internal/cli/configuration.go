@@ -205,6 +205,23 @@ func newSchema(s *session) *cobra.Command {
 	}
 }
 
+func newWords(s *session) *cobra.Command {
+	return &cobra.Command{
+		Use:     "words [LANGUAGE]",
+		Short:   "Print the texts of pages and letters, to translate or to replace some",
+		Example: "  gatehouse words en > words/pt.json\n  # then server.brand.words: ./words",
+		Args:    cobra.MaximumNArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			texts, err := app.PageWords(append(args, "en")[0])
+			if err != nil {
+				return err
+			}
+			_, err = s.Out.Write(texts)
+			return err
+		},
+	}
+}
+
 // bundle reads the files of a configuration and the values of the references in
 // them, as the management API takes them. It checks the configuration first.
 func (s *session) bundle(path string) (client.Configuration, error) {

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/colour"
 	"gatehouse/internal/spec"
 )
 
@@ -38,6 +39,7 @@ func (b builder) server(n *node) Server {
 	s.Decide = b.decide(n.get("decide"))
 	s.Mail = b.mail(n.get("mail"))
 	s.People = b.people(n.get("people"))
+	s.Brand = b.brand(n.get("brand"))
 	return s
 }
 
@@ -68,6 +70,33 @@ func (b builder) identity(n *node) Identity {
 
 func (b builder) people(n *node) People {
 	return People{BreachedPasswords: n.get("breached_passwords").str(), RegistrationDomains: n.get("registration").get("domains").strs()}
+}
+
+func (b builder) brand(n *node) Brand {
+	out := Brand{Name: n.get("name").str(), Help: n.get("help").str(), Language: n.get("language").str(), Words: n.get("words").str()}
+	out.Logo, out.LogoDark = n.get("logo").str(), n.get("logo").get("dark").str()
+	if light := n.get("logo").get("light").str(); light != "" {
+		out.Logo = light
+	}
+	accent := n.get("accent")
+	if c, err := colour.Parse(accent.str()); err == nil {
+		out.Accent, _ = colour.AccentOf(c) // it has been checked
+	}
+	light, errLight := colour.Parse(accent.get("light").str())
+	dark, errDark := colour.Parse(accent.get("dark").str())
+	if errLight == nil && errDark == nil {
+		out.Accent = colour.Accent{Light: light, Dark: dark}
+	}
+	if text := n.get("support").str(); text != "" {
+		out.Support = map[string]string{"": text}
+	}
+	eachKey(n.get("support"), func(lang string, v *node) {
+		if out.Support == nil {
+			out.Support = map[string]string{}
+		}
+		out.Support[lang] = v.str()
+	})
+	return out
 }
 
 func (b builder) decide(n *node) Decide {

@@ -13,6 +13,7 @@ import (
 	"net/netip"
 	"time"
 
+	"gatehouse/internal/colour"
 	"gatehouse/internal/spec"
 )
 
@@ -80,6 +81,7 @@ type Server struct {
 	Log             Log
 	Mail            Mail   `json:",omitzero"`
 	People          People `json:",omitzero"`
+	Brand           Brand  `json:",omitzero"`
 	Decide          Decide `json:",omitzero"`
 	Geo             Geo    `json:",omitzero"`
 	Replay          Replay `json:",omitzero"`
@@ -140,6 +142,17 @@ type Mail struct {
 type People struct {
 	BreachedPasswords   string   `json:",omitempty"` // file; "" for none
 	RegistrationDomains []string `json:",omitempty"` // none: nobody can make an account; "any": everybody
+}
+
+// Brand is the section "server.brand": how pages and letters look to people.
+type Brand struct {
+	Name           string            `json:",omitempty"`
+	Logo, LogoDark string            `json:",omitempty"` // files; "" for none
+	Accent         colour.Accent     `json:",omitzero"`  // zero: that of the style sheet
+	Help           string            `json:",omitempty"` // address
+	Support        map[string]string `json:",omitempty"` // sentence by language; "" for all that have none
+	Language       string            `json:",omitempty"` // of who prefers none that there is
+	Words          string            `json:",omitempty"` // folder with texts
 }
 
 // Decide is the section "server.decide": who may ask for decisions.

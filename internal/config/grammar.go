@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 
+	"gatehouse/internal/colour"
 	"gatehouse/internal/spec"
 )
 
@@ -59,7 +60,7 @@ const namePattern = `^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$`
 // root is the whole file.
 var root = group("a Gatehouse configuration", []key{
 	{name: "version", required: true, doc: "The version of this grammar: 1.", shape: &shape{what: "the number 1", scalar: &scalar{kinds: []kind{number}, check: checkVersion, words: nil, pattern: "1"}}},
-	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, mail, people, decide, geo, replay, log, shutdown_timeout", serverKeys)},
+	{name: "server", doc: "This process: where it listens and keeps its data. Changes take effect after a restart.", shape: group("a group with store, data, gateway, identity, console, mail, people, brand, decide, geo, replay, log, shutdown_timeout", serverKeys)},
 	{name: "issuers", doc: "Authorization servers whose tokens APIs accept, by a name that auth uses.", shape: named("a group of issuers by name", namePattern, spec.CheckName, group("a group with url and audience, or builtin", issuerKeys))},
 	{name: "zones", doc: "Named sets of networks, which routes and policies name.", shape: named("a group of zones by name", namePattern, spec.CheckName, zoneNetworks)},
 	{name: "decision_points", doc: "Services outside that are asked whether requests may pass (OpenID AuthZEN 1.0), by a name that authorize uses. They can only refuse.", shape: named("a group of decision points by name", namePattern, spec.CheckName, group("a group with url, token and timeout", pointKeys))},
@@ -131,6 +132,7 @@ var serverKeys = []key{
 	})},
 	{name: "mail", doc: "The server that takes letters to people: links for a forgotten password, codes, notices. Default: nothing is sent; in dev letters are shown on the console listener.", shape: group("a group with smtp and from", mailKeys)},
 	{name: "people", doc: "What people may do for themselves on the pages of the identity listener.", shape: group("a group with registration and breached_passwords", peopleKeys)},
+	{name: "brand", doc: "How pages and letters look to people: whose they are, in which colour, in which words.", shape: group("a group with name, logo, accent, help, support, language and words", brandKeys)},
 	{name: "log", doc: "What is logged and how.", shape: group("a group with level and format", []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
 		{name: "format", doc: "The form of a line. Default json.", shape: words(LogFormats()...)},
@@ -154,6 +156,28 @@ var peopleKeys = []key{
 		{name: "domains", required: true, doc: "Domains of e-mail addresses with which an account can be made, or any. The address is confirmed first.", shape: oneOrMore(&shape{what: "a domain such as acme.test, or any", scalar: &scalar{kinds: []kind{text}, check: checkDomain, example: "acme.test"}}, "domains such as acme.test, or any")},
 	})},
 }
+
+// brandKeys say how pages and letters look. A file is a picture of the organization's.
+var brandKeys = []key{
+	{name: "name", doc: "What the site is called. Default Gatehouse on pages, and the host of its address in letters.", shape: &shape{what: "a name such as Acme", scalar: &scalar{kinds: []kind{text}, check: checkSiteName, example: "Acme"}}},
+	{name: "logo", doc: "Picture in place of the name, PNG or SVG of plain shapes, at most 256 KiB: one file, or one for light pages and one for dark ones. It is read at the start.", shape: &shape{what: "the path of a file, or a group with light and dark", scalar: filePath.scalar, keys: []key{
+		{name: "light", required: true, doc: "File for light pages.", shape: filePath},
+		{name: "dark", required: true, doc: "File for dark pages.", shape: filePath},
+	}}},
+	{name: "accent", doc: "Colour of links and buttons, such as \"#0b6b53\", for light pages; dark ones have it as much lighter as they need. Or a group with both. Text has to be legible in it (WCAG 2.2, AA).", shape: &shape{what: `a colour such as "#0b6b53", or a group with light and dark`, scalar: &scalar{kinds: []kind{text}, check: checkAccent(colour.CheckLight), pattern: colourPattern, example: "#0b6b53"}, keys: []key{
+		{name: "light", required: true, doc: "Colour on light pages.", shape: &shape{what: `a colour such as "#0b6b53"`, scalar: &scalar{kinds: []kind{text}, check: checkAccent(colour.CheckLight), pattern: colourPattern, example: "#0b6b53"}}},
+		{name: "dark", required: true, doc: "Colour on dark pages.", shape: &shape{what: `a colour such as "#7fd9b8"`, scalar: &scalar{kinds: []kind{text}, check: checkAccent(colour.CheckDark), pattern: colourPattern, example: "#7fd9b8"}}},
+	}}},
+	{name: "help", doc: "Where people find help: the link at the foot of pages.", shape: &shape{what: "an address such as https://help.acme.test or mailto:it@acme.test", scalar: &scalar{kinds: []kind{text}, check: checkHelp, pattern: `^(https?://|mailto:)[^ ]+$`, example: "https://help.acme.test"}}},
+	{name: "support", doc: "A sentence at the foot of pages and letters, such as whom to call: one for all languages, or a group of them by language.", shape: &shape{what: "a sentence, or a group of sentences by language", scalar: &scalar{kinds: []kind{text}, check: checkSentence, example: "Questions? Call 4711."}, dict: &dict{name: checkLanguage, pattern: languagePattern, value: &shape{what: "a sentence", scalar: &scalar{kinds: []kind{text}, check: checkSentence}}}}},
+	{name: "language", doc: "Language of who prefers none that there is. Default en.", shape: &shape{what: "a language such as de", scalar: &scalar{kinds: []kind{text}, check: checkLanguage, pattern: languagePattern, example: "de"}}},
+	{name: "words", doc: "Folder with texts: LANGUAGE.json replaces single texts of a language, or adds a whole language. It is read at the start.", shape: &shape{what: "a folder", scalar: &scalar{kinds: []kind{text}, check: checkPath, example: "./words"}}},
+}
+
+const (
+	colourPattern   = `^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`
+	languagePattern = `^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`
+)
 
 // mailKeys say how letters to people leave.
 var mailKeys = []key{

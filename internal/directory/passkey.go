@@ -61,7 +61,7 @@ func (p *Passkey) wrong() string {
 
 // Party is a site that passkeys are for, "relying party" in WebAuthn: a credential
 // of another one is never taken, which is what makes them safe from phishing.
-type Party struct{ origin, host string }
+type Party struct{ origin, host, name string }
 
 // PartyOf returns the party of a site's address, and whether it can have passkeys:
 // browsers want a name and no IP address, and https anywhere but on localhost
@@ -80,6 +80,12 @@ func PartyOf(site string) (Party, bool) {
 	return Party{origin: u.Scheme + "://" + u.Host, host: host}, true
 }
 
+// Named returns the party with what people call it; it is asked for nowhere.
+func (p Party) Named(name string) Party {
+	p.name = name
+	return p
+}
+
 // Ready reports whether the party can have passkeys.
 func (p Party) Ready() bool { return p.host != "" }
 
@@ -90,9 +96,12 @@ func (p Party) relying() (*webauthn.WebAuthn, error) {
 	if !p.Ready() {
 		return nil, fault.New(fault.Unsupported, "passkeys need a site with a name, over https")
 	}
-	required := true
+	required, name := true, p.name
+	if name == "" {
+		name = "Gatehouse"
+	}
 	return webauthn.New(&webauthn.Config{
-		RPID: p.host, RPDisplayName: "Gatehouse", RPOrigins: []string{p.origin},
+		RPID: p.host, RPDisplayName: name, RPOrigins: []string{p.origin},
 		AttestationPreference: protocol.PreferNoAttestation,
 		AuthenticatorSelection: protocol.AuthenticatorSelection{
 			ResidentKey: protocol.ResidentKeyRequirementRequired, RequireResidentKey: &required, UserVerification: protocol.VerificationRequired,

@@ -124,7 +124,7 @@ func (s *Server) showEnrollment(v *visit) {
 	}
 	if v.secret != "" {
 		site, _ := s.cfg.Site(v.r)
-		image, err := qrSquares(keyURI(hostOf(site.URL), p.Login, v.secret))
+		image, err := qrSquares(keyURI(site.name(), p.Login, v.secret))
 		if err != nil {
 			s.end(v, err)
 			return

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 
 	"gatehouse/internal/audit"
+	"gatehouse/internal/colour"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
@@ -83,6 +84,11 @@ func (s *Server) compose(ctx context.Context, site Site, u *ledger.Object[direct
 	out := &mail.Letter{
 		Tenant: t, To: l.to, Purpose: l.name, Lang: l.lang, Subject: say("_subject"), Link: l.link, Code: l.code,
 		Person: audit.Entity{ID: u.ID, Type: "User", AlternateID: u.Value.Profile.Login, DisplayName: u.Value.Profile.DisplayName()},
+	}
+	brand := s.cfg.Kit.Brand()
+	out.Site, out.Support = site.Name, brand.SupportIn(l.lang)
+	if brand.Accent != (colour.Accent{}) {
+		out.Accent = brand.Accent.Light.String()
 	}
 	if out.To == "" {
 		out.To = u.Value.Profile.Email

@@ -30,7 +30,7 @@ type Passkeys interface {
 func (s *Server) party(r *http.Request) directory.Party {
 	site, _ := s.cfg.Site(r)
 	p, _ := directory.PartyOf(site.URL)
-	return p
+	return p.Named(site.Name)
 }
 
 // ceremony is what a challenge was made for. It is kept under the challenge, and

@@ -39,6 +39,10 @@ type Letter struct {
 	Label   string   // of the link
 	Code    string   // to be typed; may be empty
 	After   []string // paragraphs behind it
+	Support string   // a last one, whom to ask; may be empty
+
+	Site   string // whose letter it is, above all; may be empty
+	Accent string // colour of the link, such as #2a52d0, legible under white; empty: that
 }
 
 // CheckAddress reports what is wrong with the address of a mailbox, such as
@@ -87,6 +91,9 @@ func (l *Letter) text() string {
 	for _, p := range l.After {
 		b.WriteString(oneLine(p) + "\n\n")
 	}
+	if l.Support != "" {
+		b.WriteString(oneLine(l.Support) + "\n\n")
+	}
 	return b.String()
 }
 
@@ -100,14 +107,24 @@ const page = `<!doctype html>
 <head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark"><title>{{.Subject}}</title></head>
 <body style="margin:0;padding:24px 16px;font-family:system-ui,-apple-system,'Segoe UI',Roboto,sans-serif;font-size:16px;line-height:1.5">
 <div style="max-width:480px;margin:0 auto">
-{{range .Before}}<p style="margin:0 0 16px">{{.}}</p>
+{{if .Site}}<p style="margin:0 0 24px;font-size:18px;font-weight:650">{{.Site}}</p>
+{{end}}{{range .Before}}<p style="margin:0 0 16px">{{.}}</p>
 {{end}}{{if .Code}}<p style="margin:0 0 16px;font-family:ui-monospace,Menlo,monospace;font-size:26px;letter-spacing:4px">{{.Code}}</p>
-{{end}}{{if .Link}}<p style="margin:0 0 16px"><a href="{{.Link}}" style="display:inline-block;padding:10px 18px;border-radius:10px;background:#2a52d0;color:#ffffff;text-decoration:none;font-weight:600">{{.Label}}</a></p>
+{{end}}{{if .Link}}<p style="margin:0 0 16px"><a href="{{.Link}}" style="display:inline-block;padding:10px 18px;border-radius:10px;background:{{.Button}};color:#ffffff;text-decoration:none;font-weight:600">{{.Label}}</a></p>
 {{end}}{{range .After}}<p style="margin:0 0 16px;font-size:14px">{{.}}</p>
+{{end}}{{if .Support}}<p style="margin:24px 0 0;font-size:14px">{{.Support}}</p>
 {{end}}</div>
 </body>
 </html>
 `
+
+// Button is the colour of the link.
+func (l *Letter) Button() string {
+	if l.Accent == "" {
+		return "#2a52d0"
+	}
+	return l.Accent
+}
 
 // check refuses a letter that could not be sent, or that would lead elsewhere.
 func (l *Letter) check() error {

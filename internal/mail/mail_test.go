@@ -29,6 +29,29 @@ func letter() *gmail.Letter {
 	}
 }
 
+// Whose letter it is, and in which colour.
+func TestBrandOfALetter(t *testing.T) {
+	l := letter()
+	l.Site, l.Accent, l.Support = "Acme <&>", "#0b6b53", "Call 4711."
+	raw, err := gmail.Compose(l, sender, time.Unix(0, 0).UTC())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, err := gmail.Read(raw)
+	if err != nil || !strings.HasSuffix(strings.TrimSpace(text), "Call 4711.") {
+		t.Errorf("%v %q", err, text)
+	}
+	for _, want := range []string{"background:#0b6b53", "Acme &lt;&amp;&gt;", "Call 4711."} {
+		if plain := strings.NewReplacer("=\r\n", "", "=3D", "=").Replace(string(raw)); !strings.Contains(plain, want) {
+			t.Errorf("the letter lacks %s", want)
+		}
+	}
+	l.Accent = "red;} x{"
+	if raw, err = gmail.Compose(l, sender, time.Unix(0, 0).UTC()); err != nil || strings.Contains(string(raw), "x{") {
+		t.Errorf("%v %s", err, raw)
+	}
+}
+
 // The whole conversation, with a password, over TLS of both kinds.
 func TestSendsBySMTP(t *testing.T) {
 	for name, cfg := range map[string]mailtest.Config{

@@ -95,7 +95,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.SetupToken = l.pick("", "", EnvSetupToken, "", "", checkSetupToken)
 	s.Telemetry = Telemetry{Metrics: true, OTLPEndpoint: l.otlp(), TraceRatio: l.traceRatio()}
 	s.Decide, s.Geo, s.Replay = l.decide(), file.Geo, file.Replay
-	s.Mail, s.People = file.Mail, file.People
+	s.Mail, s.People, s.Brand = file.Mail, file.People, file.Brand
 	if len(s.People.RegistrationDomains) > 0 && s.Mail.Server == "" && !l.o.Dev {
 		l.wrong("server.people.registration", fmt.Errorf("addresses are confirmed by letters, and there is no server.mail"))
 	}

@@ -40,6 +40,7 @@ type Settings struct {
 	Decide config.Decide
 	Mail   config.Mail
 	People config.People
+	Brand  config.Brand
 	Geo    config.Geo
 	Replay config.Replay
 }

@@ -7,9 +7,7 @@ package web
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"embed"
-	"encoding/base64"
 	"html/template"
 	"io/fs"
 	"log/slog"
@@ -33,7 +31,7 @@ type Config struct {
 	Now func() time.Time
 	// Words are the texts; nil for the kit's own alone.
 	Words *Words
-	Name  string // what the site is called; empty: Gatehouse
+	Brand Brand
 }
 
 // Kit makes pages.
@@ -63,8 +61,8 @@ func New(cfg Config) *Kit {
 	if k.words = cfg.Words; k.words == nil {
 		k.words = WordsWith()
 	}
-	if k.cfg.Name == "" {
-		k.cfg.Name = "Gatehouse"
+	if k.cfg.Brand.Name == "" {
+		k.cfg.Brand.Name = "Gatehouse"
 	}
 	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 	entries, err := fs.ReadDir(files, "assets")
@@ -73,17 +71,17 @@ func New(cfg Config) *Kit {
 		if err = readErr; err != nil {
 			break
 		}
-		sum := sha256.Sum256(body)
-		ext := path.Ext(e.Name())
-		name := strings.TrimSuffix(e.Name(), ext) + "." + base64.RawURLEncoding.EncodeToString(sum[:9]) + ext
-		k.assets[name] = asset{kind: kinds[ext], body: body}
-		k.names[e.Name()] = AssetPath + name
+		k.addAsset(e.Name(), kinds[path.Ext(e.Name())], body)
 	}
 	if err != nil {
 		panic(err) // the folder is part of the binary
 	}
+	k.addBrand(cfg.Brand)
 	return k
 }
+
+// Brand returns whose pages they are.
+func (k *Kit) Brand() Brand { return k.cfg.Brand }
 
 // Words returns the texts of the kit's pages.
 func (k *Kit) Words() *Words { return k.words }
@@ -100,6 +98,8 @@ func (k *Kit) ServeAsset(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", a.kind)
 	h.Set("Cache-Control", "public, max-age=31536000, immutable")
 	h.Set("X-Content-Type-Options", "nosniff")
+	// A picture that is opened by itself is a document: it gets nothing.
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; sandbox; frame-ancestors 'none'")
 	_, _ = w.Write(a.body) // the caller has gone, there is nobody to tell
 }
 
@@ -145,7 +145,12 @@ type frame[V any] struct {
 	Lang      string
 	Direction string // rtl, or empty
 	Style     string
+	BrandCSS  string // style sheet of the brand; may be empty
+	Logo      string // address of a picture; empty: the name is written
+	LogoDark  string // of one for dark pages; empty: the same
 	Icon      string
+	Help      string // address; may be empty
+	Support   string // sentence; may be empty
 	Script    string
 	Wide      bool
 	Here      string
@@ -189,8 +194,13 @@ func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, h
 		lang = DefaultLanguage
 	}
 	f := frame[V]{
-		Title: head.Title, Site: p.kit.cfg.Name, Lang: lang, Direction: direction(lang), Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"],
+		Title: head.Title, Site: p.kit.cfg.Brand.Name, Lang: lang, Direction: direction(lang), Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"],
+		BrandCSS: p.kit.names["brand.css"], Logo: p.kit.names["logo"], LogoDark: p.kit.names["logo-dark"],
+		Help: p.kit.cfg.Brand.Help, Support: p.kit.cfg.Brand.SupportIn(lang),
 		Wide: head.Wide, Here: head.Here, View: v,
+	}
+	if f.Logo != "" {
+		f.Icon = f.Logo
 	}
 	if head.Here != "" {
 		f.Languages = p.kit.spoken(lang)
