@@ -34,7 +34,7 @@ var adminRoles = [...]AdminRole{
 	{Type: "ORG_ADMIN", Label: "Organizational Administrator", Permissions: Permissions{
 		"okta.users.manage", "okta.factors.manage", "okta.sessions.manage", "okta.groups.manage",
 		"okta.schemas.manage", "okta.userTypes.manage",
-		"okta.networkZones.manage", "okta.trustedOrigins.manage", "okta.policies.manage", "okta.inlineHooks.manage", "okta.rateLimits.manage",
+		"okta.networkZones.manage", "okta.trustedOrigins.manage", "okta.universalLogout.manage", "okta.policies.manage", "okta.inlineHooks.manage", "okta.rateLimits.manage",
 		"okta.apps.read", "okta.appGrants.read", "okta.clients.read", "okta.authorizationServers.read",
 		"okta.roles.read", "okta.apiTokens.read", "okta.principalRateLimits.read", "okta.logs.read", "okta.orgs.read",
 	}},

@@ -71,6 +71,7 @@ var scopeAreas = [...]struct {
 	{"schemas", true},
 	{"sessions", true},
 	{"trustedOrigins", true},
+	{"universalLogout", true},
 	{"userTypes", true},
 	{"users", true},
 }

@@ -248,6 +248,20 @@ func findServer(tx *ledger.Tx, idOrName string) (ledger.Object[Server], error) {
 	return o, err
 }
 
+// Issuers returns the issuers of all authorization servers below an identity URL.
+func (s *Service) Issuers(ctx context.Context, identityURL string) ([]string, error) {
+	t, _ := tenant.From(ctx)
+	view, err := s.views.Get(ctx, t)
+	if err != nil {
+		return nil, err
+	}
+	var out []string
+	for _, server := range view.Servers() {
+		out = append(out, server.Issuer(identityURL))
+	}
+	return out, nil
+}
+
 // Server returns an active server of the tenant by id, or the default or org
 // server by name, or fault.NotFound.
 func (s *Service) Server(ctx context.Context, idOrName string) (*ServerView, error) {

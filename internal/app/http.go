@@ -11,6 +11,7 @@ import (
 	"gatehouse/docs/reasons"
 	"gatehouse/internal/decide"
 	"gatehouse/internal/login"
+	"gatehouse/internal/okta"
 	"gatehouse/internal/scim"
 	"gatehouse/internal/web"
 )
@@ -48,6 +49,7 @@ func (a *App) identityHandler() http.Handler {
 		mux.Handle(path, &a.identityPages) // by the browser's cookie, not by an API token
 	}
 	mux.Handle("/.well-known/okta-organization", &a.okta)
+	mux.Handle(okta.GlobalRevocationPath, &a.okta)
 	mux.Handle("/oauth2/v1/clients", &a.okta)
 	mux.Handle("/oauth2/v1/clients/", &a.okta)
 	mux.HandleFunc("GET /.well-known/gatehouse/jwks.json", a.serveContextKeys)

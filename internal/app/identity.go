@@ -164,7 +164,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		Site:  func(*http.Request) (authserver.Site, bool) { return site, true },
 		Views: id.views, Rings: id.rings, Clients: clients, Tokens: token, Inspector: id.inspector, Certificates: c.Certificates, Login: pages.login, Origins: id.access, Waiting: pages.waiting,
 		Revocations: c.DB, Bus: c.Bus, Revoked: c.Revoked, Audit: id.audit, Log: c.Log, Now: c.Now,
-		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath, Documents: id.documents, Backchannel: true, Registration: okta.ClientsPath,
+		Refresh: c.DB, Grants: id.grants, Devices: id.devices, DevicePage: login.DevicePath, Documents: id.documents, Backchannel: true, Registration: okta.ClientsPath, GlobalRevocation: okta.GlobalRevocationPath,
 		Languages: pages.kit.Words().Languages(),
 	})
 	if err != nil {

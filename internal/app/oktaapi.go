@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/cluster"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
@@ -116,6 +117,27 @@ func (s signingKeys) SigningKeys(ctx context.Context, server *access.ServerView)
 type browserSessions struct {
 	*session.Service
 	id *identity
+}
+
+// SignOutEverywhere implements okta.Sessions. The tokens that are about go first: they
+// are what somebody else may have.
+func (b browserSessions) SignOutEverywhere(ctx context.Context, actor ledger.Actor, user string) error {
+	ctx = context.WithoutCancel(ctx)
+	if err := b.id.revoker.builtin(ctx, cluster.User, user, "global token revocation", actor.Name, b.id.revoker.now()); err != nil {
+		return err
+	}
+	if _, err := b.End(ctx, session.Selection{User: user}); err != nil {
+		return err
+	}
+	if err := b.id.revokeGrants(ctx, user, ""); err != nil {
+		return err
+	}
+	b.id.events.Record(audit.Event{
+		Tenant: tenant.Default, Type: "user.authentication.universal_logout", Message: "Sign a user out of everything",
+		Actor:   audit.Entity{ID: actor.ID, Type: actor.Type, DisplayName: actor.Name},
+		Targets: []audit.Entity{{ID: user, Type: "User"}}, Outcome: audit.Outcome{Result: audit.Success},
+	})
+	return nil
 }
 
 // RevokeGrants implements okta.Sessions.

@@ -59,6 +59,9 @@ type Config struct {
 
 	Languages   []string // of the pages, for the metadata
 	Backchannel bool     // apps are told of the end of sessions: see Logouts
+	// GlobalRevocation is the path at which other systems sign people out of everything,
+	// which others serve; empty: none.
+	GlobalRevocation string
 	// Registration is the path at which clients register, which others serve; empty: none.
 	Registration string
 }

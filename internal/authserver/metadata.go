@@ -54,6 +54,7 @@ type metadata struct {
 	IntrospectionAuthAlgs []string `json:"introspection_endpoint_auth_signing_alg_values_supported"`
 	IntrospectionAlgs     []string `json:"introspection_signing_alg_values_supported"` // of signed answers, RFC 9701 section 7
 	Registration          string   `json:"registration_endpoint,omitempty"`            // RFC 7591; of all servers one
+	GlobalRevocation      string   `json:"global_token_revocation_endpoint,omitempty"` // draft-parecki-oauth-global-token-revocation; of all servers one
 	Revocation            string   `json:"revocation_endpoint"`
 	RevocationAuth        []string `json:"revocation_endpoint_auth_methods_supported"`
 	RevocationAuthAlgs    []string `json:"revocation_endpoint_auth_signing_alg_values_supported"`
@@ -64,7 +65,10 @@ func (s *Server) metadata(t *grant.Target) metadata {
 	auth = append(auth, s.cfg.Certificates.Methods()...)
 	algs := assertionAlgorithms()
 	authAlgs := append(assertionAlgorithms(), "HS256") // of client_secret_jwt
-	device, registration := "", ""
+	device, registration, global := "", "", ""
+	if s.cfg.GlobalRevocation != "" {
+		global = t.URL + s.cfg.GlobalRevocation
+	}
 	if s.cfg.Registration != "" {
 		registration = t.URL + s.cfg.Registration
 	}
@@ -80,7 +84,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		TokenEndpoint: t.Endpoint("token"), UserInfo: t.Endpoint("userinfo"), JWKS: t.Endpoint("keys"),
 		Introspection: t.Endpoint("introspect"), Revocation: t.Endpoint("revoke"),
 		Scopes: t.Server.PublishedScopes(), ResponseTypes: []string{"code", "token", "id_token", "id_token token"}, GrantTypes: append(s.cfg.Tokens.GrantTypes(), access.GrantImplicit),
-		SubjectTypes: []string{"public"}, IntrospectionAlgs: []string{t.Server.Algorithm}, Registration: registration,
+		SubjectTypes: []string{"public"}, IntrospectionAlgs: []string{t.Server.Algorithm}, Registration: registration, GlobalRevocation: global,
 		TokenAuth: auth, IntrospectionAuth: auth, RevocationAuth: auth,
 		TokenAuthAlgorithms: authAlgs, IntrospectionAuthAlgs: authAlgs, RevocationAuthAlgs: authAlgs,
 	}

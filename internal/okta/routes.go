@@ -249,6 +249,8 @@ func routes() []route {
 		{post, group + "/roles", "assignRoleToGroup", "okta.roles.manage", free, held((*api).groupHolder, (*api).assignRole)},
 		{get, group + role, "getGroupAssignedRole", "okta.roles.read", free, held((*api).groupHolder, (*api).getRole)},
 		{del, group + role, "unassignRoleFromGroup", "okta.roles.manage", free, held((*api).groupHolder, (*api).unassignRole)},
+		{post, GlobalRevocationPath, "globalTokenRevocation", "okta.universalLogout.manage", free, (*api).revokeEverything},
+
 		{get, ClientsPath, "listClients", "okta.clients.read", free, (*api).listClients},
 		{post, ClientsPath, "createClient", registerClients, free, (*api).createClient},
 		{get, client, "getClient", "okta.clients.read", free, (*api).getClient},

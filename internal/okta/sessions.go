@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/ledger"
 	"gatehouse/internal/session"
 )
 
@@ -14,6 +15,9 @@ type Sessions interface {
 	End(ctx context.Context, s session.Selection) (int, error)
 	// RevokeGrants ends what a user has granted to an app, to all when it is empty.
 	RevokeGrants(ctx context.Context, user, client string) error
+	// SignOutEverywhere ends all sessions, grants and access tokens of a user, on every
+	// node when it returns nil.
+	SignOutEverywhere(ctx context.Context, actor ledger.Actor, user string) error
 }
 
 func (a *api) getSession(c *call) (answer, error) {
