@@ -46,34 +46,33 @@ func (p Permissions) And(those Permissions) Permissions {
 	return slices.Compact(all)
 }
 
-// scopeAreas are the areas of the management API that have scopes, and whether
-// something can be changed there.
+// scopeAreas are the areas of the management API, and what scopes each has.
 var scopeAreas = [...]struct {
-	name    string
-	changes bool
+	name   string
+	scopes []string // sorted
 }{
-	{"apiTokens", true},
-	{"appGrants", true},
-	{"apps", true},
-	{"authorizationServers", true},
-	{"clients", true},
-	{"factors", true},
-	{"groups", true},
-	{"idps", true},
-	{"inlineHooks", true},
-	{"logs", false},
-	{"networkZones", true},
-	{"orgs", false},
-	{"policies", true},
-	{"principalRateLimits", true},
-	{"rateLimits", true},
-	{"roles", true},
-	{"schemas", true},
-	{"sessions", true},
-	{"trustedOrigins", true},
-	{"universalLogout", true},
-	{"userTypes", true},
-	{"users", true},
+	{"apiTokens", []string{"manage", "read"}},
+	{"appGrants", []string{"manage", "read"}},
+	{"apps", []string{"manage", "read"}},
+	{"authorizationServers", []string{"manage", "read"}},
+	{"clients", []string{"manage", "read", "register"}}, // register: an initial access token (RFC 7591 section 3)
+	{"factors", []string{"manage", "read"}},
+	{"groups", []string{"manage", "read"}},
+	{"idps", []string{"manage", "read"}},
+	{"inlineHooks", []string{"manage", "read"}},
+	{"logs", []string{"read"}},
+	{"networkZones", []string{"manage", "read"}},
+	{"orgs", []string{"read"}},
+	{"policies", []string{"manage", "read"}},
+	{"principalRateLimits", []string{"manage", "read"}},
+	{"rateLimits", []string{"manage", "read"}},
+	{"roles", []string{"manage", "read"}},
+	{"schemas", []string{"manage", "read"}},
+	{"sessions", []string{"manage", "read"}},
+	{"trustedOrigins", []string{"manage", "read"}},
+	{"universalLogout", []string{"manage"}},
+	{"userTypes", []string{"manage", "read"}},
+	{"users", []string{"manage", "read"}},
 }
 
 // NativeScope is the scope of the native management API, /gatehouse/v1: whoever has it
@@ -85,12 +84,8 @@ const NativeScope = "gatehouse.manage"
 func ManagementScopes() []string {
 	out := []string{NativeScope}
 	for _, a := range scopeAreas {
-		if a.changes {
-			out = append(out, "okta."+a.name+".manage")
-		}
-		out = append(out, "okta."+a.name+".read")
-		if a.name == "clients" {
-			out = append(out, "okta.clients.register") // an initial access token (RFC 7591 section 3) has it
+		for _, what := range a.scopes {
+			out = append(out, "okta."+a.name+"."+what)
 		}
 	}
 	return out
