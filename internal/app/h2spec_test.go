@@ -10,23 +10,12 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 )
 
-// knownH2 are the cases of h2spec that net/http's HTTP/2 server fails, and so does
-// the standard lane. None of them lets anything through: forbidden header lines are
-// answered 400 where the specification wants the stream reset, and a client that
-// sets its window twice in one frame is disconnected.
-var knownH2 = []string{
-	"http2/6.5.3 Sends multiple values of SETTINGS_INITIAL_WINDOW_SIZE",
-	"http2/8.1.2.2 Sends a HEADERS frame that contains the connection-specific header field",
-	"http2/8.1.2.2 Sends a HEADERS frame that contains the TE header field with any value other than \"trailers\"",
-}
-
-// The standard lane passes h2spec over TLS, but for the cases that are listed.
+// The HTTP/2 lane passes every case of h2spec, over TLS.
 func TestH2Spec(t *testing.T) {
 	if testing.Short() {
 		t.Skip("145 cases take twenty seconds; make test runs them")
@@ -96,10 +85,7 @@ apis:
 				skipped++
 			case c.Failure == nil && c.Error == nil:
 				passed++
-				if slices.Contains(knownH2, name) {
-					t.Errorf("%q passes now: take it off the list", name)
-				}
-			case !slices.Contains(knownH2, name):
+			default:
 				t.Errorf("fails: %q", name)
 			}
 		}

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/h2"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
 )
@@ -33,16 +34,15 @@ type ServerConfig struct {
 	MaxConns int // connections open at once; 0 = no limit
 }
 
-// Server serves a gateway on listeners. Plain HTTP/1.1 goes to the strict lane;
-// HTTP/2 (chosen by ALPN, or by prior knowledge on a plain connection) and what
-// the strict lane does not serve go to the standard lane.
+// Server serves a gateway on listeners. Plain HTTP/1.1 goes to the strict lane,
+// HTTP/2 (chosen by ALPN, or by prior knowledge on a plain connection) to its own,
+// and what is left (Upgrade, Expect, trailers) to the standard lane.
 type Server struct {
 	config ServerConfig
 	strict *wire.Server
 	h1     *http.Server // one request of a connection that was handed over
-	h2     *http.Server
+	h2     *h2.Server
 	toH1   *handover
-	toH2   *handover
 	gate   gate
 
 	mu        sync.Mutex
@@ -50,7 +50,7 @@ type Server struct {
 	closed    bool
 	loops     sync.WaitGroup // that accept
 	conns     sync.WaitGroup // goroutines of this server
-	served    sync.WaitGroup // of the two standard servers
+	served    sync.WaitGroup // of the standard server
 
 	ctx, accept          context.Context //nolint:containedctx // the life of the server itself, and of its loops
 	cancel, cancelAccept context.CancelFunc
@@ -58,7 +58,7 @@ type Server struct {
 
 // NewServer returns a server that serves nothing yet; Close it also when Serve was never called.
 func NewServer(c ServerConfig) *Server {
-	s := &Server{config: c, listeners: map[net.Listener]struct{}{}, toH1: newHandover(), toH2: newHandover()}
+	s := &Server{config: c, listeners: map[net.Listener]struct{}{}, toH1: newHandover()}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.accept, s.cancelAccept = context.WithCancel(s.ctx)
 	s.gate = gate{max: c.MaxConns, freed: make(chan struct{}, 1)}
@@ -70,34 +70,30 @@ func NewServer(c ServerConfig) *Server {
 		}
 	}
 	g := c.Gateway
+	panicked := func(v any, stack []byte) {
+		g.config.Logger.Error("a lane panicked", slog.Any("panic", v), slog.String("stack", string(stack)))
+	}
 	s.strict = wire.NewServer(wire.ServerConfig{
-		Handler: g, Handoff: s.takeOver, Reject: g.RejectAnswer, OnReject: g.Rejected, Limits: c.Limits, Timeouts: c.Timeouts,
-		OnPanic: func(v any, stack []byte) {
-			g.config.Logger.Error("the strict lane panicked", slog.Any("panic", v), slog.String("stack", string(stack)))
-		},
+		Handler: g, Handoff: s.takeOver, Reject: g.RejectAnswer, OnReject: g.Rejected, Limits: c.Limits, Timeouts: c.Timeouts, OnPanic: panicked,
 	})
-	var one, two http.Protocols
-	one.SetHTTP1(true)
-	two.SetHTTP2(true)
-	two.SetUnencryptedHTTP2(true)
-	s.h1, s.h2 = s.standard(&one), s.standard(&two)
+	s.h2 = h2.NewServer(h2.Config{
+		Handler: g, Reject: g.RejectAnswer, Limits: c.Limits, Timeouts: c.Timeouts, MaxStreams: maxStreams, OnPanic: panicked, Base: g.base,
+	})
+	s.h1 = s.standard()
 	s.h1.SetKeepAlivesEnabled(false)
-	s.served.Add(2)
+	s.served.Add(1)
 	go s.run(s.h1, s.toH1)
-	go s.run(s.h2, s.toH2)
 	return s
 }
 
-// standard makes a net/http server for some protocols.
-func (s *Server) standard(p *http.Protocols) *http.Server {
+// standard makes the net/http server of the standard lane.
+func (s *Server) standard() *http.Server {
 	g := s.config.Gateway
+	var one http.Protocols
+	one.SetHTTP1(true)
 	return &http.Server{
-		Handler: g, Protocols: p, TLSConfig: s.config.TLS,
+		Handler: g, Protocols: &one, TLSConfig: s.config.TLS,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: maxHeadBytes,
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams: maxStreams, MaxReadFrameSize: 16 << 10, MaxReceiveBufferPerConnection: 1 << 20, MaxReceiveBufferPerStream: 256 << 10,
-			SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, WriteByteTimeout: writeSilence,
-		},
 		ErrorLog:    slog.NewLogLogger(g.config.Logger.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return g.base },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
@@ -178,8 +174,8 @@ func (s *Server) serve(nc net.Conn) {
 			_ = nc.Close() // there was no connection yet
 			return
 		}
-		if conn.ConnectionState().NegotiatedProtocol == "h2" {
-			s.toH2.give(conn)
+		if state := conn.ConnectionState(); state.NegotiatedProtocol == "h2" {
+			s.serveH2(conn, &state)
 			return
 		}
 		nc = conn
@@ -193,16 +189,34 @@ func (s *Server) serve(nc net.Conn) {
 // takeOver gets what the strict lane does not serve: the HTTP/2 preface, or one
 // HTTP/1.1 request, after which the connection is closed.
 func (s *Server) takeOver(nc net.Conn) {
-	c, h2, err := handedOver(nc)
+	c, two, err := handedOver(nc)
 	if err != nil {
 		_ = nc.Close() // it broke off
 		return
 	}
-	if h2 {
-		s.toH2.give(c)
-	} else {
+	if !two {
 		s.toH1.give(c)
+		return
 	}
+	s.conns.Add(1)
+	s.gate.enter()
+	go func() {
+		defer s.conns.Done()
+		defer s.gate.leave()
+		var state *tls.ConnectionState
+		if t, ok := nc.(interface{ TLS() *tls.ConnectionState }); ok {
+			state = t.TLS()
+		}
+		s.serveH2(c, state)
+	}()
+}
+
+// serveH2 serves an HTTP/2 connection until it ends.
+func (s *Server) serveH2(nc net.Conn, state *tls.ConnectionState) {
+	m := s.config.Gateway.config.Metrics
+	m.ConnectionOpened(telemetry.Standard)
+	defer m.ConnectionClosed(telemetry.Standard)
+	s.h2.ServeConn(nc, state)
 }
 
 // Shutdown stops accepting, lets the requests that run finish, asks upgraded
@@ -223,7 +237,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 		all.Go(func() {
 			// In this order: the strict lane may hand over until it has ended.
 			errs[0] = s.strict.Shutdown(ctx)
-			errs[1] = s.h1.Shutdown(ctx)
+			errs[1] = errors.Join(s.h1.Shutdown(ctx), s.h2.Shutdown(ctx))
 		})
 		all.Wait()
 		if err := errors.Join(errs[:]...); err != nil {
@@ -262,7 +276,6 @@ func (s *Server) wait() {
 	s.cancel()
 	s.conns.Wait()
 	s.toH1.close()
-	s.toH2.close()
 	s.served.Wait()
 	s.config.Gateway.tunnels.Wait()
 }

@@ -17,9 +17,9 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// The standard lane: net/http, for HTTP/2 and for what the strict lane hands
-// over. It is made as strict as the other lane: what net/http lets pass and the
-// strict lane does not is refused here, before the steps.
+// The standard lane: net/http, for what the strict lane hands over. It is made as
+// strict as the other lane: what net/http lets pass and the strict lane does not is
+// refused here, before the steps.
 
 // Bounds of the standard lane; the strict lane has the same.
 const (
@@ -35,8 +35,8 @@ const (
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	lane := &standardLane{g: g, w: w, r: r, rc: http.NewResponseController(w)}
 	// An upstream may begin its answer while the body is still on its way; net/http
-	// would otherwise swallow the rest of the body to answer. HTTP/2 always can.
-	_ = lane.rc.EnableFullDuplex() // HTTP/2 has no such switch
+	// would otherwise swallow the rest of the body to answer.
+	_ = lane.rc.EnableFullDuplex() // only HTTP/2 has no such switch
 	if why := lane.adapt(); why != "" {
 		lane.reject(why)
 		return
@@ -70,7 +70,7 @@ func (l *standardLane) adapt() (why string) {
 	r := l.r
 	l.request = wire.Request{
 		Method: []byte(r.Method), Host: []byte(r.Host), TLS: r.TLS, Proto: r.Proto,
-		Close: r.ProtoMajor < 2,
+		Close: true,
 	}
 	if t, ok := r.Context().Value(tlsKey{}).(*tls.ConnectionState); ok {
 		l.request.TLS = t
@@ -107,14 +107,11 @@ func address(s string) (netip.AddrPort, string) {
 
 // originForm returns the request target as path and query. An absolute form
 // (RFC 9112 section 3.2.2) is accepted when it names the host of the Host line,
-// which net/http has put aside by then; over HTTP/2 there is only ":path".
+// which net/http has put aside by then.
 func originForm(r *http.Request) (string, string) {
 	t := r.RequestURI
 	if strings.HasPrefix(t, "/") || t == "*" {
 		return t, ""
-	}
-	if r.ProtoMajor >= 2 {
-		return "", whyAbsolute
 	}
 	scheme, rest, ok := strings.Cut(t, "://")
 	if !ok || !strings.EqualFold(scheme, "http") && !strings.EqualFold(scheme, "https") {
@@ -189,7 +186,7 @@ func (l *standardLane) nominated(name string) bool {
 // allows: to pass "h2c" on would let requests through that no step has seen.
 func (l *standardLane) upgrade() []byte {
 	const websocket = "websocket"
-	if l.r.ProtoMajor != 1 || l.r.Method != http.MethodGet || l.r.ContentLength != 0 || !l.nominated("Upgrade") {
+	if l.r.Method != http.MethodGet || l.r.ContentLength != 0 || !l.nominated("Upgrade") {
 		return nil
 	}
 	if v := l.r.Header["Upgrade"]; len(v) == 1 && strings.EqualFold(v[0], websocket) {
@@ -215,7 +212,7 @@ func (l *standardLane) Respond(status int, fields []wire.Field, body []byte) err
 	h := l.w.Header()
 	addFields(h, fields)
 	h.Set("Content-Length", strconv.Itoa(len(body)))
-	l.mayClose(h)
+	h.Set("Connection", "close")                                  // one exchange for each connection that is handed over
 	_ = l.rc.SetWriteDeadline(l.g.config.Now().Add(writeSilence)) // without it the server's own limits hold
 	l.w.WriteHeader(status)
 	if l.r.Method == http.MethodHead {
@@ -223,13 +220,6 @@ func (l *standardLane) Respond(status int, fields []wire.Field, body []byte) err
 	}
 	_, err := l.w.Write(body)
 	return err
-}
-
-// mayClose ends an HTTP/1.1 connection whose request body has not been read.
-func (l *standardLane) mayClose(h http.Header) {
-	if l.r.ProtoMajor == 1 {
-		h.Set("Connection", "close")
-	}
 }
 
 func addFields(h http.Header, fields []wire.Field) {
@@ -252,7 +242,7 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	l.answered = true
 	h := l.w.Header()
 	addFields(h, r.Fields)
-	l.mayClose(h)
+	h.Set("Connection", "close") // one exchange for each connection that is handed over
 	length := r.Body.Length()
 	none := l.r.Method == http.MethodHead || r.Status == http.StatusNoContent || r.Status == http.StatusNotModified
 	switch {
@@ -277,26 +267,12 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	})
 	watch := l.watchOver(r)
 	n, err := l.copy(&r.Body, length < 0 || eventStream(h))
-	why := watch.end()
+	watch.end()
 	if !stop() {
 		<-interrupted // the backend uses the response's memory again
 	}
-	if err != nil && !(why != "" && l.unauthenticated(why)) {
-		l.broken = true
-	}
+	l.broken = err != nil
 	return n, err
-}
-
-// unauthenticated ends a stream of gRPC with the status UNAUTHENTICATED in place of
-// a reset, and reports whether the answer is one.
-func (l *standardLane) unauthenticated(why string) bool {
-	h := l.w.Header()
-	if l.r.ProtoMajor < 2 || !strings.HasPrefix(h.Get("Content-Type"), "application/grpc") {
-		return false
-	}
-	h.Set(http.TrailerPrefix+"Grpc-Status", "16")
-	h.Set(http.TrailerPrefix+"Grpc-Message", why)
-	return true
 }
 
 func eventStream(h http.Header) bool {

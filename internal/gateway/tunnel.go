@@ -17,9 +17,6 @@ func (l *standardLane) Upgrade(r *wire.Response, stop <-chan struct{}) (int64, e
 	if l.answered {
 		return 0, wire.ErrAnswered
 	}
-	if l.r.ProtoMajor != 1 {
-		return 0, wire.ErrNoUpgrade
-	}
 	l.answered = true
 	upstream, early, err := r.Hijack()
 	if err != nil {

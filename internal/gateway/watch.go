@@ -18,7 +18,7 @@ type laneWatch struct {
 	mu     sync.Mutex
 	over   bool
 	opened bool
-	why    string // the watcher has wanted the end
+	ended  bool // the watcher has wanted the end
 }
 
 func (l *standardLane) watchOver(r *wire.Response) *laneWatch {
@@ -39,33 +39,31 @@ func (w *laneWatch) open() {
 }
 
 // finish interrupts what the answer waits for: its upstream first, and then a client
-// that takes nothing.
-func (w *laneWatch) finish(why string) {
+// that takes nothing. There is no room for a word to it in HTTP/1.1.
+func (w *laneWatch) finish(string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	switch {
 	case w.over:
-	case w.why == "":
-		w.why = why
+	case !w.ended:
+		w.ended = true
 		w.body.Interrupt()
 	default:
 		_ = w.lane.rc.SetWriteDeadline(time.Unix(1, 0)) // it may be over already
 	}
 }
 
-// end returns when the watch touches nothing any more, and why the answer was to end
-// early, if it was.
-func (w *laneWatch) end() (why string) {
+// end returns when the watch touches nothing any more.
+func (w *laneWatch) end() {
 	if w.watch == nil {
-		return ""
+		return
 	}
 	w.timer.Stop()
 	w.mu.Lock()
 	w.over = true
-	opened, why := w.opened, w.why
+	opened := w.opened
 	w.mu.Unlock()
 	if opened {
 		w.watch.Closed()
 	}
-	return why
 }

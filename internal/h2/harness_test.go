@@ -1,0 +1,235 @@
+package h2
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"gatehouse/internal/wire"
+)
+
+// handlerFunc is a handler.
+type handlerFunc func(wire.Exchange)
+
+// ServeExchange implements wire.Handler.
+func (f handlerFunc) ServeExchange(ex wire.Exchange) { f(ex) }
+
+// serveOn serves connections of a listener until the test ends.
+func serveOn(t testing.TB, cfg Config) (*Server, string) {
+	t.Helper()
+	if cfg.Reject == nil {
+		cfg.Reject = func(r *wire.Rejection) ([]wire.Field, []byte) { return nil, []byte(r.Detail) }
+	}
+	s := NewServer(cfg)
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var loop sync.WaitGroup
+	loop.Go(func() {
+		for {
+			nc, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			loop.Go(func() { s.ServeConn(nc, nil) })
+		}
+	})
+	t.Cleanup(func() {
+		_ = ln.Close()
+		_ = s.Close()
+		loop.Wait()
+	})
+	return s, ln.Addr().String()
+}
+
+// echo answers with the request's body.
+func echo(ex wire.Exchange) {
+	b, err := io.ReadAll(&ex.Request().Body)
+	if err != nil {
+		_ = ex.Respond(400, nil, []byte(err.Error()))
+		return
+	}
+	_ = ex.Respond(200, nil, b)
+}
+
+// client is the other side of HTTP/2, which may say what no library says.
+type client struct {
+	net.Conn
+	*http2.Framer
+	t   testing.TB
+	enc *hpack.Encoder
+	buf bytes.Buffer
+}
+
+func dial(t testing.TB, addr string, settings ...http2.Setting) *client {
+	t.Helper()
+	nc, err := net.Dial("tcp", addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = nc.Close() })
+	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	c := &client{Conn: nc, Framer: http2.NewFramer(nc, nc), t: t}
+	c.AllowIllegalWrites = true
+	c.enc = hpack.NewEncoder(&c.buf)
+	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
+	if _, err := io.WriteString(nc, http2.ClientPreface); err != nil {
+		t.Fatal(err)
+	}
+	if err := c.WriteSettings(settings...); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// open sends the head of a request; more fields are name, value pairs.
+func (c *client) open(id uint32, method string, end bool, more ...string) {
+	c.buf.Reset()
+	fields := append([]string{":method", method, ":scheme", "http", ":authority", "a.test", ":path", "/x"}, more...)
+	for i := 0; i < len(fields); i += 2 {
+		_ = c.enc.WriteField(hpack.HeaderField{Name: fields[i], Value: fields[i+1]})
+	}
+	block := c.buf.Bytes()
+	part := block[:min(len(block), frameSize)]
+	block = block[len(part):]
+	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: part, EndStream: end, EndHeaders: len(block) == 0})
+	for len(block) > 0 {
+		part, block = block[:min(len(block), frameSize)], block[min(len(block), frameSize):]
+		_ = c.WriteContinuation(id, len(block) == 0, part)
+	}
+}
+
+// trailers ends a request with a field.
+func (c *client) trailers(id uint32, name, value string) {
+	c.buf.Reset()
+	_ = c.enc.WriteField(hpack.HeaderField{Name: name, Value: value})
+	_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.buf.Bytes(), EndStream: true, EndHeaders: true})
+}
+
+// answer is what has come of one stream when it has ended.
+type answer struct {
+	status string
+	body   []byte
+	reset  http2.ErrCode
+	failed bool // it was reset, or the connection ended
+	goAway *http2.ErrCode
+}
+
+// read reads until the stream has ended. Settings are acknowledged.
+func (c *client) read(id uint32) answer {
+	a := answer{}
+	for {
+		f, err := c.ReadFrame()
+		if err != nil {
+			a.failed = true
+			return a
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			if f.StreamID != id {
+				continue
+			}
+			if s := f.PseudoValue("status"); s != "" {
+				a.status = s
+			}
+			if f.StreamEnded() {
+				return a
+			}
+		case *http2.DataFrame:
+			if f.StreamID != id {
+				continue
+			}
+			a.body = append(a.body, f.Data()...)
+			if f.StreamEnded() {
+				return a
+			}
+		case *http2.RSTStreamFrame:
+			if f.StreamID == id {
+				a.reset, a.failed = f.ErrCode, true
+				return a
+			}
+		case *http2.GoAwayFrame:
+			code := f.ErrCode
+			a.goAway = &code
+		case *http2.SettingsFrame:
+			if !f.IsAck() {
+				_ = c.WriteSettingsAck()
+			}
+		case *http2.PingFrame:
+			if !f.IsAck() {
+				_ = c.WritePing(true, f.Data)
+			}
+		default:
+		}
+	}
+}
+
+// goAway reads until the connection ends, and returns the code it was ended with.
+func (c *client) goAway() (http2.ErrCode, bool) {
+	var last *http2.ErrCode
+	for {
+		f, err := c.ReadFrame()
+		if err != nil {
+			if last == nil {
+				return 0, false
+			}
+			return *last, true
+		}
+		if f, ok := f.(*http2.GoAwayFrame); ok {
+			code := f.ErrCode
+			last = &code
+		}
+	}
+}
+
+// upstream is an answer whose body comes from a reader.
+func upstream(r io.Reader, length int64, fields ...string) *wire.Response {
+	resp := &wire.Response{Status: 200, Body: wire.NewBody(r, length)}
+	for i := 0; i < len(fields); i += 2 {
+		name := []byte(fields[i])
+		resp.Fields = append(resp.Fields, wire.Field{Name: name, Value: []byte(fields[i+1]), Kind: wire.Classify(name)})
+	}
+	return resp
+}
+
+// silent is a body that never comes, until it is interrupted.
+type silent struct{ stop chan struct{} }
+
+func newSilent() *silent { return &silent{make(chan struct{})} }
+
+var errStopped = errors.New("interrupted")
+
+// Read implements io.Reader.
+func (s *silent) Read([]byte) (int, error) {
+	<-s.stop
+	return 0, errStopped
+}
+
+// Interrupt makes Read return.
+func (s *silent) Interrupt() { close(s.stop) }
+
+// within fails the test when done is not closed in time.
+func within(t testing.TB, what string, done <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		t.Fatal("not in time: " + what)
+	}
+}
+
+// closing shuts the server down beside the test.
+func closing(s *Server, ctx context.Context) <-chan error {
+	done := make(chan error, 1)
+	go func() { done <- s.Shutdown(ctx) }()
+	return done
+}
