@@ -19,12 +19,13 @@ const (
 	oursToken   = "Gatehouse, cached JWT, scope, limit"
 	oursKey     = "Gatehouse, API key, scope"
 	oursPolicy  = "Gatehouse, cached JWT, 50 Cedar policies"
+	oursAsked   = "Gatehouse, cached JWT, 50 Cedar policies about the request"
 	oursOpaque  = "Gatehouse, opaque token, scope, limit"
 	policyCount = 50
 )
 
 // edgeConfiguration adds to the everyday configuration one API for each check. The
-// policies are for one API, so that they cost the others nothing; all of them are
+// policies are for one API each, so that they cost the others nothing; all of them are
 // asked at each request of it, and none forbids.
 func (b *bench) edgeConfiguration() string {
 	var c strings.Builder
@@ -36,6 +37,13 @@ func (b *bench) edgeConfiguration() string {
       GET /*: %[2]s
   policed:
     base_path: /policed
+    upstream: http://%[1]s
+    auth: bench
+    limit: 1000000000/min per client
+    routes:
+      GET /*: %[2]s
+  asked:
+    base_path: /asked
     upstream: http://%[1]s
     auth: bench
     limit: 1000000000/min per client
@@ -62,7 +70,15 @@ policies:
 		fmt.Fprintf(&c, `  p%02d: |
     forbid (principal, action, resource == API::"policed")
     when { principal.groups.contains("contractors-%[1]d") && (context.hour < 7 || context.hour > 19) };
-`, i)
+  r%02[1]d: |
+    forbid (principal, action, resource == API::"asked") when { %[2]s };
+`, i, fmt.Sprintf([]string{
+			`(context.hour > 24 || context.minute > %d) && context.hour > 24`,
+			`context.path like "/asked/*/%d" && context.method == "GET"`,
+			`context.ip.isInRange(ip("10.%d.0.0/16")) && context.hour < 7`,
+			`resource.headers["x-role"].contains("role-%d") && principal.acr != "phr"`,
+			`context has risk && context.risk == "high-%d"`,
+		}[i%5], i))
 	}
 	issuers := "issuers:\n"
 	for _, more := range []string{"opaque: { tokens: opaque,", "people: {"} {
@@ -102,6 +118,7 @@ func (b *bench) edge(ctx context.Context) error {
 		{oursPolicy, "/policed/1k\tAuthorization: Bearer " + b.token},
 		{oursOpaque, "/opaque/1k\tAuthorization: Bearer " + opaqueToken},
 		{oursSession, "/session/1k\tCookie: " + cookies},
+		{oursAsked, "/asked/1k\tAuthorization: Bearer " + b.token},
 	} {
 		file, err := b.lines(fmt.Sprintf("edge-%d", len(cs)), c.request)
 		if err != nil {
@@ -116,6 +133,7 @@ func (b *bench) edge(ctx context.Context) error {
 	}
 	b.atMost("API key with a scope, above a public route", difference(rows, oursKey, oursPlain), 2, "us")
 	b.atMost(fmt.Sprintf("decision with %d Cedar policies, above the same route without", policyCount), difference(rows, oursPolicy, oursToken), 5, "us")
+	b.atMost(fmt.Sprintf("decision with %d Cedar policies about the request, above the same route without", policyCount), difference(rows, oursAsked, oursToken), 5, "us")
 	asked = b.issuer.introspections.Load() - asked
 	sent := int64(0)
 	for _, r := range rows[4].Rounds {

@@ -9,48 +9,42 @@ import (
 )
 
 // Most policies begin with whom they are about, and most callers are somebody else.
-// What the beginning of a statement asks of the caller alone has the same answer for
+// What a statement asks of the caller alone has the same answer for
 // all requests with a token, and is found out once for it: a statement whose
 // beginning is false cannot apply, and is not asked any more. A beginning that
 // cannot be evaluated decides nothing; the statement is asked, and fails, each time.
 
-// beginning returns a statement's head for principals with as many of its
-// conditions, from the first on, as read nothing but the caller. Cedar evaluates
-// from left to right and stops at what is false, so the whole is false where this is.
-// It returns nil when nothing is asked of the caller first.
-func beginning(t *ast.Policy) *cedar.Policy {
+// beginning returns a statement's head for principals with those of its parts that read
+// nothing but the caller, up to the first part that reads something else and can fail.
+// Cedar evaluates from left to right and stops at what is false; what stands between the
+// parts is true or false and never an error, so the whole is false where one of them is.
+// optional are the attributes that not every request has. It returns nil when nothing is
+// asked of the caller.
+func beginning(t *ast.Policy, optional []string) *cedar.Policy {
 	b := &ast.Policy{Effect: t.Effect, Principal: t.Principal, Action: ast.ScopeTypeAll{}, Resource: ast.ScopeTypeAll{}, Position: t.Position}
+	c := &screens{optional: optional}
+parts:
 	for _, cond := range t.Conditions {
-		if ofCaller(cond.Body) {
-			b.Conditions = append(b.Conditions, cond)
-			continue
+		list := []ast.IsNode{cond.Body}
+		if cond.Condition == ast.ConditionWhen {
+			list = conjuncts(cond.Body)
 		}
-		if first := leading(cond.Body); first != nil && cond.Condition == ast.ConditionWhen {
-			b.Conditions = append(b.Conditions, ast.ConditionType{Condition: ast.ConditionWhen, Body: first})
+		for _, n := range list {
+			switch {
+			case ofCaller(n):
+				b.Conditions = append(b.Conditions, ast.ConditionType{Condition: cond.Condition, Body: n})
+			case c.flag(n) == nil:
+				break parts
+			}
+			if cond.Condition == ast.ConditionWhen {
+				c.learn(n)
+			}
 		}
-		break
 	}
 	if _, anybody := t.Principal.(ast.ScopeTypeAll); anybody && len(b.Conditions) == 0 {
 		return nil
 	}
 	return cedar.NewPolicyFromAST((*cedarast.Policy)(b))
-}
-
-// leading returns the longest part before a && that reads nothing but the caller,
-// nil when there is none: a && b && c is (a && b) && c.
-func leading(n ast.IsNode) ast.IsNode {
-	and, ok := n.(ast.NodeTypeAnd)
-	switch {
-	case !ok:
-		return nil
-	case !ofCaller(and.Left):
-		return leading(and.Left)
-	}
-	if inner := leading(and.Right); inner != nil { // a && (b && c)
-		and.Right = inner
-		return and
-	}
-	return and.Left
 }
 
 // ofCaller reports whether an expression reads nothing but the caller.
@@ -95,17 +89,19 @@ func (c *Compiled) notAbout(p *Principal) (m mask) {
 	return m
 }
 
-// forCaller is the rules of an operation without those that cannot apply to a caller.
+// forCaller is the rules of an operation without those that cannot apply to a caller, or
+// to the request.
 type forCaller struct {
 	*ruleList
-	not mask
+	not mask // by their numbers
+	out mask // by their places in the list
 }
 
 // All implements cedar.PolicyIterator.
 func (l *forCaller) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 	return func(yield func(cedar.PolicyID, *cedar.Policy) bool) {
 		for i, r := range l.rules {
-			if !l.not.has(r.number) && !yield(l.ids[i], r.policy) {
+			if !l.not.has(r.number) && !l.out.has(i) && !yield(l.ids[i], r.policy) {
 				return
 			}
 		}
@@ -114,11 +110,11 @@ func (l *forCaller) All() iter.Seq2[cedar.PolicyID, *cedar.Policy] {
 
 // reads returns what the rules read, and how many they are.
 func (l *forCaller) reads() (resource, context uint16, n int) {
-	if l.not == nil {
+	if l.not == nil && l.out == nil {
 		return l.uses.resource, l.uses.context, len(l.rules)
 	}
-	for _, r := range l.rules {
-		if !l.not.has(r.number) {
+	for i, r := range l.rules {
+		if !l.not.has(r.number) && !l.out.has(i) {
 			resource, context, n = resource|r.uses.resource, context|r.uses.context, n+1
 		}
 	}

@@ -21,13 +21,16 @@ func TestBeginnings(t *testing.T) {
 		{`forbid (principal, action, resource) when { principal.groups.contains("staff") };`, false, "it reads the caller alone"},
 		{`forbid (principal, action, resource) when { principal.login == "" && context.hour < 7 };`, true, "the first part holds"},
 		{`forbid (principal, action, resource) when { principal.login != "" && context.hour < 7 };`, false, "the first part does not hold"},
-		{`forbid (principal, action, resource) when { context.hour < 7 && principal.login != "" };`, true, "the part about the caller comes second"},
+		{`forbid (principal, action, resource) when { context.hour < 7 && principal.login != "" };`, false, "the part about the caller comes second, after one that cannot fail"},
 		{`forbid (principal, action, resource) when { principal.login == "" && principal.client == "x" && context.hour < 7 };`, false, "the second of three parts does not hold"},
 		{`forbid (principal, action, resource) when { principal.login == "" && (principal.client == "x" && context.hour < 7) };`, false, "likewise, in brackets"},
 		{`forbid (principal, action, resource) when { principal.login == "" } when { principal.client == "x" } when { context.hour < 7 };`, false, "the second of three conditions does not hold"},
 		{`forbid (principal, action, resource) unless { principal.login == "" } when { context.hour < 7 };`, false, "the exception holds"},
 		{`forbid (principal, action, resource) unless { principal.login != "" && context.hour < 7 };`, true, "half of an exception is none"},
-		{`forbid (principal, action, resource) when { context.hour < 7 } when { principal.login != "" };`, true, "the condition about the caller comes second"},
+		{`forbid (principal, action, resource) when { context.hour < 7 } when { principal.login != "" };`, false, "the condition about the caller comes second, likewise"},
+		{`forbid (principal, action, resource) unless { context.hour < 7 } when { principal.login != "" };`, false, "likewise, after an exception"},
+		{`forbid (principal, action, resource) when { context.hour + 1 < 7 && principal.login != "" };`, true, "what comes before it can fail"},
+		{`forbid (principal, action, resource) unless { context.hour + 1 < 7 } when { principal.login != "" };`, true, "likewise"},
 		{`forbid (principal, action, resource) when { principal.login != "" || context.hour < 7 };`, true, "either part can make it hold"},
 		{`forbid (principal, action, resource) when { principal.claims.missing == 1 && context.hour < 7 };`, true, "the first part cannot be evaluated"},
 	} {
@@ -65,7 +68,7 @@ func TestBeginningsChangeNothing(t *testing.T) {
 			return
 		}
 		p := c.Principal(who)
-		whole := &Principal{entity: p.entity}
+		whole := &Principal{entity: p.entity, caller: p.caller}
 		for name, ask := range map[string]func(*Principal) Verdict{
 			"enforced": func(p *Principal) Verdict { return set.Decide(p, r) },
 			"shadow":   func(p *Principal) Verdict { return set.Shadow(p, r) },

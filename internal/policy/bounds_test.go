@@ -153,21 +153,29 @@ func FuzzCompile(f *testing.F) {
 // Fifty policies, a condition, and all that a request has: within five microseconds,
 // also when each policy has to be asked about each request.
 func BenchmarkDecide(b *testing.B) {
-	var policies, late []string
-	for i := range 50 {
-		late = append(late, fmt.Sprintf(`forbid (principal, action, resource)
-when { (context.hour < 7 || context.hour > 19) && principal.groups.contains("contractors%d") };`, i))
-		policies = append(policies, fmt.Sprintf(`forbid (principal, action, resource)
-when { principal.groups.contains("contractors%d") && (context.hour < 7 || context.hour > 19) };`, i))
+	fifty := func(format string) *spec.Snapshot {
+		var policies []string
+		for i := range 50 {
+			policies = append(policies, fmt.Sprintf("forbid (principal, action, resource) when { "+format+" };", i))
+		}
+		return world("", policies...)
 	}
+	policies := fifty(`principal.groups.contains("contractors%d") && (context.hour < 7 || context.hour > 19)`)
+	both := *policies
+	both.APIs = world(`resource.user == principal.login`).APIs
 	for _, x := range []struct {
 		name string
 		s    *spec.Snapshot
 	}{
 		{"condition", world(`resource.user == principal.login`)},
-		{"50 policies", world("", policies...)},
-		{"50 policies and a condition", world(`resource.user == principal.login`, policies...)},
-		{"50 policies that begin with the time", world("", late...)},
+		{"50 policies", policies},
+		{"50 policies and a condition", &both},
+		{"50 policies that begin with the time", fifty(`(context.hour < 7 || context.hour > 19) && principal.groups.contains("contractors%d")`)},
+		{"50 policies about the time and a claim", fifty(`context.hour > 7 && principal.claims.department == "d%d"`)},
+		{"50 policies that begin with the path", fifty(`context.path like "/hr/*/%d" && context.method == "PUT"`)},
+		{"50 policies that begin with a header", fifty(`resource.headers["x-role"].contains("r%d") && context.hour < 7`)},
+		{"50 policies about address and zone", fifty(`context.ip.isInRange(ip("10.%d.0.0/16")) && !context.zones.contains("office")`)},
+		{"50 policies about what a request may lack", fifty(`context has risk && context.risk == "r%d"`)},
 	} {
 		b.Run(x.name, func(b *testing.B) {
 			c, problems := Compile(x.s)

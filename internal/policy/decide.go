@@ -109,17 +109,23 @@ func (s *Set) Shadow(p *Principal, src Source) Verdict { return s.ask(s.shadow, 
 
 // ask evaluates rules, of which condition may be one.
 func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Verdict {
-	left := forCaller{rules, p.not}
+	left := forCaller{ruleList: rules, not: p.not}
 	resource, context, n := left.reads()
 	if n == 0 {
 		return Verdict{}
 	}
-	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
-	attributes, err := s.resource(resource, &rules.uses, src)
+	headers, err := membersOf(resource, &rules.uses, src)
 	if err != nil {
 		return Verdict{Outcome: Failed, Rules: rules.rules, Detail: err.Error()}
 	}
-	world.resource.Attributes = attributes
+	if left.screen(&sight{src: src, set: s, who: p, headers: headers}, condition) {
+		condition = nil
+	}
+	if resource, context, n = left.reads(); n == 0 {
+		return Verdict{}
+	}
+	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
+	world.resource.Attributes = s.resource(resource, &rules.uses, headers, src)
 	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: circumstances(context, src)}
 	decision, diagnostic := cedar.Authorize(&left, world, request)
 	unmet := condition != nil && decision == cedar.Deny
@@ -158,9 +164,9 @@ func (l *ruleList) denied(condition *Rule, decision cedar.Decision, d cedar.Diag
 
 // resource makes the attributes of the resource that the rules read, and the
 // parameters that any of the operation's do.
-func (s *Set) resource(reads uint16, u *uses, src Source) (types.Record, error) {
+func (s *Set) resource(reads uint16, u *uses, members map[string][]string, src Source) types.Record {
 	if reads == 0 && len(u.params) == 0 && len(u.headers) == 0 {
-		return types.Record{}, nil
+		return types.Record{}
 	}
 	m := make(types.RecordMap, 2+len(u.params))
 	if reads&readsAPI != 0 {
@@ -174,32 +180,44 @@ func (s *Set) resource(reads uint16, u *uses, src Source) (types.Record, error) 
 	if reads&readsHeaders != 0 {
 		headers := make(types.RecordMap, len(u.headers))
 		for _, name := range u.headers {
-			values, err := headerValues(name, src.Header(name))
-			if err != nil {
-				return types.Record{}, err
-			}
-			headers[types.String(name)] = values
+			headers[types.String(name)] = texts(members[name])
 		}
 		m["headers"] = types.NewRecord(headers)
 	}
-	return types.NewRecord(m), nil
+	return types.NewRecord(m)
+}
+
+// membersOf returns the members of the headers that the rules read; nil when none does.
+func membersOf(reads uint16, u *uses, src Source) (map[string][]string, error) {
+	if reads&readsHeaders == 0 {
+		return nil, nil
+	}
+	out := make(map[string][]string, len(u.headers))
+	for _, name := range u.headers {
+		members, err := headerValues(name, src.Header(name))
+		if err != nil {
+			return nil, err
+		}
+		out[name] = members
+	}
+	return out, nil
 }
 
 // headerValues returns the members of all lines of a header: a line is a list with
 // commas, and a condition sees every member (attack gateway 53).
-func headerValues(name string, lines []string) (types.Set, error) {
-	var values []types.Value
+func headerValues(name string, lines []string) ([]string, error) {
+	var values []string
 	for _, line := range lines {
 		for member := range strings.SplitSeq(line, ",") {
 			if member = strings.Trim(member, " \t"); member == "" {
 				continue
 			}
-			if values = append(values, types.String(member)); len(values) > maxHeaderValues {
-				return types.Set{}, fmt.Errorf("the header %s has more than %d values", name, maxHeaderValues)
+			if values = append(values, member); len(values) > maxHeaderValues {
+				return nil, fmt.Errorf("the header %s has more than %d values", name, maxHeaderValues)
 			}
 		}
 	}
-	return types.NewSet(values...), nil
+	return values, nil
 }
 
 // circumstances makes what rules read of the context.

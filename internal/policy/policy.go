@@ -100,6 +100,8 @@ type Rule struct {
 	number    int // of a policy's statement, from 1; 0 for a condition
 	policy    *cedar.Policy
 	beginning *cedar.Policy // what it asks of the caller first; nil: nothing
+	screen    []test        // what it asks first that cannot fail
+	whole     bool          // the screen is all of it
 	uses      uses
 	work      int
 }

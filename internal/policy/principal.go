@@ -29,12 +29,13 @@ type Caller struct {
 // as the token is.
 type Principal struct {
 	entity types.Entity
-	not    mask // the policies that cannot apply to the caller
+	caller Caller // as screens look at it
+	not    mask   // the policies that cannot apply to the caller
 }
 
 // Principal makes a caller what the rules of c can ask about.
 func (c *Compiled) Principal(who Caller) *Principal {
-	p := &Principal{}
+	p := &Principal{caller: who}
 	switch {
 	case who.Login != "" || who.ID != "":
 		p.entity.UID = types.NewEntityUID(typeUser, types.String(who.Login))

@@ -80,8 +80,9 @@ func (c *checker) rule(name string, p *cedar.Policy) *Rule {
 		c.problem(word{}, "this is more than every request can be measured by: at most %d operations in one statement", MaxWork)
 	}
 	r := &Rule{Name: name, Line: p.Position().Line, Shadow: shadow, policy: p, uses: c.uses, work: c.work}
+	r.screen, r.whole = screenOf(t, c.optional)
 	if name != "" {
-		r.beginning = beginning(t)
+		r.beginning = beginning(t, c.optional)
 	}
 	return r
 }

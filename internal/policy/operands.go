@@ -1,0 +1,125 @@
+package policy
+
+import (
+	"github.com/cedar-policy/cedar-go/types"
+	"github.com/cedar-policy/cedar-go/x/exp/ast"
+	"github.com/cedar-policy/cedar-go/x/exp/eval"
+)
+
+// What screens compare: attributes that are always there, or known to be, and literals.
+// Each function returns nil for everything else.
+
+// text compiles a text.
+func (c *screens) text(n ast.IsNode) func(*sight) string {
+	if v, ok := n.(ast.NodeValue); ok {
+		if s, ok := v.Value.(types.String); ok {
+			return func(*sight) string { return string(s) }
+		}
+		return nil
+	}
+	name := nameOf(pathOf(n))
+	if name == "" || !c.certain(name) {
+		return nil
+	}
+	switch name {
+	case "principal.login":
+		return func(s *sight) string { return s.who.caller.Login }
+	case "principal.id":
+		return func(s *sight) string { return s.who.caller.ID }
+	case "principal.client":
+		return func(s *sight) string { return s.who.caller.Client }
+	case "principal.issuer":
+		return func(s *sight) string { return s.who.caller.Issuer }
+	case "principal.acr":
+		return func(s *sight) string { return s.who.caller.ACR }
+	case "principal.device":
+		return func(s *sight) string { return s.who.caller.Device }
+	case "resource.api":
+		return func(s *sight) string { return string(s.set.api.ID) }
+	case "context.country":
+		return func(s *sight) string { return s.place().country }
+	case "context.risk":
+		return func(s *sight) string { return s.now().Risk }
+	case "context.method":
+		return func(s *sight) string { return s.target().method }
+	case "context.path":
+		return func(s *sight) string { return s.target().path }
+	case "context.host":
+		return func(s *sight) string { return s.target().host }
+	}
+	if path := pathOf(n); path[0] == "resource" && ofResource[path[1]] == unknown {
+		return func(s *sight) string { return s.src.Param(s.param(path[1])) }
+	}
+	return nil
+}
+
+// number compiles a whole number, or a time in milliseconds; the two do not mix.
+func (c *screens) number(n ast.IsNode) (value func(*sight) int64, ofTime bool) {
+	switch v := n.(type) {
+	case ast.NodeValue:
+		if l, ok := v.Value.(types.Long); ok {
+			return func(*sight) int64 { return int64(l) }, false
+		}
+	case ast.NodeTypeExtensionCall:
+		if v.Name != "datetime" {
+			return nil, false
+		}
+		at, err := eval.Eval(v, eval.Env{})
+		if d, ok := at.(types.Datetime); ok && err == nil {
+			return func(*sight) int64 { return d.Milliseconds() }, true
+		}
+	}
+	name := nameOf(pathOf(n))
+	if !c.certain(name) {
+		return nil, false
+	}
+	switch name {
+	case "context.hour":
+		return func(s *sight) int64 { return int64(s.now().Now.Hour()) }, false
+	case "context.minute":
+		return func(s *sight) int64 { return int64(s.now().Now.Minute()) }, false
+	case "context.asn":
+		return func(s *sight) int64 { return int64(s.place().asn) }, false
+	case "context.auth_age":
+		return func(s *sight) int64 { age, _ := s.signInAge(); return age }, false
+	case "context.time":
+		return func(s *sight) int64 { return s.now().Now.UnixMilli() }, true
+	}
+	return nil, false
+}
+
+// list compiles a set of texts.
+func (c *screens) list(n ast.IsNode) func(*sight) []string {
+	if v, ok := n.(ast.NodeTypeSet); ok {
+		literal := make([]string, 0, len(v.Elements))
+		for _, e := range v.Elements {
+			value, ok := e.(ast.NodeValue)
+			if !ok {
+				return nil
+			}
+			s, ok := value.Value.(types.String)
+			if !ok {
+				return nil
+			}
+			literal = append(literal, string(s))
+		}
+		return func(*sight) []string { return literal }
+	}
+	path := pathOf(n)
+	if len(path) == 3 && path[0] == "resource" && path[1] == "headers" {
+		return func(s *sight) []string { return s.headers[path[2]] }
+	}
+	switch nameOf(path) {
+	case "principal.scopes":
+		return func(s *sight) []string { return s.who.caller.Scopes }
+	case "principal.groups":
+		return func(s *sight) []string { return s.who.caller.Groups }
+	case "principal.roles":
+		return func(s *sight) []string { return s.who.caller.Roles }
+	case "principal.amr":
+		return func(s *sight) []string { return s.who.caller.AMR }
+	case "context.zones":
+		return func(s *sight) []string { return s.inZones() }
+	}
+	return nil
+}
