@@ -86,6 +86,9 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	if err := a.node.context.open(ctx); err != nil {
 		return err
 	}
+	if err := id.federation.Declare(ctx); err != nil {
+		return err
+	}
 	if a.config.Dev {
 		if err := a.seed(ctx, id, file); err != nil {
 			return err

@@ -60,8 +60,10 @@ type identity struct {
 	revoker   *revoker
 	url       string
 
-	federation   *federation.Service
-	providerHTTP *safehttp.Client
+	federation      *federation.Service
+	directoryServer *federation.Directory // nil: none
+	log             *slog.Logger
+	providerHTTP    *safehttp.Client
 
 	events  *told        // audit, and people are told of what concerns them
 	letters *mail.Outbox // nil: there is no mail
@@ -155,7 +157,9 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	site := authserver.Site{Tenant: tenant.Default, URL: c.URL}
-	id.openFederation(c)
+	if err := id.openFederation(c); err != nil {
+		return nil, err
+	}
 	pages := id.openPeople(c)
 	id.login = pages.login
 	id.pages = pages.login
@@ -243,6 +247,9 @@ func (id *identity) run(ctx context.Context) {
 	id.work.Go(func() { id.pages.Run(ctx) })
 	if id.letters != nil {
 		id.work.Go(func() { id.letters.Run(ctx) })
+	}
+	if d := id.directoryServer; d != nil {
+		id.work.Go(func() { id.lookAround(ctx, d.Every) })
 	}
 }
 

@@ -68,8 +68,25 @@ func (b builder) identity(n *node) Identity {
 	}
 }
 
+func (b builder) ldap(n *node) LDAP {
+	groups := n.get("groups")
+	d := LDAP{
+		URL: n.get("url").str(), CA: n.get("ca").str(), User: n.get("user").str(), Password: n.get("password").str(),
+		Base: n.get("base").str(), Filter: n.get("filter").str(), ID: n.get("id").str(), Domains: n.get("domains").strs(),
+		GroupBase: groups.get("base").str(), GroupFilter: groups.get("filter").str(), GroupName: groups.get("name").str(), Groups: groups.get("follow").strs(),
+		Sync: b.duration(n.get("sync")),
+	}
+	eachNamed(n.get("attributes"), func(name string, v *node) {
+		if d.Attributes == nil {
+			d.Attributes = map[string]string{}
+		}
+		d.Attributes[name] = v.str()
+	})
+	return d
+}
+
 func (b builder) people(n *node) People {
-	return People{BreachedPasswords: n.get("breached_passwords").str(), RegistrationDomains: n.get("registration").get("domains").strs()}
+	return People{LDAP: b.ldap(n.get("ldap")), BreachedPasswords: n.get("breached_passwords").str(), RegistrationDomains: n.get("registration").get("domains").strs()}
 }
 
 func (b builder) brand(n *node) Brand {

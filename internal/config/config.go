@@ -142,6 +142,21 @@ type Mail struct {
 type People struct {
 	BreachedPasswords   string   `json:",omitempty"` // file; "" for none
 	RegistrationDomains []string `json:",omitempty"` // none: nobody can make an account; "any": everybody
+	LDAP                LDAP     `json:",omitzero"`
+}
+
+// LDAP is the section "server.people.ldap"; the zero value is none.
+type LDAP struct {
+	URL, CA, User    string
+	Password         string `json:"-"` // resolved
+	Base, Filter, ID string
+	Domains          []string
+	Attributes       map[string]string `json:",omitempty"` // of the profile, and of entries
+	GroupBase        string            `json:",omitempty"`
+	GroupFilter      string            `json:",omitempty"`
+	GroupName        string            `json:",omitempty"`
+	Groups           []string          `json:",omitempty"`
+	Sync             time.Duration     `json:",omitempty"`
 }
 
 // Brand is the section "server.brand": how pages and letters look to people.

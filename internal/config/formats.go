@@ -158,6 +158,34 @@ func CheckMailServer(s string) error {
 	return nil
 }
 
+// CheckDirectoryServer reports what is wrong with the address of a directory server.
+func CheckDirectoryServer(s string) error {
+	u, err := url.Parse(s)
+	if err != nil || u.Scheme != "ldap" && u.Scheme != "ldaps" || u.Hostname() == "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil || u.Path != "" && u.Path != "/" {
+		return errors.New("a directory server is ldaps://HOST:636, or ldap://HOST:389 for one with StartTLS")
+	}
+	return nil
+}
+
+// checkOwnDomain is checkDomain for whom not any will do.
+func checkOwnDomain(s string) error {
+	if s == "any" {
+		return errors.New("a directory server is not the authority for any address: name its domains")
+	}
+	return checkDomain(s)
+}
+
+// checkAttribute reports what is wrong with the name of an attribute, of a profile or of an
+// entry in a directory.
+func checkAttribute(s string) error {
+	if s == "" || len(s) > 64 || strings.ContainsFunc(s, func(r rune) bool {
+		return r != '_' && (r < '0' || r > '9') && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z')
+	}) || s[0] <= '9' {
+		return errors.New("an attribute is letters, digits and _, and begins with a letter")
+	}
+	return nil
+}
+
 // CheckSender reports what is wrong with whom letters are from.
 func CheckSender(s string) error {
 	a, err := mail.ParseAddress(s)

@@ -131,7 +131,7 @@ var serverKeys = []key{
 		{name: "listen", doc: "Loopback address of the console listener. Default 127.0.0.1:8082.", shape: &shape{what: `a loopback address such as "127.0.0.1:8082"`, scalar: &scalar{kinds: []kind{text}, check: CheckConsoleAddress, pattern: address.scalar.pattern, example: "127.0.0.1:8082"}}},
 	})},
 	{name: "mail", doc: "The server that takes letters to people: links for a forgotten password, codes, notices. Default: nothing is sent; in dev letters are shown on the console listener.", shape: group("a group with smtp and from", mailKeys)},
-	{name: "people", doc: "What people may do for themselves on the pages of the identity listener.", shape: group("a group with registration and breached_passwords", peopleKeys)},
+	{name: "people", doc: "What people may do for themselves on the pages of the identity listener.", shape: group("a group with registration, breached_passwords and ldap", peopleKeys)},
 	{name: "brand", doc: "How pages and letters look to people: whose they are, in which colour, in which words.", shape: group("a group with name, logo, accent, help, support, language and words", brandKeys)},
 	{name: "log", doc: "What is logged and how.", shape: group("a group with level and format", []key{
 		{name: "level", doc: "The least important level that is logged. Default info.", shape: words(LogLevels()...)},
@@ -152,6 +152,7 @@ var serverKeys = []key{
 // peopleKeys say what people may do for themselves.
 var peopleKeys = []key{
 	{name: "breached_passwords", doc: "File of passwords that nobody may choose: sorted SHA-1 hashes as Have I Been Pwned publishes them, or a list of passwords. It is opened at the start, and nothing leaves this machine.", shape: filePath},
+	{name: "ldap", doc: "A directory server whose people sign in with their passwords there. Default: none.", shape: group("a group with url, base, filter and domains", ldapKeys)},
 	{name: "registration", doc: "Let people make accounts. Default: nobody can.", shape: group("a group with domains", []key{
 		{name: "domains", required: true, doc: "Domains of e-mail addresses with which an account can be made, or any. The address is confirmed first.", shape: oneOrMore(&shape{what: "a domain such as acme.test, or any", scalar: &scalar{kinds: []kind{text}, check: checkDomain, example: "acme.test"}}, "domains such as acme.test, or any")},
 	})},
@@ -178,6 +179,26 @@ const (
 	colourPattern   = `^#([0-9A-Fa-f]{3}|[0-9A-Fa-f]{6})$`
 	languagePattern = `^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$`
 )
+
+// ldapKeys say which directory server judges the passwords of its people.
+var ldapKeys = []key{
+	{name: "url", required: true, doc: "The server: ldaps://HOST:636, or ldap://HOST:389 with StartTLS. It is never spoken to without TLS.", shape: &shape{what: "ldaps://host:636 or ldap://host:389", scalar: &scalar{kinds: []kind{text}, check: CheckDirectoryServer, pattern: `^ldaps?://[^/@ ]+/?$`, example: "ldaps://ldap.acme.test"}}},
+	{name: "ca", doc: "PEM file with the authorities of the server's certificate. Default: those of the system.", shape: filePath},
+	{name: "user", doc: "Name of the entry that may search. Goes with password. Default: nobody, for servers that let anybody search.", shape: anyText},
+	{name: "password", doc: "Its password: ${env:NAME} or ${file:/path}.", shape: &shape{what: "a reference such as ${file:/run/secrets/name}", scalar: &scalar{kinds: []kind{text}, secret: true, pattern: `^\$\{(env|file):`, example: "${file:/run/secrets/ldap}"}}},
+	{name: "base", required: true, doc: "Entry below which people are, such as ou=people,dc=acme,dc=test.", shape: anyText},
+	{name: "filter", required: true, doc: "Filter of the people who may sign in. {login} is what somebody types, {name} the part in front of the @.", shape: anyText},
+	{name: "id", doc: "Attribute that names an entry for good. Default entryUUID; objectGUID for Active Directory.", shape: anyText},
+	{name: "domains", required: true, doc: "Domains of the e-mail addresses that its people have: whoever has one is judged by the server alone.", shape: oneOrMore(&shape{what: "a domain such as acme.test", scalar: &scalar{kinds: []kind{text}, check: checkOwnDomain, example: "acme.test"}}, "domains such as acme.test")},
+	{name: "attributes", doc: "Further attributes of the profile, by name, and the attribute of the entry that each comes from.", shape: named("a group of attributes, such as department: departmentNumber", `^[A-Za-z_][A-Za-z0-9_]*$`, checkAttribute, &shape{what: "the name of an attribute", scalar: &scalar{kinds: []kind{text}, check: checkAttribute, example: "departmentNumber"}})},
+	{name: "groups", doc: "Groups here that follow those of the same name there. Default: none.", shape: group("a group with base, filter, name and follow", []key{
+		{name: "base", required: true, doc: "Entry below which groups are.", shape: anyText},
+		{name: "filter", doc: "Filter of the groups of a person; {dn} is the person's entry. Default (member={dn}).", shape: anyText},
+		{name: "name", doc: "Attribute with the name of a group. Default cn.", shape: anyText},
+		{name: "follow", required: true, doc: "Names of the groups. Those that are missing here are made.", shape: oneOrMore(anyText, "names of groups")},
+	})},
+	{name: "sync", doc: "How often all its people are looked at: who is not found any more is suspended. Default 15m.", shape: duration},
+}
 
 // mailKeys say how letters to people leave.
 var mailKeys = []key{

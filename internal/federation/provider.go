@@ -117,10 +117,11 @@ var Providers = ledger.NewKind(ledger.Spec[Provider]{
 
 // Link says that a user is somebody at a provider. It goes with either.
 type Link struct {
-	Provider string `json:"provider"` // id
-	Subject  string `json:"subject"`  // sub of the provider's ID tokens: never reassigned there
-	User     string `json:"user"`     // id
-	Name     string `json:"name"`     // what the provider called them when it was made
+	Provider string `json:"provider"`       // id
+	Subject  string `json:"subject"`        // sub of the provider's ID tokens: never reassigned there
+	User     string `json:"user"`           // id
+	Name     string `json:"name"`           // what the provider called them when it was made
+	Gone     bool   `json:"gone,omitempty"` // the directory server does not know them any more, and they were suspended
 }
 
 // Links are unique by who it is there; a user has one at each provider.
@@ -169,11 +170,12 @@ func checkProvider(p Provider) error {
 	}
 	name := strings.TrimSpace(p.Name)
 	wrong(name == "" || len(p.Name) > 100 || strings.ContainsFunc(p.Name, func(r rune) bool { return r < ' ' || r == 0x7f }), "name", "must be 1 to 100 bytes without control characters")
-	wrong(!slices.Contains([]string{OIDC, Google, Microsoft, Okta, SAML2}, p.Type), "type", "must be OIDC, GOOGLE, MICROSOFT, OKTA_INTEGRATION or SAML2: others are not served")
+	wrong(!slices.Contains([]string{OIDC, Google, Microsoft, Okta, SAML2, LDAP}, p.Type), "type", "must be OIDC, GOOGLE, MICROSOFT, OKTA_INTEGRATION or SAML2: others are not served")
 	wrong(p.Status != Active && p.Status != Inactive, "status", "must be ACTIVE or INACTIVE")
-	if p.SAML != nil {
+	switch {
+	case p.SAML != nil:
 		fields = append(fields, p.SAML.check(p)...)
-	} else {
+	case p.Type != LDAP:
 		fields = append(fields, checkClient(p)...)
 	}
 	wrong(len(p.Domains) > maxList || slices.ContainsFunc(p.Domains, func(d string) bool { return !domainName.MatchString(d) }), "domains", "must be at most 100 domains in lower case, such as acme.com")

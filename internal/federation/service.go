@@ -2,6 +2,7 @@ package federation
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"strings"
 	"sync"
@@ -50,9 +51,11 @@ type Config struct {
 	HTTP       HTTP
 	Uses       Uses
 	Audit      audit.Recorder
-	SAML       bool   // providers of SAML 2.0 are served
-	URL        string // of the identity listener, no slash at the end
-	Now        func() time.Time
+	SAML       bool // providers of SAML 2.0 are served
+	// Directory is the directory server whose people sign in with their passwords there; nil: none.
+	Directory *Directory
+	URL       string // of the identity listener, no slash at the end
+	Now       func() time.Time
 }
 
 // Service keeps the providers and asks them.
@@ -114,7 +117,7 @@ func (s *Service) Provider(ctx context.Context, id string) (o ledger.Object[Prov
 func (s *Service) Create(ctx context.Context, actor ledger.Actor, p Provider, secret string) (o ledger.Object[Provider], err error) {
 	defer fault.Wrap(&err, "make identity provider %q", p.Name)
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make identity provider "+p.Name, func(tx *ledger.Tx) error {
-		if err := s.served(p); err != nil {
+		if err := errors.Join(s.served(p), free(Provider{}, p)); err != nil {
 			return err
 		}
 		o = ledger.Object[Provider]{Meta: ledger.Meta{ID: Providers.NewID(tx)}, Value: p}
@@ -132,6 +135,9 @@ func (s *Service) Create(ctx context.Context, actor ledger.Actor, p Provider, se
 
 // served refuses a provider that could sign nobody in.
 func (s *Service) served(p Provider) error {
+	if p.Type == LDAP && s.cfg.Directory == nil && p.Status == Active {
+		return errDeclared()
+	}
 	if p.SAML != nil && p.Status == Active && !s.cfg.SAML {
 		return fault.New(fault.Invalid, "the identity provider is not valid").
 			WithFields(fault.Field{Path: "type", Message: "must not be SAML2: this server serves no SAML; its configuration turns it on with server.identity.saml: true"})
@@ -157,7 +163,7 @@ func (s *Service) Change(ctx context.Context, actor ledger.Actor, id string, cha
 		if err := change(&o.Value); err != nil {
 			return err
 		}
-		if err := s.served(o.Value); err != nil {
+		if err := errors.Join(s.served(o.Value), free(was, o.Value)); err != nil {
 			return err
 		}
 		o.Value.Secret = was.Secret
@@ -186,6 +192,9 @@ func (s *Service) Delete(ctx context.Context, actor ledger.Actor, id string) (er
 	_, err = s.cfg.Ledger.Update(ctx, actor, "delete identity provider "+id, func(tx *ledger.Tx) error {
 		if o, err = Providers.Get(tx, id); err != nil {
 			return err
+		}
+		if o.Value.Type == LDAP && s.cfg.Directory != nil {
+			return errDeclared()
 		}
 		return Providers.Delete(tx, id, 0)
 	})
@@ -269,7 +278,7 @@ func (s *Service) Choices(ctx context.Context, identifier string) (out []Choice,
 			if err != nil {
 				return err
 			}
-			if s.inUse(o.Value) {
+			if s.inUse(o.Value) && o.Value.Type != LDAP {
 				out = append(out, Choice{o.ID, o.Value.Name, len(o.Value.Domains) > 0})
 			}
 		}

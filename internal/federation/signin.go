@@ -43,6 +43,9 @@ func (s *Service) Begin(ctx context.Context, provider string, a Ask, keep func(d
 	if err != nil {
 		return "", err
 	}
+	if o.Value.Type == LDAP {
+		return "", fault.New(fault.NotFound, "nobody is led to a directory server")
+	}
 	if o.Value.SAML != nil {
 		return s.beginSAML(ctx, o, a, keep)
 	}

@@ -26,6 +26,7 @@ type Federation interface {
 	Confirmed(ctx context.Context, p federation.Pending) (bool, error)
 	Confirm(ctx context.Context, p federation.Pending) error
 	SAML
+	DirectoryServer
 }
 
 // SAML is what only providers of SAML 2.0 need.

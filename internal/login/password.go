@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"strconv"
@@ -127,6 +128,10 @@ func (s *Server) takeSignIn(v *visit) error {
 	}
 	user, err := s.judge(v.ctx(), identifier, password, now)
 	switch {
+	case isDirectoryDown(err):
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "the directory server cannot be asked", slog.Any("error", err))
+		v.busy(http.StatusServiceUnavailable, 30*time.Second, "directory_down")
+		return nil
 	case fault.Is(err, fault.Timeout):
 		v.busy(http.StatusServiceUnavailable, 5*time.Second, "busy_all")
 		return nil
@@ -158,9 +163,15 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	counter := found.ID
 	if fault.Is(err, fault.NotFound) {
 		// One of a fixed number of counters, so that names nobody has cannot fill the store.
-		user, counter = nil, "unknown-"+keys.Hash(strings.ToLower(identifier))[:3]
+		user, counter = nil, unknownCounter(identifier)
 	} else if err != nil {
 		return nil, err
+	}
+	if there, err := s.directory(ctx, identifier, user); err != nil || there != nil {
+		if err != nil {
+			return nil, err
+		}
+		return s.judgeThere(ctx, there, identifier, password, now)
 	}
 	n, err := s.cfg.Attempts.TakeAttempt(ctx, counter, now, restTime)
 	if err != nil {
@@ -187,6 +198,10 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 		return nil, denied("INVALID_CREDENTIALS")
 	}
 	return user, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
+}
+
+func unknownCounter(identifier string) string {
+	return "unknown-" + keys.Hash(strings.ToLower(identifier))[:3]
 }
 
 // maySignIn reports whether a user of the status may sign in with a password.

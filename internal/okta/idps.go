@@ -289,6 +289,9 @@ func (a *api) protocol(o ledger.Object[federation.Provider]) object {
 	if v.SAML != nil {
 		return a.samlProtocol(o)
 	}
+	if v.Type == federation.LDAP {
+		return object{"type": "LDAP", "issuer": object{"url": v.Issuer}}
+	}
 	return object{
 		"type": "OIDC", "issuer": object{"url": v.Issuer}, "scopes": append([]string{"openid"}, v.Scopes...),
 		"credentials": object{"client": object{"client_id": v.ClientID}},
