@@ -51,6 +51,7 @@ var rules = []rule{
 	{room: "internal/ldap", only: []string{"internal/fault"}, reason: "it asks a directory server; what its answers mean here is the federation's business"},
 	{room: "internal/saml", only: []string{"internal/fault"}, reason: "it says which answers of a provider are believed; who is meant is the federation's business"},
 	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys", "internal/ratelimit"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
+	{room: "internal/risk", only: []string{}, reason: "arithmetic over facts that it is given"},
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
 	{room: "internal/strictjson", only: []string{}, reason: "bytes in, values out"},
 	{room: "internal/colour", only: []string{}, reason: "arithmetic"},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math"
 	"net/netip"
 	"os"
 	"strconv"
@@ -99,6 +100,22 @@ func (f *Finder) Country(a netip.Addr) (code [2]byte, ok bool) {
 		}
 	}
 	return code, false
+}
+
+// Location returns about where an address is, in degrees, and false when it is not
+// known: the file of countries says it if it is one of cities.
+func (f *Finder) Location(a netip.Addr) (latitude, longitude float64, ok bool) {
+	if !f.KnowsCountries() {
+		return 0, 0, false
+	}
+	r := f.country.reader.Load().Lookup(a)
+	if r.Err() != nil || !r.Found() {
+		return 0, 0, false
+	}
+	errLat, errLon := r.DecodePath(&latitude, "location", "latitude"), r.DecodePath(&longitude, "location", "longitude")
+	// A path that is not there decodes to nothing; 0, 0 is in the sea.
+	ok = errLat == nil && errLon == nil && (latitude != 0 || longitude != 0) && math.Abs(latitude) <= 90 && math.Abs(longitude) <= 180
+	return latitude, longitude, ok
 }
 
 func upper(c byte) bool { return c >= 'A' && c <= 'Z' }

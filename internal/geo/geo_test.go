@@ -53,9 +53,33 @@ func TestWhereAddressesAre(t *testing.T) {
 			t.Errorf("%s is of %d, want %d", c.addr, n, c.asn)
 		}
 	}
+	if _, _, ok := f.Location(netip.MustParseAddr("203.0.113.9")); ok {
+		t.Error("a file of countries says a place")
+	}
 	var none *Finder
 	if _, ok := none.Country(netip.MustParseAddr("203.0.113.9")); ok || none.KnowsASNs() {
 		t.Error("without a file a country is known")
+	}
+}
+
+// A file of cities says about where an address is as well.
+func TestLocation(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "cities.mmdb")
+	write(t, path, geotest.File(map[string]geotest.Value{
+		"203.0.113.0/24": geotest.City("DE", 52.52, 13.4), "198.51.100.0/24": geotest.City("XX", 200, 13.4), "2001:db8::/32": geotest.City("JP", 35.68, 139.69),
+	}))
+	f, err := Open(Config{Country: path})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for addr, want := range map[string][2]float64{"203.0.113.9": {52.52, 13.4}, "2001:db8::1": {35.68, 139.69}, "198.51.100.1": {}, "192.0.2.1": {}} {
+		lat, lon, ok := f.Location(netip.MustParseAddr(addr))
+		if ok != (want != [2]float64{}) || ok && (lat != want[0] || lon != want[1]) {
+			t.Errorf("%s is at %v, %v (%v)", addr, lat, lon, ok)
+		}
+	}
+	if code, ok := f.Country(netip.MustParseAddr("203.0.113.9")); !ok || string(code[:]) != "DE" {
+		t.Errorf("its country is %q", code)
 	}
 }
 

@@ -41,7 +41,10 @@ type Session struct {
 	// Where it was begun, for the person to recognize it.
 	Address string
 	Agent   string
-	Apps    []Login // that were signed in to with it
+	// Risk is how unlike the person's earlier sign-ins the ones in it were, at the
+	// highest; empty: not known.
+	Risk string
+	Apps []Login // that were signed in to with it
 }
 
 // Login is an app that was signed in to with a session.
@@ -153,6 +156,7 @@ type Proof struct {
 	// Limits are those of the session from now on; those that are not set are the
 	// service's. They make the end of one that goes on earlier, never later.
 	Limits Limits
+	Risk   string // of the session from now on
 }
 
 // Begin begins a session, or raises the one that is there when it is the same
@@ -173,7 +177,7 @@ func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, 
 		}
 	}
 	next.Hash = keys.Hash(secret)
-	next.IdleLimit = limits.Idle
+	next.IdleLimit, next.Risk = limits.Idle, p.Risk
 	next.Seen, next.IdleUntil = now, now.Add(limits.Idle)
 	next.AuthTime, next.ACR = now, p.ACR
 	if !p.AuthTime.IsZero() && p.AuthTime.Before(now) {

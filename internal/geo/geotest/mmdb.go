@@ -5,16 +5,22 @@ package geotest
 
 import (
 	"encoding/binary"
+	"math"
 	"net/netip"
 	"slices"
 )
 
-// Value is what a file says of a network: string, uint32, map[string]Value.
+// Value is what a file says of a network: string, uint32, float64, map[string]Value.
 type Value any
 
 // Country is what MaxMind's file of countries says.
 func Country(code string) Value {
 	return map[string]Value{"country": map[string]Value{"iso_code": code}}
+}
+
+// City is what MaxMind's file of cities says.
+func City(code string, latitude, longitude float64) Value {
+	return map[string]Value{"country": map[string]Value{"iso_code": code}, "location": map[string]Value{"latitude": latitude, "longitude": longitude}}
 }
 
 // ASN is what MaxMind's file of network operators says.
@@ -101,6 +107,7 @@ const (
 	typeMap    = 7
 	typeUint64 = 9
 	typeList   = 11
+	typeDouble = 3
 )
 
 // encode appends a value. Nothing of it is larger than 28, so sizes fit their byte.
@@ -125,6 +132,9 @@ func encode(b []byte, v Value) []byte {
 	case uint64:
 		head(typeUint64, 8)
 		return binary.BigEndian.AppendUint64(b, v)
+	case float64:
+		head(typeDouble, 8)
+		return binary.BigEndian.AppendUint64(b, math.Float64bits(v))
 	case []string:
 		head(typeList, len(v))
 		for _, s := range v {

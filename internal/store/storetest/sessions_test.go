@@ -21,8 +21,8 @@ func TestSessions(t *testing.T) {
 	each(t, func(t *testing.T, b bench) {
 		acme, bravo := in(t, "acme"), in(t, "bravo")
 		one := session.Session{
-			IdleLimit: 90 * time.Minute,
-			ID:        "102one", Hash: "h1", User: "u", Created: at(0), Seen: at(0), IdleUntil: at(100), Expires: at(1000),
+			IdleLimit: 90 * time.Minute, Risk: "LOW",
+			ID: "102one", Hash: "h1", User: "u", Created: at(0), Seen: at(0), IdleUntil: at(100), Expires: at(1000),
 			AuthTime: at(0), PasswordAt: at(0), AMR: []string{"pwd"}, ACR: "low", Address: "192.0.2.1", Agent: "Firefox",
 		}
 		two := one
