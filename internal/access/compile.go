@@ -269,12 +269,12 @@ func (s *state) compile(last *View) *View {
 	v := &View{revision: int64(s.revision)}
 	if last != nil && !s.fresh {
 		v.servers, v.shards, v.apps = maps.Clone(last.servers), last.shards, last.apps
-		v.sessions, v.askGroups = last.sessions, last.askGroups
+		v.sessions, v.askGroups, v.askRisk = last.sessions, last.askGroups, last.askRisk
 	} else {
 		v.servers = map[string]*ServerView{}
 	}
 	if s.signIns {
-		v.sessions, v.askGroups = s.sessionViews()
+		v.sessions, v.askGroups, v.askRisk = s.sessionViews()
 	}
 	s.compileServers(v)
 	for shard, changed := range s.apps {

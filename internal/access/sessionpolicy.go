@@ -1,6 +1,8 @@
 package access
 
 import (
+	"slices"
+	"strings"
 	"time"
 
 	"gatehouse/internal/ledger"
@@ -41,6 +43,8 @@ type SessionRuleFits struct {
 	Network *NetworkCondition `json:"network,omitempty"` // nil: from anywhere
 	// AuthType is the kind of sign-in. Only AuthAny fits any that there is here.
 	AuthType string `json:"authType,omitempty"`
+	// Risk is how unlike the person's earlier sign-ins it is: LOW, MEDIUM or HIGH; empty: however.
+	Risk string `json:"risk,omitempty"`
 }
 
 // The kinds of sign-in that a rule may be about, Okta's words.
@@ -49,6 +53,9 @@ const (
 	AuthRADIUS = "RADIUS"
 	AuthLDAP   = "LDAP_INTERFACE"
 )
+
+// RiskLevels are the levels of risk that a rule may be about, Okta's words.
+func RiskLevels() []string { return []string{"LOW", "MEDIUM", "HIGH"} }
 
 // SignOn is what a rule says of a sign-in.
 type SignOn struct {
@@ -206,6 +213,7 @@ func checkSessionRule(r SessionRule) error {
 	c.oneOf("status", string(r.Status), string(Active), string(Inactive))
 	c.that(r.Priority >= 1 && r.Priority <= MaxPriority, "priority", "must be from 1 to 999")
 	c.oneOf("conditions.authContext.authType", r.Conditions.AuthType, AuthAny, AuthRADIUS, AuthLDAP)
+	c.that(r.Conditions.Risk == "" || slices.Contains(RiskLevels(), r.Conditions.Risk), "conditions.riskScore.level", "must be one of ANY, "+strings.Join(RiskLevels(), ", "))
 	r.Conditions.Network.check(&c)
 	r.Actions.check(&c)
 	return c.err("sign-on rule %s is not valid", quoted(r.Name))

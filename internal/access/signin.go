@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -11,6 +12,9 @@ type SignIn struct {
 	User    string
 	Groups  []string   // ids; read only when SessionPoliciesAskGroups
 	Address netip.Addr // the zero value is an unknown one
+	// Risk is one of RiskLevels, and RiskWhy what it comes from; read only when
+	// SessionPoliciesAskRisk. Empty is not known, which fits no rule about it.
+	Risk, RiskWhy string
 }
 
 // SignInDecision is what the session policies say to a sign-in.
@@ -23,8 +27,11 @@ type SignInDecision struct {
 // Allowed reports whether the person may be signed in.
 func (d *SignInDecision) Allowed() bool { return d.Access == SignOnAllow }
 
-// The reason of a step that only rules about sign-ins have.
-const BecauseAuthType = "the rule is for another kind of sign-in"
+// The reasons of steps that only rules about sign-ins have.
+const (
+	BecauseAuthType = "the rule is for another kind of sign-in"
+	BecauseRisk     = "the rule is for another level of risk"
+)
 
 // SignIn asks the session policies in the order of their priority, and the rules of
 // each that is for the person in the order of theirs. The first rule whose conditions
@@ -63,6 +70,9 @@ func (v *View) SignIn(in *SignIn, trace *[]Considered) SignInDecision {
 
 // SessionPoliciesAskGroups reports whether SignIn needs to know the person's groups.
 func (v *View) SessionPoliciesAskGroups() bool { return v.askGroups }
+
+// SessionPoliciesAskRisk reports whether SignIn needs to know the risk.
+func (v *View) SessionPoliciesAskRisk() bool { return v.askRisk }
 
 func consider(trace *[]Considered, c Considered) {
 	if trace != nil {
@@ -120,11 +130,14 @@ func (r *sessionRuleView) rejects(who *Request, in *SignIn) (reason, detail stri
 			return BecauseNetwork, detail
 		}
 	}
+	if want := r.Conditions.Risk; want != "" && want != in.Risk {
+		return BecauseRisk, "it is for " + want + ", and this is " + cmp.Or(in.RiskWhy, in.Risk, "not known")
+	}
 	return "", ""
 }
 
 // sessionViews compiles the session policies.
-func (s *state) sessionViews() (out []sessionPolicyView, askGroups bool) {
+func (s *state) sessionViews() (out []sessionPolicyView, askGroups, askRisk bool) {
 	asks := func(p People) bool {
 		return slices.ContainsFunc(slices.Concat(p.Groups.Include, p.Groups.Exclude), func(id string) bool { return id != Everyone })
 	}
@@ -134,14 +147,14 @@ func (s *state) sessionViews() (out []sessionPolicyView, askGroups bool) {
 		for ruleID, r := range s.sessionRules {
 			if r.Policy == id {
 				v.rules = append(v.rules, sessionRuleView{id: ruleID, SessionRule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
-				askGroups = askGroups || asks(r.Conditions.People)
+				askGroups, askRisk = askGroups || asks(r.Conditions.People), askRisk || r.Conditions.Risk != ""
 			}
 		}
 		slices.SortFunc(v.rules, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
 		out = append(out, v)
 	}
 	slices.SortFunc(out, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
-	return out, askGroups
+	return out, askGroups, askRisk
 }
 
 // behind orders by priority, and what was made with the tenant behind everything.

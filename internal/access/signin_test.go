@@ -90,13 +90,13 @@ func TestPeopleOfSignOnRules(t *testing.T) {
 			"r": SessionRule{Policy: "p", Priority: 1, Actions: DefaultSignOn()}.fill(),
 		},
 	}
-	if _, asks := s.sessionViews(); asks {
+	if _, asks, _ := s.sessionViews(); asks {
 		t.Error("nothing names a group")
 	}
 	rule := s.sessionRules["r"]
 	rule.Conditions.People = People{Users: Selection{Include: []string{"ana", "ben"}, Exclude: []string{"ben"}}, Groups: Selection{Include: []string{"staff"}, Exclude: []string{"guests"}}}
 	s.sessionRules["r"] = rule
-	v.sessions, v.askGroups = s.sessionViews()
+	v.sessions, v.askGroups, _ = s.sessionViews()
 	if !v.SessionPoliciesAskGroups() {
 		t.Error("a rule names groups")
 	}

@@ -22,6 +22,7 @@ type View struct {
 
 	sessions  []sessionPolicyView // in the order in which they are tried
 	askGroups bool                // one of them is about groups
+	askRisk   bool                // one of them is about the risk
 }
 
 // Revision returns the ledger revision that the view shows.

@@ -36,7 +36,7 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 			s.ask(v) //nolint:contextcheck // a visit carries its request
 			return
 		}
-		rule, err := s.ruling(r, user.ID)
+		rule, err := s.ruling(r, user.ID, signals{session: sess})
 		switch {
 		case err != nil:
 			s.lost(w, r, err)

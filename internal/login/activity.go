@@ -54,6 +54,7 @@ type activity struct {
 	When    time.Time
 	Where   string // address; empty: not known
 	Browser string // empty: not known
+	New     []string
 }
 
 func (s *Server) showActivity(w http.ResponseWriter, r *http.Request, m *member) {
@@ -89,6 +90,7 @@ func (s *Server) activity(lang string, e *audit.Event) activity {
 	if e.Client.UserAgent != "" {
 		a.Browser = s.browserName(lang, e.Client.UserAgent)
 	}
+	a.New = s.novelties(lang, e)
 	for _, t := range e.Targets {
 		if t.Type == "PublicClientApp" || t.Type == "AppInstance" {
 			a.App = t.DisplayName

@@ -51,11 +51,11 @@ func (s *Server) CheckPassword(r *http.Request, identifier, password string) (st
 	if s.networkFull(r, now) > 0 {
 		return "", fault.New(fault.RateLimited, "there were too many attempts to sign in from the network")
 	}
-	user, err := s.judge(r.Context(), identifier, password, now)
+	user, failed, err := s.judge(r.Context(), identifier, password, now)
 	if err == nil {
 		// Nothing here can ask for a second factor: who needs one does not sign in so
 		// (attack identity 64).
-		rule, ruled := s.ruling(r, user.ID)
+		rule, ruled := s.ruling(r, user.ID, signals{new: true, failed: failed})
 		switch {
 		case ruled != nil:
 			return "", ruled

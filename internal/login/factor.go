@@ -285,7 +285,7 @@ func (s *Server) raise(v *visit, factor string, ways []string, level string) err
 			methods = append(methods, m)
 		}
 	}
-	if err := s.admit(v, v.user, session.Proof{Factor: true, AMR: methods, ACR: level}); err != nil || v.problem != "" {
+	if err := s.admitAs(v, v.user, session.Proof{Factor: true, AMR: methods, ACR: level}, true); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordFactor(v, factor, "")

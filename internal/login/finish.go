@@ -38,6 +38,10 @@ func (s *Server) finish(v *visit) {
 		}
 		v.wait = nil
 	}
+	if err := s.remember(v); err != nil {
+		// The next sign-in seems new, and this one works.
+		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "a place cannot be remembered", slog.Any("error", err))
+	}
 	if v.req.Page != "" {
 		http.Redirect(v.w, v.r, v.req.Page, http.StatusSeeOther)
 		return

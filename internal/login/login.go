@@ -104,6 +104,8 @@ type Config struct {
 	Passkeys  Passkeys
 	Recovery  Recovery
 	Attempts  Attempts
+	Places    Places
+	Atlas     Atlas // nil: nobody knows where addresses are
 	Consents  Consents
 	Persons   Persons
 	Codes     Codes

@@ -26,6 +26,10 @@ func (s *Server) disown(r *http.Request, m *member, id string) error {
 	if err := s.cfg.Revoke(ctx, m.user.ID, ""); err != nil {
 		return err
 	}
+	// Nor is what the stranger used known any more.
+	if err := s.cfg.Places.ForgetPlaces(ctx, m.user.ID); err != nil {
+		return err
+	}
 	t, _ := tenant.From(ctx)
 	person := audit.Entity{ID: m.user.ID, Type: "User", AlternateID: m.user.Value.Profile.Login, DisplayName: m.user.Value.Profile.DisplayName()}
 	s.cfg.Audit.Record(audit.Event{

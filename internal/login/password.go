@@ -126,7 +126,7 @@ func (s *Server) takeSignIn(v *visit) error {
 		v.status, v.problem = http.StatusUnprocessableEntity, "signin_empty"
 		return nil
 	}
-	user, err := s.judge(v.ctx(), identifier, password, now)
+	user, failed, err := s.judge(v.ctx(), identifier, password, now)
 	switch {
 	case isDirectoryDown(err):
 		s.cfg.Log.LogAttrs(v.ctx(), slog.LevelError, "the directory server cannot be asked", slog.Any("error", err))
@@ -144,6 +144,7 @@ func (s *Server) takeSignIn(v *visit) error {
 	case v.req.Subject != "" && user.ID != v.req.Subject:
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
+	v.failed = failed
 	if err := s.admit(v, user, session.Proof{Password: true, AMR: []string{"pwd"}, ACR: LevelPassword}); err != nil || v.problem != "" {
 		return err
 	}
@@ -151,10 +152,10 @@ func (s *Server) takeSignIn(v *visit) error {
 	return nil
 }
 
-// judge returns the user who signs in, or fault.Denied with the reason that the
-// system log has. The attempt is counted before the password is looked at, so that
+// judge returns the user who signs in, with how many passwords were wrong right before,
+// or fault.Denied with the reason that the system log has. The attempt is counted before the password is looked at, so that
 // of many at a time no more than the bound are.
-func (s *Server) judge(ctx context.Context, identifier, password string, now time.Time) (*ledger.Object[directory.User], error) {
+func (s *Server) judge(ctx context.Context, identifier, password string, now time.Time) (_ *ledger.Object[directory.User], failed int, err error) {
 	denied := func(reason string) error {
 		return fault.New(fault.Denied, "the sign-in is refused").WithReason(reason)
 	}
@@ -165,7 +166,7 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 		// One of a fixed number of counters, so that names nobody has cannot fill the store.
 		user, counter = nil, unknownCounter(identifier)
 	} else if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if there, err := s.directory(ctx, identifier, user); err != nil || there != nil {
 		if err != nil {
@@ -175,7 +176,7 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	}
 	n, err := s.cfg.Attempts.TakeAttempt(ctx, counter, now, restTime)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	resting := n > attemptsOfOne
 	checked := user
@@ -187,17 +188,17 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	ok, err := s.cfg.People.Authenticate(hashing, checked, password)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, 0, err
 	case user == nil:
-		return nil, denied("UNKNOWN_USER")
+		return nil, 0, denied("UNKNOWN_USER")
 	case resting:
-		return nil, denied("LOCKED_OUT")
+		return nil, 0, denied("LOCKED_OUT")
 	case checked == nil:
-		return nil, denied(string(user.Value.Status))
+		return nil, 0, denied(string(user.Value.Status))
 	case !ok:
-		return nil, denied("INVALID_CREDENTIALS")
+		return nil, 0, denied("INVALID_CREDENTIALS")
 	}
-	return user, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
+	return user, n - 1, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
 }
 
 func unknownCounter(identifier string) string {
@@ -245,6 +246,7 @@ func (s *Server) recordSignIn(v *visit, identifier string, user *ledger.Object[d
 		e.Actor = audit.Entity{ID: user.ID, Type: "User", AlternateID: user.Value.Profile.Login, DisplayName: user.Value.Profile.DisplayName()}
 		e.Debug = map[string]string{"session": v.session.ID}
 		v.rule.note(&e)
+		noteRisk(&e, v.rule.level, &v.rule.risk)
 	} else {
 		e.Severity, e.Outcome = audit.Warn, audit.Outcome{Result: audit.Failure, Reason: reason}
 	}

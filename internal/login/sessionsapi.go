@@ -103,7 +103,7 @@ func (s *Server) serveOwnSession(w http.ResponseWriter, r *http.Request) {
 	sess, user, err := s.current(r)
 	rule := &ruling{}
 	if err == nil && sess != nil {
-		if rule, err = s.ruling(r, user.ID); err == nil && !rule.Allowed() {
+		if rule, err = s.ruling(r, user.ID, signals{session: sess}); err == nil && !rule.Allowed() {
 			sess = nil
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/risk"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
 )
@@ -18,10 +19,19 @@ import (
 type ruling struct {
 	access.SignInDecision
 	considered []access.Considered
+	level      risk.Level // empty: no rule has asked
+	risk       risk.Assessment
+}
+
+// signals are what is known of a sign-in besides who comes from where.
+type signals struct {
+	session *session.Session // that goes on; nil: there is none
+	new     bool             // a proof that begins a session: what is new about it is always looked at
+	failed  int              // wrong passwords right before
 }
 
 // ruling asks the sign-on policies about a person who comes by a request.
-func (s *Server) ruling(r *http.Request, user string) (*ruling, error) {
+func (s *Server) ruling(r *http.Request, user string, of signals) (*ruling, error) {
 	ctx := r.Context()
 	t, _ := tenant.From(ctx)
 	view, err := s.cfg.Views.Get(ctx, t)
@@ -39,6 +49,17 @@ func (s *Server) ruling(r *http.Request, user string) (*ruling, error) {
 		}
 	}
 	out := &ruling{}
+	if of.new || view.SessionPoliciesAskRisk() {
+		if out.risk, err = s.assess(r, user, of.failed); err != nil {
+			return nil, err
+		}
+		out.level = out.risk.Level
+		// What was new when the session was begun has not become usual by it.
+		if of.session != nil {
+			out.level = risk.Max(risk.Level(of.session.Risk), out.level)
+		}
+		in.Risk, in.RiskWhy = string(out.level), out.risk.Explain()
+	}
 	out.SignInDecision = view.SignIn(&in, &out.considered)
 	return out, nil
 }
@@ -74,7 +95,7 @@ func (d *ruling) note(e *audit.Event) {
 // ruled returns what the policies say of the person of the visit.
 func (s *Server) ruled(v *visit) (*ruling, error) {
 	if v.rule == nil {
-		rule, err := s.ruling(v.r, v.user.ID)
+		rule, err := s.ruling(v.r, v.user.ID, signals{session: v.session})
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +108,16 @@ func (s *Server) ruled(v *visit) (*ruling, error) {
 // is there, as the policies say. Where they do not let the person in, nothing is begun:
 // that is the visit's problem.
 func (s *Server) admit(v *visit, user *ledger.Object[directory.User], p session.Proof) error {
-	rule, err := s.ruling(v.r, user.ID)
+	return s.admitAs(v, user, p, false)
+}
+
+// admitAs is admit; raised says that the session goes on, at another level.
+func (s *Server) admitAs(v *visit, user *ledger.Object[directory.User], p session.Proof, raised bool) error {
+	of := signals{session: v.session, new: !raised, failed: v.failed}
+	if v.session != nil && v.session.User != user.ID {
+		of.session = nil
+	}
+	rule, err := s.ruling(v.r, user.ID, of)
 	if err != nil {
 		return err
 	}
@@ -95,6 +125,10 @@ func (s *Server) admit(v *visit, user *ledger.Object[directory.User], p session.
 		s.recordDenial(v.ctx(), v.r, user, rule)
 		v.status, v.problem = http.StatusForbidden, "not_allowed_text"
 		return nil
+	}
+	p.Risk = string(rule.level)
+	if raised {
+		p.Risk = v.session.Risk
 	}
 	p.User, p.Address, p.Agent, p.Limits = user.ID, address(v.r).String(), v.r.UserAgent(), rule.limits()
 	sess, secret, err := s.cfg.Sessions.Begin(v.ctx(), v.session, p)
@@ -149,5 +183,8 @@ func (s *Server) recordDenial(ctx context.Context, r *http.Request, user *ledger
 		e.Targets = []audit.Entity{{ID: rule.Policy, Type: "PolicyEntity", DisplayName: rule.PolicyName}, {ID: rule.Rule, Type: "PolicyRule", DisplayName: rule.RuleName}}
 	}
 	rule.note(&e)
+	if rule.level != "" {
+		noteRisk(&e, rule.level, &rule.risk)
+	}
 	s.cfg.Audit.Record(e)
 }

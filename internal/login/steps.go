@@ -38,6 +38,7 @@ type visit struct {
 	agreed  bool                           // the person has just agreed
 	begun   bool                           // a second factor is being set up
 	secret  string                         // of it, to be shown this once
+	failed  int                            // wrong passwords right before the right one
 	rule    *ruling                        // what the sign-on policies say of the user, once they were asked
 	have    *own                           // second factors of the user, once they were read
 	again   bool                           // the page is to be shown again, with more on it

@@ -192,8 +192,19 @@ func logEvent(e audit.Event) object {
 		"outcome":               object{"result": e.Outcome.Result, "reason": orNull(e.Outcome.Reason)},
 		"transaction":           object{"type": "WEB", "id": orNull(e.RequestID), "detail": object{}},
 		"debugContext":          object{"debugData": e.Debug},
+		"securityContext":       securityOf(&e),
 		"authenticationContext": object{"authenticationStep": 0, "externalSessionId": nil},
 	}
+}
+
+// securityOf shows what was found unusual about a sign-in.
+func securityOf(e *audit.Event) object {
+	level := e.Debug["risk"]
+	if level == "" {
+		return object{"risk": nil}
+	}
+	_, reasons, _ := strings.Cut(e.Debug["riskReasons"], ": ")
+	return object{"risk": object{"level": level, "reasons": strings.Split(reasons, "; ")}}
 }
 
 func entity(e audit.Entity) object {

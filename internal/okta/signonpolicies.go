@@ -1,8 +1,11 @@
 package okta
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -225,8 +228,11 @@ func (b *sessionRuleBody) onto(r *access.SessionRule) error {
 // conditions lays what was sent over the conditions; what was not sent stays.
 func (b *sessionRuleBody) conditions(to *access.SessionRuleFits) error {
 	from := &b.Conditions
-	if from.Score != nil && from.Score.Level != "ANY" {
-		return unsupported("conditions.riskScore", "is not asked by sign-on rules: leave it out, or say ANY")
+	if from.Score != nil {
+		to.Risk = from.Score.Level
+		if to.Risk == "ANY" {
+			to.Risk = ""
+		}
 	}
 	if from.Provider != nil && from.Provider.Provider != "ANY" {
 		return unsupported("conditions.identityProvider", "is not asked by sign-on rules: leave it out, or say ANY")
@@ -355,7 +361,7 @@ func (a *api) sessionRule(o ledger.Object[access.SessionRule]) object {
 		"created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "_links": links,
 		"conditions": object{
 			"people": people, "network": network, "authContext": object{"authType": r.Conditions.AuthType},
-			"riskScore": object{"level": "ANY"}, "identityProvider": object{"provider": "ANY"},
+			"riskScore": object{"level": cmp.Or(r.Conditions.Risk, "ANY")}, "identityProvider": object{"provider": "ANY"},
 		},
 		"actions": object{"signon": signOn},
 	}
@@ -374,9 +380,11 @@ func (a *api) simulatePolicies(c *call) (answer, error) {
 			Groups struct {
 				IDs []string `json:"ids"`
 			} `json:"groups"`
-			IP     string          `json:"ip"`
-			Zones  json.RawMessage `json:"zones"`
-			Risk   json.RawMessage `json:"risk"`
+			IP    string          `json:"ip"`
+			Zones json.RawMessage `json:"zones"`
+			Risk  struct {
+				Level string `json:"level"`
+			} `json:"risk"`
 			Device json.RawMessage `json:"device"`
 		} `json:"policyContext"`
 	}
@@ -388,12 +396,15 @@ func (a *api) simulatePolicies(c *call) (answer, error) {
 			return answer{}, unsupported("policyTypes", "must be OKTA_SIGN_ON: other policies have no rules here")
 		}
 	}
-	for name, raw := range map[string]json.RawMessage{"zones": b.Context.Zones, "risk": b.Context.Risk, "device": b.Context.Device} {
+	for name, raw := range map[string]json.RawMessage{"zones": b.Context.Zones, "device": b.Context.Device} {
 		if len(raw) > 0 && string(raw) != "null" {
 			return answer{}, unsupported("policyContext."+name, "is not asked by sign-on rules: say ip for where the sign-in comes from")
 		}
 	}
-	in := access.SignIn{Groups: b.Context.Groups.IDs}
+	in := access.SignIn{Groups: b.Context.Groups.IDs, Risk: b.Context.Risk.Level}
+	if in.Risk != "" && !slices.Contains(access.RiskLevels(), in.Risk) {
+		return answer{}, unsupported("policyContext.risk.level", "must be one of "+strings.Join(access.RiskLevels(), ", "))
+	}
 	if b.Context.IP != "" {
 		if err := in.Address.UnmarshalText([]byte(b.Context.IP)); err != nil {
 			return answer{}, unsupported("policyContext.ip", "must be an address such as 203.0.113.7")
