@@ -15,6 +15,8 @@ CREATE TABLE known_places (
     PRIMARY KEY (tenant, user_id, device, network)
 ) /* keyed */;
 
+CREATE INDEX known_places_user ON known_places (tenant, user_id, last);
+
 CREATE INDEX known_places_last ON known_places (last);
 
 ALTER TABLE sessions ADD COLUMN risk TEXT NOT NULL DEFAULT '';
