@@ -56,7 +56,7 @@ func (s *Server) directory(ctx context.Context, identifier string, user *ledger.
 
 // judgeThere is judge for those whom the directory server judges. Attempts are counted
 // before it is asked, so that it is asked no more often than we would ask ourselves.
-func (s *Server) judgeThere(ctx context.Context, a *federation.Asked, identifier, password string, now time.Time) (*ledger.Object[directory.User], error) {
+func (s *Server) judgeThere(ctx context.Context, a *federation.Asked, identifier, password string, now time.Time) (_ *ledger.Object[directory.User], failed int, err error) {
 	defer a.Close()
 	counter := a.Counter
 	if counter == "" {
@@ -64,21 +64,21 @@ func (s *Server) judgeThere(ctx context.Context, a *federation.Asked, identifier
 	}
 	n, err := s.cfg.Attempts.TakeAttempt(ctx, counter, now, restTime)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	// As with a password of ours: who is judged where shall not show in the time.
 	hashing, cancel := context.WithTimeout(ctx, hashingTime)
 	defer cancel()
 	if _, err := s.cfg.People.Authenticate(hashing, nil, password); err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	if n > attemptsOfOne {
-		return nil, fault.New(fault.Denied, "the sign-in is refused").WithReason("LOCKED_OUT")
+		return nil, 0, fault.New(fault.Denied, "the sign-in is refused").WithReason("LOCKED_OUT")
 	}
 	user, err := s.cfg.Federation.Enter(ctx, a, password)
 	if err != nil {
-		return nil, down(err)
+		return nil, 0, down(err)
 	}
 	// Whoever was made or linked just now is counted by another name from here on.
-	return &user, s.cfg.Attempts.EndAttempts(ctx, counter, now)
+	return &user, n - 1, s.cfg.Attempts.EndAttempts(ctx, counter, now)
 }

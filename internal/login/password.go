@@ -153,8 +153,8 @@ func (s *Server) takeSignIn(v *visit) error {
 }
 
 // judge returns the user who signs in, with how many passwords were wrong right before,
-// or fault.Denied with the reason that the system log has. The attempt is counted before the password is looked at, so that
-// of many at a time no more than the bound are.
+// or fault.Denied with the reason that the system log has. The attempt is counted before
+// the password is looked at, so that of many at a time no more than the bound are.
 func (s *Server) judge(ctx context.Context, identifier, password string, now time.Time) (_ *ledger.Object[directory.User], failed int, err error) {
 	denied := func(reason string) error {
 		return fault.New(fault.Denied, "the sign-in is refused").WithReason(reason)
@@ -170,7 +170,7 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	}
 	if there, err := s.directory(ctx, identifier, user); err != nil || there != nil {
 		if err != nil {
-			return nil, err
+			return nil, 0, err
 		}
 		return s.judgeThere(ctx, there, identifier, password, now)
 	}
