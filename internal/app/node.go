@@ -107,7 +107,7 @@ func newNode(c nodeConfig) (_ *node, err error) {
 		Snapshot: n.snapshot, IdentityURL: c.IdentityURL, TrustedProxies: c.TrustedProxies,
 		Forgeries: ratelimit.Rate{Count: int64(c.UnknownTokens), Period: time.Second},
 	}
-	conf.CertificateHeader = c.CertificateHeader
+	conf.CertificateHeader, conf.Proofs = c.CertificateHeader, filepath.Join(c.Data, "proofs")
 	conf.DecisionPoint = n.points.point
 	if c.Spool != nil {
 		conf.Recorder = c.Spool

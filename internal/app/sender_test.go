@@ -302,3 +302,68 @@ func TestClientCertificatesThroughTheProgram(t *testing.T) {
 		}
 	}
 }
+
+const placedAPI = `version: 1
+issuers:
+  other: { url: %s, audience: api://orders }
+apis:
+  orders:
+    url: https://api.acme.test
+    upstream: %s
+    auth: other
+    proof: dpop
+    routes:
+      GET /orders/*: orders:read
+`
+
+// A proof that was used stays so over a restart of the program; after a crash proofs
+// need a nonce, since nobody knows which were used.
+func TestProofsStayUsedOverARestart(t *testing.T) {
+	up := echoUpstream(t, nil)
+	iss := newSigningIssuer(t)
+	file := write(t, fmt.Sprintf(placedAPI, iss.URL, up.URL))
+	key, jwk := newKey(t)
+	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, jwk["x"], jwk["y"]))
+	token := iss.token(t, map[string]any{"jkt": base64.RawURLEncoding.EncodeToString(sum[:])})
+	proof := func(nonce string) []string {
+		claims := map[string]any{"htm": "GET", "htu": "https://api.acme.test/orders/1", "jti": rand.Text(), "iat": time.Now().Unix(), "ath": b64(sum256(token)), "nonce": nonce}
+		if nonce == "" {
+			delete(claims, "nonce")
+		}
+		return []string{"Authorization", "DPoP " + token, "DPoP", es256(t, key, map[string]any{"typ": "dpop+jwt", "jwk": jwk}, claims)}
+	}
+	p := start(t, file)
+	ask := func(what string, header []string, status int) answer {
+		t.Helper()
+		a := p.request(http.MethodGet, p.Ready().Gateway+"/orders/1", "", "", header...)
+		if a.Status != status {
+			t.Errorf("%s: %d %s, want %d", what, a.Status, a.Body, status)
+		}
+		return a
+	}
+	used, fresh := proof(""), proof("")
+	ask("a proof", used, 200)
+	ask("again", used, 401)
+	data := p.data
+	p.stop()
+	p = start(t, file, withData(data))
+	ask("again after a restart", used, 401)
+	ask("one that was not used", fresh, 200)
+	p.stop()
+	if err := os.WriteFile(filepath.Join(data, "proofs"), []byte("gatehouse-proofs 1 running\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	p = start(t, file, withData(data))
+	ask("again after a crash", used, 401)
+	a := ask("a new one after a crash", proof(""), 401)
+	if nonce := a.Header.Get("DPoP-Nonce"); nonce == "" || !strings.Contains(a.Header.Get("WWW-Authenticate"), "use_dpop_nonce") {
+		t.Errorf("the challenge is %v", a.Header)
+	} else {
+		ask("with its nonce", proof(nonce), 200)
+	}
+}
+
+func sum256(text string) []byte {
+	s := sha256.Sum256([]byte(text))
+	return s[:]
+}

@@ -77,18 +77,23 @@ func proofLine(ex *Exchange) ([]byte, error) {
 }
 
 // fresh returns until when the proof is fresh. With a nonce, our own clock says so
-// and the caller's does not matter.
+// and the caller's does not matter. One is asked for as well where a proof may have
+// been used before this process began, and nobody knows any more.
 func (s *sender) fresh(ex *Exchange, p *verify.Proof) (until time.Time, err error) {
-	if s.demand != spec.ProofDPoPNew {
-		at := time.Unix(p.IssuedAt, 0)
-		if age := ex.started.Sub(at); age > proofBehind || age < -proofAhead {
+	issued := time.Unix(p.IssuedAt, 0)
+	forgot := ex.gw.replays.forgot(issued)
+	if s.demand != spec.ProofDPoPNew && !forgot {
+		if age := ex.started.Sub(issued); age > proofBehind || age < -proofAhead {
 			return until, errProofTime
 		}
-		return at.Add(proofBehind), nil
+		return issued.Add(proofBehind), nil
 	}
 	at, ok := ex.gw.nonces.made(p.Nonce, ex.started)
 	if !ok {
 		ex.proofError, ex.freshNonce = codeNonce, ex.gw.nonces.make(ex.started)
+		if forgot && s.demand != spec.ProofDPoPNew {
+			return until, errProofForgot
+		}
 		return until, errProofNonce
 	}
 	if ex.started.Sub(at) > nonceRenew {

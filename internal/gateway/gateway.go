@@ -80,6 +80,9 @@ type Config struct {
 	// Replays is how many proofs and signed requests are remembered, so that each is
 	// used once; 0 = 1,048,576.
 	Replays int
+	// Proofs is a file that keeps which proofs and signed requests were used while the
+	// process is down; "" to keep none.
+	Proofs string
 	// Decisions is how many decisions are kept for Decision; 0 = 8,192.
 	Decisions int
 	// Forgeries is how many tokens with a false signature a peer may send; each
@@ -145,6 +148,9 @@ func New(c Config) (*Gateway, error) {
 		render: newRenderer(c.IdentityURL), names: newHeaderNames(nil),
 		forgery: c.Limiter.Key("gateway", "forged tokens"), replays: newReplays(c.Replays), forwarded: forwardedCerts{header: c.CertificateHeader}, nonces: newNonces(c.NonceKey),
 	}
+	if c.Proofs != "" {
+		g.recallProofs()
+	}
 	g.base, g.cancel = context.WithCancel(context.Background())
 	g.pool.New = func() any { return new(Exchange) }
 	g.status.Store(&Status{})
@@ -160,10 +166,11 @@ func (g *Gateway) Close() error {
 	g.watchers.close()
 	g.loading.Lock()
 	defer g.loading.Unlock()
+	err := g.keepProofs()
 	if c := g.current.Swap(nil); c != nil {
-		return errors.Join(c.release(nil)...)
+		return errors.Join(append(c.release(nil), err)...)
 	}
-	return nil
+	return err
 }
 
 // Drain asks upgraded connections to end; they would outlive any deadline.

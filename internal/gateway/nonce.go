@@ -18,19 +18,24 @@ const (
 // nonces hands out what the next proof must hold (RFC 9449 section 9), and knows
 // its own again without having kept them: a nonce is the time and an authentication
 // code over it. Nodes with the same key know each other's.
-type nonces struct{ key []byte }
+type nonces struct {
+	key []byte
+	// since is a time in Unix seconds up to which none counts, 0 for no such time: which of
+	// those were used is not known.
+	since int64
+}
 
 func newNonces(key []byte) nonces {
 	if len(key) == 0 {
 		key = make([]byte, sha256.Size)
 		_, _ = rand.Read(key)
 	}
-	return nonces{key}
+	return nonces{key: key}
 }
 
 func (n nonces) make(now time.Time) string {
 	var b [8 + nonceTag]byte
-	binary.BigEndian.PutUint64(b[:8], uint64(now.Unix()))
+	binary.BigEndian.PutUint64(b[:8], uint64(max(now.Unix(), n.since+1)))
 	copy(b[8:], n.tag(b[:8]))
 	return base64.RawURLEncoding.EncodeToString(b[:])
 }
@@ -43,7 +48,7 @@ func (n nonces) made(text string, now time.Time) (at time.Time, ok bool) {
 	}
 	at = time.Unix(int64(binary.BigEndian.Uint64(b[:8])), 0)
 	age := now.Sub(at)
-	return at, age < nonceLife && age > -proofAhead
+	return at, age < nonceLife && age > -proofAhead && at.Unix() > n.since
 }
 
 func (n nonces) tag(of []byte) []byte {

@@ -34,6 +34,7 @@ var (
 	errSigAlg     = Refuse(ReasonProofInvalid, nil, "the signature names an algorithm (alg) that is not the key's")
 	errSigTime    = Refuse(ReasonProofInvalid, nil, "the signature is too old, or from the future (created, expires)")
 	errSigNonce   = Refuse(ReasonProofInvalid, nil, "the signature has no nonce")
+	errSigForgot  = Refuse(ReasonOverloaded, nil, "this node was cut off before it began, and does not know which signed requests of that time were used")
 	errSigSeen    = Refuse(ReasonProofInvalid, nil, "the signature was used before (nonce)")
 	errSigCovers  = Refuse(ReasonProofInvalid, nil, "the signature does not cover the method and the whole address, or something that it covers is not there")
 	errSigBody    = Refuse(ReasonProofInvalid, nil, "the request has a body, and the signature does not cover its Content-Digest")
@@ -182,6 +183,9 @@ func (s *authenticate) bySignature(ex *Exchange) error {
 	switch {
 	case age > proofBehind || age < -proofAhead || in.expires != 0 && in.expires <= ex.started.Unix():
 		return errSigTime
+	case ex.gw.replays.forgot(created):
+		ex.retryAfter = ex.gw.replays.since.Sub(ex.started)
+		return errSigForgot
 	case in.nonce == "":
 		return errSigNonce
 	case !in.coversTarget():

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/sha256"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -21,7 +22,9 @@ const (
 // hashes only. It is safe for concurrent use: of many that ask about the same at once,
 // one is told that it is new.
 type replays struct {
-	max    int // of each shard
+	max    int       // of each shard
+	since  time.Time // of what was used in a life before this one, nothing is known: see forgot. Zero: all is
+	closed atomic.Bool
 	shards [replayShards]replayShard
 }
 
@@ -82,6 +85,8 @@ func (r *replays) take(k replayKey, now, until time.Time, dry bool) seen {
 	switch {
 	case dry:
 		return seenNever
+	case r.closed.Load():
+		return seenFull // it is being written down, without this one
 	case s.size >= r.max || end-current >= replaySlots:
 		return seenFull
 	}

@@ -33,6 +33,7 @@ var (
 	errProofToken   = Refuse(ReasonProofInvalid, nil, "the proof is for another token (ath)")
 	errProofTime    = Refuse(ReasonProofInvalid, nil, "the proof is too old, or from the future (iat)")
 	errProofNonce   = Refuse(ReasonProofInvalid, nil, "the proof holds no nonce of this gateway that is still good")
+	errProofForgot  = Refuse(ReasonProofInvalid, nil, "this node was cut off before it began, and does not know which proofs of that time were used: for half a minute a proof must hold a nonce")
 	errProofForged  = Refuse(ReasonProofInvalid, nil, "the signature of the proof is not by the key in its header")
 	errProofSeen    = Refuse(ReasonProofInvalid, nil, "the proof was used before (jti)")
 	errProofsFull   = Refuse(ReasonOverloaded, nil, "no more proofs can be remembered, so none can be accepted")

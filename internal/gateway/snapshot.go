@@ -174,6 +174,11 @@ func writeSnapshot(path string, s spec.Snapshot) (err error) {
 	}
 	sum := sha256.Sum256(body)
 	head := fmt.Sprintf("%s %d %d %s\n", snapshotMagic, snapshotVersion, len(body), hex.EncodeToString(sum[:]))
+	return replaceFile(path, []byte(head), body)
+}
+
+// replaceFile puts a file in place as a whole or not at all.
+func replaceFile(path string, parts ...[]byte) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, ".snapshot-*") // made with mode 0600
 	if err != nil {
@@ -184,9 +189,10 @@ func writeSnapshot(path string, s spec.Snapshot) (err error) {
 			_ = os.Remove(f.Name()) // it may not be there any more
 		}
 	}()
-	_, err = f.WriteString(head)
-	if err == nil {
-		_, err = f.Write(body)
+	for _, part := range parts {
+		if err == nil {
+			_, err = f.Write(part)
+		}
 	}
 	if err == nil {
 		err = f.Sync()
