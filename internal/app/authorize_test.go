@@ -322,6 +322,11 @@ func TestFromSignInToWithdrawal(t *testing.T) {
 	if token == "" || refresh == "" || body["id_token"] == nil {
 		t.Fatalf("tokens: %v", body)
 	}
+	for _, of := range []string{"/api/v1/users/" + ana.Login, "/api/v1/authorizationServers/default"} {
+		if got := p.okta(http.MethodGet, of+"/clients", ""); got.Status != http.StatusOK || !strings.Contains(got.Body, `"client_id":"`+c.id+`","client_name":"My HR"`) || strings.Count(got.Body, "client_id") != 1 {
+			t.Errorf("%s/clients: %d %s", of, got.Status, got.Body)
+		}
+	}
 	call := func(method, path string) int {
 		t.Helper()
 		r, err := http.NewRequestWithContext(t.Context(), method, p.Ready().Gateway+path, nil)

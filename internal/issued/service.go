@@ -17,6 +17,9 @@ type Store interface {
 	// Grants returns the selected grants that hold and have a refresh token, in the
 	// order of their ids, from behind after, at most limit.
 	Grants(ctx context.Context, s Selection, after string, limit int, now time.Time) ([]Grant, error)
+	// GrantClients returns the apps of a user's grants that hold and have a refresh token,
+	// or, when user is empty, of all of a server's; sorted, at most limit.
+	GrantClients(ctx context.Context, user, server string, limit int, now time.Time) ([]string, error)
 	// PruneGrants forgets what nobody can use any more, of all tenants.
 	PruneGrants(ctx context.Context, now time.Time) (int64, error)
 }
@@ -69,6 +72,16 @@ func (s *Service) List(ctx context.Context, sel Selection, after string, limit i
 		next = out[limit-1].ID
 	}
 	return out, next, err
+}
+
+// maxClients is how many apps Clients returns at most.
+const maxClients = 1000
+
+// Clients returns the client ids of the apps that have refresh tokens of a user, or, when
+// user is empty, of an authorization server: sorted, a thousand at most.
+func (s *Service) Clients(ctx context.Context, user, server string) (out []string, err error) {
+	defer fault.Wrap(&err, "list the apps that have refresh tokens")
+	return s.cfg.Store.GrantClients(ctx, user, server, maxClients, s.cfg.Now())
 }
 
 // Prune forgets what nobody can use any more, of all tenants, and returns how many

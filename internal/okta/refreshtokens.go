@@ -12,6 +12,9 @@ import (
 type Grants interface {
 	// List returns a page of the selected grants that hold and have a refresh token.
 	List(ctx context.Context, s issued.Selection, after string, limit int) (page []issued.Grant, next string, err error)
+	// Clients returns the client ids of the apps that have refresh tokens of a user, or,
+	// when user is empty, of an authorization server.
+	Clients(ctx context.Context, user, server string) ([]string, error)
 	// Revoke ends the selected grants with their access tokens, on every node.
 	Revoke(ctx context.Context, s issued.Selection) (int, error)
 }

@@ -35,6 +35,8 @@ func (f *fakeGrants) List(_ context.Context, s issued.Selection, after string, l
 	return page, "", nil
 }
 
+func (*fakeGrants) Clients(context.Context, string, string) ([]string, error) { return nil, nil }
+
 func (f *fakeGrants) Revoke(_ context.Context, s issued.Selection) (int, error) {
 	f.ended = s
 	return 1, nil

@@ -201,6 +201,7 @@ func routes() []route {
 		{get, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) get the groups claim", "okta.apps.read", free, (*api).getGroupsClaim},
 		{post, "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "(undocumented) set the groups claim", "okta.apps.manage", onApp, (*api).setGroupsClaim},
 
+		{get, user + "/clients", "listUserClients", "okta.users.read", free, (*api).listUserClients},
 		{get, userTokens, "listRefreshTokensForUserAndClient", "okta.users.read", free, about(ofUserAndClient, (*api).listRefreshTokens)},
 		{del, userTokens, "revokeTokensForUserAndClient", "okta.users.manage", onUser, about(ofUserAndClient, (*api).revokeRefreshTokens)},
 		{get, userTokens + "/{tokenId}", "getRefreshTokenForUserAndClient", "okta.users.read", free, about(ofUserAndClient, (*api).getRefreshToken)},
@@ -209,6 +210,7 @@ func routes() []route {
 		{del, app + "/tokens", "revokeOAuth2TokensForApplication", "okta.apps.manage", onApp, about(ofApp, (*api).revokeRefreshTokens)},
 		{get, app + "/tokens/{tokenId}", "getOAuth2TokenForApplication", "okta.apps.read", free, about(ofApp, (*api).getRefreshToken)},
 		{del, app + "/tokens/{tokenId}", "revokeOAuth2TokenForApplication", "okta.apps.manage", onApp, about(ofApp, (*api).revokeRefreshToken)},
+		{get, server + "/clients", "listOAuth2ClientsForAuthorizationServer", "okta.authorizationServers.read", free, (*api).listServerClients},
 		{get, serverTokens, "listRefreshTokensForAuthorizationServerAndClient", "okta.authorizationServers.read", free, about(ofServerAndClient, (*api).listRefreshTokens)},
 		{del, serverTokens, "revokeRefreshTokensForAuthorizationServerAndClient", "okta.authorizationServers.manage", free, about(ofServerAndClient, (*api).revokeRefreshTokens)},
 		{get, serverTokens + "/{tokenId}", "getRefreshTokenForAuthorizationServerAndClient", "okta.authorizationServers.read", free, about(ofServerAndClient, (*api).getRefreshToken)},

@@ -163,6 +163,39 @@ func (db *DB) Grants(ctx context.Context, s issued.Selection, after string, limi
 	return out, err
 }
 
+// A person has grants of few apps; all apps of a tenant are gone through by the index of
+// clients, one look-up for each and not one for each grant.
+const (
+	grantHolds = ` AND ($3 = '' OR g.server = $3) AND g.revoked = 0 AND g.refresh_until > $4`
+
+	sqlUserClients = `SELECT DISTINCT g.client FROM grants g WHERE g.tenant = $1 AND g.user_id = $2` + grantHolds + ` ORDER BY g.client LIMIT $5`
+
+	sqlServerClients = `WITH RECURSIVE apps (client) AS (
+SELECT MIN(g.client) FROM grants g WHERE g.tenant = $1
+UNION ALL
+SELECT (SELECT MIN(g.client) FROM grants g WHERE g.tenant = $1 AND g.client > apps.client) FROM apps WHERE apps.client IS NOT NULL)
+SELECT apps.client FROM apps WHERE apps.client IS NOT NULL AND $2 = ''
+AND EXISTS (SELECT 1 FROM grants g WHERE g.tenant = $1 AND g.client = apps.client` + grantHolds + `) ORDER BY apps.client LIMIT $5`
+)
+
+// GrantClients implements issued.Store.
+func (db *DB) GrantClients(ctx context.Context, user, server string, limit int, now time.Time) (out []string, err error) {
+	text := sqlUserClients
+	if user == "" {
+		text = sqlServerClients
+	}
+	err = db.inTenant(ctx, "list the apps of grants", func(ctx context.Context, tx *tx, t tenant.ID) error {
+		out = nil
+		return tx.rows(ctx, func(row scanner) error {
+			var client string
+			err := row.Scan(&client)
+			out = append(out, client)
+			return err
+		}, text, t, user, server, micros(now), limit)
+	})
+	return out, err
+}
+
 // How long things are kept after they are of use: a code that is presented again
 // within codeMemory ends its grant, a replaced refresh token within replacedMemory.
 const (

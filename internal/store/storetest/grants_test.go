@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/issued"
+	"gatehouse/internal/tenant"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -105,6 +106,38 @@ func TestCodes(t *testing.T) {
 		must(t, b.db.AddGrant(ctx, grantOf("oar3", "bob", "app1"), made("direct", "")))
 		if _, tokens, err := b.db.RevokeGrants(ctx, issued.Selection{User: "bob"}, at(7)); len(tokens) != 1 || err != nil {
 			t.Errorf("a grant without a code: %v, %v", tokens, err)
+		}
+	})
+}
+
+// The apps that have refresh tokens: of a person, and of a server; each once, none whose
+// grants have ended, and none of another tenant.
+func TestGrantClients(t *testing.T) {
+	each(t, func(t *testing.T, b bench) {
+		ctx := in(t, "acme")
+		for i, of := range [][2]string{{"ana", "app2"}, {"ana", "app2"}, {"ana", "app1"}, {"bob", "app2"}, {"bob", "app3"}, {"cleo", "app4"}} {
+			b.redeemed(t, fmt.Sprint("oar", i), of[0], of[1])
+		}
+		must(t, b.db.AddGrant(ctx, grantOf("direct", "ana", "app5"), made("direct", ""))) // without a refresh token
+		_, _, err := b.db.RevokeGrants(ctx, issued.Selection{User: "cleo"}, at(2))
+		must(t, err)
+		for _, x := range []struct {
+			tenant, user, server string
+			limit                int
+			want                 []string
+		}{
+			{"acme", "ana", "", 10, []string{"app1", "app2"}},
+			{"acme", "", "aus1", 10, []string{"app1", "app2", "app3"}},
+			{"acme", "", "aus1", 2, []string{"app1", "app2"}},
+			{"acme", "", "aus2", 10, nil},
+			{"acme", "bob", "aus1", 10, []string{"app2", "app3"}},
+			{"acme", "cleo", "", 10, nil},
+			{"bravo", "", "aus1", 10, nil},
+		} {
+			got, err := b.db.GrantClients(in(t, tenant.ID(x.tenant)), x.user, x.server, x.limit, at(3))
+			if d := cmp.Diff(x.want, got); d != "" || err != nil {
+				t.Errorf("%+v: %v %s", x, err, d)
+			}
 		}
 	})
 }
