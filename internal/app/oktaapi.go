@@ -22,7 +22,7 @@ import (
 func (a *App) oktaAPI(id *identity) okta.Config {
 	return okta.Config{
 		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people, Sessions: browserSessions{id.sessions, id}, Links: id.pages,
-		Keys: signingKeys{id}, Hooks: id.hooks, Grants: id.grants, Log: audit.NewLog(id.db), Logger: a.log, Now: time.Now,
+		Keys: signingKeys{id}, Hooks: id.hooks, Grants: id.grants, Log: audit.NewLog(id.db), Events: id.events, Logger: a.log, Now: time.Now,
 		Providers: id.federation,
 	}
 }
@@ -40,7 +40,8 @@ func (a *administrators) AuthenticateSSWS(ctx context.Context, token string, fro
 	if err != nil {
 		return okta.Caller{}, err
 	}
-	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may}, nil
+	share, err := id.access.PrincipalPercent(tenant.With(ctx, tenant.Default), access.PrincipalToken, t.ID)
+	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may, Share: share}, err
 }
 
 // AuthenticateBearer implements okta.Authenticator: an access token of the org
@@ -68,6 +69,9 @@ func (a *administrators) AuthenticateBearer(ctx context.Context, token string) (
 		if app.Granted(s) {
 			c.Scopes = append(c.Scopes, s)
 		}
+	}
+	if c.Share, err = id.access.PrincipalPercent(tenant.With(ctx, tenant.Default), access.PrincipalClient, app.ID); err != nil {
+		return okta.Caller{}, err
 	}
 	err = id.ledger.View(ctx, func(tx *ledger.Tx) error {
 		if c.User == "" {

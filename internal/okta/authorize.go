@@ -20,6 +20,7 @@ type Caller struct {
 	// Scopes are those of an OAuth access token, which narrow what the roles allow;
 	// nil for an API token, which allows all of it.
 	Scopes access.Permissions
+	Share  int // of the limit of calls, in percent; 0: all of it
 }
 
 // may reports whether the caller has the permission.
@@ -75,7 +76,7 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 		}
 		return err
 	}
-	return a.limits.count(w, c.actor)
+	return a.countCall(w, c)
 }
 
 // authorize refuses what the caller's roles, or the scopes of the token, do not

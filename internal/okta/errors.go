@@ -149,7 +149,7 @@ var typeNames = map[string]string{
 	"authorizationServers": "AuthorizationServer", "scopes": "OAuth2Scope", "claims": "OAuth2Claim", "policies": "Policy",
 	"rules": "PolicyRule", "users": "User", "groups": "UserGroup", "apps": "AppInstance", "zones": "NetworkZone",
 	"trustedOrigins": "TrustedOrigin", "inlineHooks": "InlineHook", "idps": "IdentityProvider", "api-tokens": "ApiToken", "keys": "JsonWebKey", "tokens": "OAuth2RefreshToken",
-	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "user": "UserType", "roles": "Role", "clients": "OAuth2Client",
+	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "user": "UserType", "roles": "Role", "clients": "OAuth2Client", "principal-rate-limits": "PrincipalRateLimitEntity",
 }
 
 // missing says what is not there: the last object that the path names.

@@ -38,18 +38,26 @@ func newLimiter(limit int, now func() time.Time) *limiter {
 // count takes one call of the caller, says so in Okta's headers, and refuses what
 // is too much.
 func (l *limiter) count(w http.ResponseWriter, who Caller) error {
+	_, err := l.countTo(w, who, l.limit)
+	return err
+}
+
+// countTo is count for a caller with a limit of its own, and returns how many calls it
+// has made in the window.
+func (l *limiter) countTo(w http.ResponseWriter, who Caller, limit int) (used int, err error) {
 	remaining, ends := l.take(who.Token + "\x00" + who.App + "\x00" + who.User + "\x00" + who.Name)
+	used = l.limit - remaining
 	h := w.Header()
-	h.Set("X-Rate-Limit-Limit", strconv.Itoa(l.limit))
-	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(max(remaining, 0)))
+	h.Set("X-Rate-Limit-Limit", strconv.Itoa(limit))
+	h.Set("X-Rate-Limit-Remaining", strconv.Itoa(max(limit-used, 0)))
 	h.Set("X-Rate-Limit-Reset", strconv.FormatInt(ends.Unix(), 10))
-	if remaining < 0 {
+	if used > limit {
 		// SDKs work out how long to wait from these two headers.
 		h.Set("Date", l.now().UTC().Format(http.TimeFormat))
 		h.Set("Retry-After", strconv.Itoa(int(ends.Sub(l.now())/time.Second)+1))
-		return fault.New(fault.RateLimited, "more than %d calls in a minute", l.limit)
+		return used, fault.New(fault.RateLimited, "more than %d calls in a minute", limit)
 	}
-	return nil
+	return used, nil
 }
 
 // take returns how many calls remain, negative when this one is too much, and

@@ -45,6 +45,7 @@ type Config struct {
 	Hooks         Hooks
 	Grants        Grants
 	Log           *audit.Log
+	Events        audit.Recorder // told when callers come near their limit
 	Logger        *slog.Logger
 	Now           func() time.Time
 	// Limit is how many calls a token may make in a minute; 0 means DefaultLimit.

@@ -33,6 +33,8 @@ func routes() []route {
 		origin = "/api/v1/trustedOrigins/{trustedOriginId}"
 		hook   = "/api/v1/inlineHooks/{inlineHookId}"
 		idp    = "/api/v1/idps/{idpId}"
+		rates  = "/api/v1/rate-limit-settings/"
+		share  = "/api/v1/principal-rate-limits/{principalRateLimitId}"
 		key    = app + "/credentials/jwks/{keyId}"
 		secret = app + "/credentials/secrets/{secretId}"
 		client = ClientsPath + "/{clientId}"
@@ -271,6 +273,17 @@ func routes() []route {
 		{del, zone, "deleteNetworkZone", "okta.networkZones.manage", free, (*api).deleteZone},
 		{post, zone + "/lifecycle/activate", "activateNetworkZone", "okta.networkZones.manage", free, (*api).activateZone},
 		{post, zone + "/lifecycle/deactivate", "deactivateNetworkZone", "okta.networkZones.manage", free, (*api).deactivateZone},
+
+		{get, "/api/v1/principal-rate-limits", "listPrincipalRateLimitEntities", "okta.principalRateLimits.read", free, (*api).listPrincipalLimits},
+		{post, "/api/v1/principal-rate-limits", "createPrincipalRateLimitEntity", "okta.principalRateLimits.manage", free, (*api).createPrincipalLimit},
+		{get, share, "getPrincipalRateLimitEntity", "okta.principalRateLimits.read", free, (*api).getPrincipalLimit},
+		{put, share, "replacePrincipalRateLimitEntity", "okta.principalRateLimits.manage", free, (*api).replacePrincipalLimit},
+		{get, rates + "warning-threshold", "getRateLimitSettingsWarningThreshold", "okta.rateLimits.read", free, getRates(warningThreshold())},
+		{put, rates + "warning-threshold", "replaceRateLimitSettingsWarningThreshold", "okta.rateLimits.manage", free, putRates(warningThreshold())},
+		{get, rates + "admin-notifications", "getRateLimitSettingsAdminNotifications", "okta.rateLimits.read", free, getRates(adminNotifications())},
+		{put, rates + "admin-notifications", "replaceRateLimitSettingsAdminNotifications", "okta.rateLimits.manage", free, putRates(adminNotifications())},
+		{get, rates + "per-client", "getRateLimitSettingsPerClient", "okta.rateLimits.read", free, getRates(perClientLimits())},
+		{put, rates + "per-client", "replaceRateLimitSettingsPerClient", "okta.rateLimits.manage", free, putRates(perClientLimits())},
 
 		{get, "/api/v1/inlineHooks", "listInlineHooks", "okta.inlineHooks.read", free, (*api).listHooks},
 		{post, "/api/v1/inlineHooks", "createInlineHook", "okta.inlineHooks.manage", free, (*api).createHook},
