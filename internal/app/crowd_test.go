@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
+
+	"gatehouse/internal/relying/issuertest"
 )
 
 // Somebody who fills the room of requests that wait for a person is told to come back
@@ -12,6 +14,9 @@ func TestSignInsAndPushedRequestsAreBounded(t *testing.T) {
 	p := start(t, "")
 	c := p.browserApp()
 	b := p.browser(t)
+	issuer := issuertest.New(t)
+	p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, "")
+	way := providerAddress.FindStringSubmatch(b.get(authorizePath + "?" + c.request().Encode()).body)
 	flood := func(r func() *http.Request, fine int) *seen {
 		t.Helper()
 		for range 400 {
@@ -41,6 +46,9 @@ func TestSignInsAndPushedRequestsAreBounded(t *testing.T) {
 	pushed := b.send(b.form("/oauth2/default/v1/par", c.request()))
 	later(pushed)
 	pushed.has(t, 429, `"error":"temporarily_unavailable"`)
+	led := b.get(way[1])
+	later(led)
+	led.has(t, 429, "Too many sign-ins from here")
 	// Who need not wait is not held up.
 	if got := c.answer(t, b.get(authorizePath+"?"+c.request("prompt", "none").Encode())); got.Get("error") != "login_required" {
 		t.Errorf("%v", got)

@@ -18,7 +18,7 @@ func (id *identity) openFederation(c identityConfig) (err error) {
 	id.providerHTTP = safehttp.New(safehttp.Config{AllowPrivate: c.Private})
 	id.federation = federation.NewService(federation.Config{
 		Ledger: id.ledger, People: id.people, Sealer: c.Sealer, HTTP: id.providerHTTP, Audit: id.audit, URL: c.URL, Now: c.Now,
-		Uses: id.db, SAML: c.SAML, Directory: id.directoryServer,
+		Uses: id.db, Origins: id.db, SAML: c.SAML, Directory: id.directoryServer,
 		Privileged: func(ctx context.Context, user string) (bool, error) {
 			p, err := id.UserPermissions(ctx, user)
 			return len(p) > 0, err

@@ -47,7 +47,7 @@ func partners(t *testing.T) (up, down *program, user, idp string) {
 	t.Helper()
 	up, down = start(t, ""), start(t, "")
 	app := up.okta("POST", "/api/v1/apps", `{"name":"oidc_client","label":"downstream","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"token_endpoint_auth_method":"client_secret_basic"}},
-		"settings":{"oauthClient":{"application_type":"web","grant_types":["authorization_code"],"response_types":["code"],"consent_method":"TRUSTED","redirect_uris":["`+down.Ready().Identity+federation.CallbackPath+`"]}}}`).json(t)
+		"settings":{"oauthClient":{"application_type":"web","grant_types":["authorization_code"],"response_types":["code"],"consent_method":"TRUSTED","redirect_uris":["`+down.Ready().Identity+federation.CallbackPath+`"],"post_logout_redirect_uris":["`+down.Ready().Identity+federation.SignedOutPath+`"]}}}`).json(t)
 	id, _ := app["id"].(string)
 	secret, _ := at(app, "credentials", "oauthClient", "client_secret").(string)
 	user = up.made("/api/v1/users", `{"profile":{"login":"cleo@partner.example","email":"cleo@partner.example","firstName":"Cleo","lastName":"Ray"},"credentials":{"password":{"value":"correct horse 8"}}}`)
@@ -430,4 +430,70 @@ func jsonOf(t *testing.T, v any) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// An app says at which provider its people sign in, and who signs out here is signed out
+// there, and led to where the app would have them.
+func TestProviderByRequestAndSignOutThere(t *testing.T) {
+	up, down, _, idp := partners(t)
+	down.admitsAll()
+	c := down.browserApp()
+	ask := c.request()
+	for _, bad := range []string{"0oanone", idp + "x", "../account"} {
+		ask.Set("idp", bad)
+		if got := c.answer(t, down.browser(t).get(authorizePath+"?"+ask.Encode())); got.Get("error") != "invalid_request" {
+			t.Errorf("idp=%s: %v", bad, got)
+		}
+	}
+	ask.Set("idp", idp)
+	told := down.okta("GET", "/api/v1/idps/"+idp, "").json(t)
+	protocol, _ := told["protocol"].(map[string]any)
+	for _, participates := range []bool{false, true} {
+		protocol["settings"] = map[string]any{"participateSlo": participates}
+		if a := down.okta("PUT", "/api/v1/idps/"+idp, jsonOf(t, told)); a.Status != 200 {
+			t.Fatalf("%d %s", a.Status, a.Body)
+		}
+		b := down.browser(t)
+		to := b.get(authorizePath + "?" + ask.Encode()).Header.Get("Location")
+		if !strings.HasPrefix(to, up.Ready().Identity) {
+			t.Fatalf("idp=%s leads to %q", idp, to)
+		}
+		b.base = up.Ready().Identity
+		there := b.signIn(b.get(to), "cleo@partner.example", "correct horse 8").Header.Get("Location")
+		atUp := up.browser(t) // both are at one host, whose cookies have no port: hers there is kept apart
+		address, _ := url.Parse(up.Ready().Identity)
+		atUp.http.Jar.SetCookies(address, b.http.Jar.Cookies(address))
+		b.base = down.Ready().Identity
+		b.get(there)
+		if who := b.whoIs(); who != "cleo@partner.example" || atUp.whoIs() != who {
+			t.Fatalf("signed in as %q, and %q there", who, atUp.whoIs())
+		}
+		page := b.get(logoutPath + "?" + url.Values{"client_id": {c.id}, "post_logout_redirect_uri": {"http://127.0.0.1:49152/"}, "state": {"s 1"}}.Encode())
+		page.has(t, 200, "Sign out?")
+		page = b.send(b.form("/signout", url.Values{"token": formToken.FindStringSubmatch(page.body)[1:], "return": {"http://127.0.0.1:49152/"}, "state": {"s 1"}}))
+		if !participates {
+			if page.Header.Get("Location") != "http://127.0.0.1:49152/?state=s+1" || atUp.whoIs() == "" {
+				t.Errorf("without the setting: to %q, signed in there as %q", page.Header.Get("Location"), atUp.whoIs())
+			}
+			continue
+		}
+		page.has(t, 200, "Signing out at Partner")
+		end, ok := strings.CutPrefix(page.Header.Get("Refresh"), "0;url=")
+		if !ok || !strings.HasPrefix(end, up.Ready().Identity+"/oauth2/default/v1/logout?") || !strings.Contains(end, "id_token_hint=") {
+			t.Fatalf("Refresh %q", page.Header.Get("Refresh"))
+		}
+		back := b.only(end)
+		if !strings.HasPrefix(back, down.Ready().Identity+federation.SignedOutPath+"?state=") || atUp.whoIs() != "" || b.whoIs() != "" {
+			t.Errorf("back by %q, signed in as %q and %q", back, b.whoIs(), atUp.whoIs())
+		}
+		if got := down.browser(t).only(back); got != "/signout" {
+			t.Errorf("another browser is led to %q", got)
+		}
+		if got := b.only(back); got != "http://127.0.0.1:49152/?state=s+1" {
+			t.Errorf("led to %q", got)
+		}
+		if got := b.only(back); got != "/signout" {
+			t.Errorf("a second time led to %q", got)
+		}
+	}
 }

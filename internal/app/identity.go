@@ -265,6 +265,7 @@ func (id *identity) prune(ctx context.Context) {
 			// What is not pruned now is pruned in an hour; it harms nobody meanwhile.
 			_, _ = id.db.PruneRevocations(ctx, now)
 			_, _ = id.db.PruneUsed(ctx, now)
+			_, _ = id.db.PruneOrigins(ctx, now)
 			_, _ = id.grants.Prune(ctx, now)
 			_, _ = id.db.PruneSessions(ctx, now)
 			_, _ = id.db.PruneEvents(ctx, tenant.Default, now.Add(-90*24*time.Hour))

@@ -114,6 +114,7 @@ func (s *Server) checkAuthorization(ctx context.Context, t *grant.Target, app *a
 	q = login.Request{
 		Server: t.Server.ID, Client: app.ID, RedirectURI: to, State: p["state"], HasState: p["state"] != "", Nonce: p["nonce"],
 		LoginHint: p["login_hint"], Locales: login.Locales(p["ui_locales"]), ResponseMode: p["response_mode"],
+		Provider: p["idp"],
 	}
 	if q.ResponseMode != "" && !slices.Contains(login.ResponseModes(), q.ResponseMode) {
 		q.ResponseMode = ""
@@ -278,7 +279,7 @@ func checkTargets(t *grant.Target, app *access.AppView, p map[string]string, q *
 	if q.JKT = p["dpop_jkt"]; q.JKT != "" && !isHash(q.JKT) {
 		return refusal("invalid_request", "The 'dpop_jkt' parameter must be a JWK SHA-256 thumbprint.")
 	}
-	for _, name := range []string{"registration", "claims", "sessionToken", "idp", "audience"} {
+	for _, name := range []string{"registration", "claims", "sessionToken", "audience"} {
 		if p[name] != "" {
 			return refusal("invalid_request", "The '"+name+"' parameter is not supported by this authorization server.")
 		}

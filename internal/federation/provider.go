@@ -81,6 +81,10 @@ type Provider struct {
 	// Trust takes amr and acr of the provider for what they say.
 	Trust bool `json:"trustClaims,omitempty"`
 
+	// SignOut signs people out at the provider, too, when they sign out here; of OpenID
+	// Connect, where the provider offers it.
+	SignOut bool `json:"participateSlo,omitempty"`
+
 	// SAML is set for providers of the type SAML2 alone: they have no client and no scopes,
 	// and Issuer is their entity id.
 	SAML *SAML `json:"saml,omitempty"`

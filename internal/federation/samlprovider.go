@@ -50,7 +50,7 @@ func (v *SAML) check(p Provider) (fields []fault.Field) {
 	wrong(len(v.Audience) > 1024 || strings.ContainsAny(v.Audience, " \t\r\n"), "protocol.credentials.trust.audience", "must be our entity id at the provider, of at most 1024 bytes")
 	wrong(!slices.Contains([]string{saml.Unspecified, saml.Email, saml.Persistent}, v.Format), "protocol.settings.nameFormat", "must be unspecified, emailAddress or persistent: others name no account")
 	wrong(!slices.Contains([]string{saml.Any, saml.Response, saml.Assertion}, v.Signed), "protocol.algorithms.response.signature.scope", "must be ANY, RESPONSE or ASSERTION")
-	wrong(p.ClientID != "" || p.Secret != "" || len(p.Scopes) > 0, "protocol", "has a client or scopes, which SAML has not")
+	wrong(p.SignOut || p.ClientID != "" || p.Secret != "" || len(p.Scopes) > 0, "protocol", "has a client, scopes or participateSlo, which are not there for SAML")
 	return fields
 }
 

@@ -50,6 +50,7 @@ type Config struct {
 	Sealer     Sealer
 	HTTP       HTTP
 	Uses       Uses
+	Origins    Origins
 	Audit      audit.Recorder
 	SAML       bool // providers of SAML 2.0 are served
 	// Directory is the directory server whose people sign in with their passwords there; nil: none.

@@ -112,6 +112,8 @@ type Outcome struct {
 	AuthTime time.Time // when the provider says that it was, zero when it does not
 	AMR      []string  // only of a provider whose word for it is taken
 	Second   bool      // a second factor was used, likewise
+
+	hint string // what the provider is told at the end; empty: it is not told
 }
 
 // Pending is a link that waits for the person to sign in to the account that it is for.
@@ -155,6 +157,9 @@ func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Ou
 			return out, err
 		}
 		who.claims, who.subject, amr = person, person.Subject, person.AMR
+		if o.Value.SignOut {
+			out.hint = person.Raw
+		}
 		if person.AuthTime != 0 {
 			at = time.Unix(person.AuthTime, 0)
 		}

@@ -195,7 +195,7 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		}
 		if _, err = s.cfg.Sessions.End(ctx, sel); err == nil {
 			s.cfg.Kit.DropCookie(w, sessionCookie)
-			http.Redirect(w, r, "/signout", http.StatusSeeOther)
+			s.leave(w, r, m.session.ID, SignOut{})
 			return
 		}
 	case "session":

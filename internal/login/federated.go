@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
+	"slices"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -27,6 +28,7 @@ type Federation interface {
 	Confirm(ctx context.Context, p federation.Pending) error
 	SAML
 	DirectoryServer
+	Leaver
 }
 
 // SAML is what only providers of SAML 2.0 need.
@@ -129,8 +131,16 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 		if err != nil {
 			return "", err
 		}
+		if err := s.cfg.Waiting.Admit(r.Context(), session.From{Network: address(r)}); err != nil {
+			return "", err
+		}
 		return s.cfg.Waiting.Add(r.Context(), session.PurposeProvider, keys.Hash(s.browser(w, r)), raw, awayTime)
 	})
+	var crowd *session.TooMany
+	if errors.As(err, &crowd) {
+		s.crowded(v, crowd) //nolint:contextcheck // a visit carries its request
+		return
+	}
 	if err != nil {
 		s.notLed(v, err) //nolint:contextcheck // a visit carries its request
 		return
@@ -206,7 +216,7 @@ func (s *Server) welcome(v *visit, out federation.Outcome, fresh bool) error {
 		return err
 	}
 	s.recordSignIn(v, user.Value.Profile.Login, &user, "")
-	return nil
+	return s.cfg.Federation.Remember(v.ctx(), v.session.ID, v.session.Expires, out)
 }
 
 // confirmFirst asks who has come back to sign in to the account that theirs is to be
@@ -294,4 +304,18 @@ func (s *Server) takeLink(v *visit) error {
 		return refuse("access_denied", "The account cannot be connected any more.")
 	}
 	return err
+}
+
+// knowsProvider refuses a request for a provider that nobody can sign in at.
+func (s *Server) knowsProvider(v *visit) error {
+	if v.req.Provider == "" {
+		return nil
+	}
+	if s.cfg.Federation != nil {
+		choices, err := s.cfg.Federation.Choices(v.ctx(), "")
+		if err != nil || slices.ContainsFunc(choices, func(c federation.Choice) bool { return c.ID == v.req.Provider }) {
+			return err
+		}
+	}
+	return refuse("invalid_request", "The 'idp' parameter is not the id of an active identity provider.")
 }

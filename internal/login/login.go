@@ -173,13 +173,14 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST "+EmailPath, s.person(s.takeEmail))
 	s.mux.HandleFunc("POST "+web.LanguagePath, s.chooseLanguage)
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
+	s.mux.HandleFunc("GET "+federation.SignedOutPath, s.serveLeft)
 	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s
 }
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath, federation.SAMLPath}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath, federation.SAMLPath, federation.SignedOutPath}
 }
 
 // ServeHTTP answers one request of a browser.

@@ -45,9 +45,9 @@ func (s *Server) SignOut(w http.ResponseWriter, r *http.Request, t *grant.Target
 	case sess == nil:
 		// Nobody is signed in here any more. The session of the token may live on in
 		// a browser that did not send its cookie with another site's form.
-		s.endAndLeave(w, r, session.Selection{ID: q.Session, User: q.User}, q)
+		s.endAndLeave(w, r, session.Selection{ID: q.Session, User: q.User}, "", q)
 	case q.Session == sess.ID && q.User == sess.User:
-		s.endAndLeave(w, r, session.Selection{ID: sess.ID}, q)
+		s.endAndLeave(w, r, session.Selection{ID: sess.ID}, sess.ID, q)
 	default:
 		head := s.titled(r, s.languageFor(r, q.Locales, time.Time{}), "signout_title")
 		head.Target = q.Return
@@ -68,11 +68,12 @@ func (s *Server) confirmSignOut(w http.ResponseWriter, r *http.Request) {
 	case sess == nil || !keys.Equal(field(r, "token"), formToken("signout\x00"+q.Return+"\x00"+q.State, s.cfg.Kit.Cookie(r, sessionCookie))):
 		s.lost(w, r, fault.New(fault.Denied, "this page was not sent by this browser's own form"))
 	default:
-		s.endAndLeave(w, r, session.Selection{ID: sess.ID}, q)
+		s.endAndLeave(w, r, session.Selection{ID: sess.ID}, sess.ID, q)
 	}
 }
 
-func (s *Server) endAndLeave(w http.ResponseWriter, r *http.Request, sel session.Selection, q SignOut) {
+// endAndLeave ends sessions; own is the browser's, empty when it has shown none.
+func (s *Server) endAndLeave(w http.ResponseWriter, r *http.Request, sel session.Selection, own string, q SignOut) {
 	if sel.ID != "" {
 		if _, err := s.cfg.Sessions.End(r.Context(), sel); err != nil {
 			s.lost(w, r, err)
@@ -80,6 +81,11 @@ func (s *Server) endAndLeave(w http.ResponseWriter, r *http.Request, sel session
 		}
 	}
 	s.cfg.Kit.DropCookie(w, sessionCookie)
+	s.leave(w, r, own, q)
+}
+
+// left leads the browser to where the app would have it.
+func (s *Server) left(w http.ResponseWriter, r *http.Request, q SignOut) {
 	if q.Return == "" {
 		http.Redirect(w, r, "/signout", http.StatusSeeOther)
 		return

@@ -97,6 +97,9 @@ func (s *Server) begin(v *visit) {
 	// Cookies are not sent with a form of another site: the browser is asked again by
 	// the address that it is led to.
 	next, err := s.next(v)
+	if err == nil {
+		err = s.knowsProvider(v)
+	}
 	silent := v.req.prompts("none")
 	switch {
 	case err != nil && (silent || v.r.Method != http.MethodPost):

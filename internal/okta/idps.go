@@ -135,6 +135,7 @@ func (b *providerBody) protocol() error {
 // ontoClient lays what providers of OpenID Connect have over one.
 func (b *providerBody) ontoClient(p *federation.Provider) {
 	p.Issuer, p.ClientID, p.SAML = b.Protocol.Issuer.URL, b.Protocol.Credentials.Client.ID, nil
+	p.SignOut = b.Protocol.Settings.SignOut
 	if p.Type == federation.Google {
 		p.Issuer = or(p.Issuer, federation.GoogleIssuer)
 	}
@@ -294,7 +295,7 @@ func (a *api) protocol(o ledger.Object[federation.Provider]) object {
 	}
 	return object{
 		"type": "OIDC", "issuer": object{"url": v.Issuer}, "scopes": append([]string{"openid"}, v.Scopes...),
-		"credentials": object{"client": object{"client_id": v.ClientID}},
+		"credentials": object{"client": object{"client_id": v.ClientID}}, "settings": object{"participateSlo": v.SignOut},
 	}
 }
 

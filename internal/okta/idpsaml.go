@@ -12,7 +12,8 @@ import (
 	"gatehouse/internal/saml"
 )
 
-// samlBody is what only providers of SAML have in their protocol. Unsolicited is ours.
+// samlBody is what only providers of SAML have in their protocol, but for participateSlo.
+// Unsolicited is ours.
 type samlBody struct {
 	Endpoints struct {
 		SSO struct {
@@ -35,6 +36,7 @@ type samlBody struct {
 	} `json:"algorithms"`
 	Settings struct {
 		NameFormat  string `json:"nameFormat"`
+		SignOut     bool   `json:"participateSlo"`
 		Unsolicited bool   `json:"unsolicited"`
 	} `json:"settings"`
 }
@@ -56,7 +58,7 @@ func (b *samlBody) checkSAML() error {
 // ontoSAML lays what providers of SAML have over one.
 func (b *providerBody) ontoSAML(p *federation.Provider) {
 	trust, v := b.Protocol.Credentials.Trust, b.Protocol.samlBody
-	p.Issuer, p.ClientID, p.Scopes = trust.Issuer, "", nil
+	p.Issuer, p.ClientID, p.Scopes, p.SignOut = trust.Issuer, "", nil, v.Settings.SignOut
 	p.SAML = &federation.SAML{
 		SignOn: v.Endpoints.SSO.URL, Audience: trust.Audience, Unsolicited: v.Settings.Unsolicited,
 		Format: or(v.Settings.NameFormat, saml.Unspecified), Signed: or(v.Algorithms.Response.Signature.Scope, saml.Any),

@@ -87,6 +87,7 @@ func (c *Client) Address(ctx context.Context, site string, f Flow, a Ask) (strin
 // Person is whom the issuer has signed in.
 type Person struct {
 	*verify.Token                // of the ID token
+	Raw           string         // the ID token as it came
 	more          map[string]any // of the userinfo endpoint
 }
 
@@ -112,7 +113,7 @@ func (c *Client) Finish(ctx context.Context, site string, f Flow, q url.Values) 
 	if err != nil {
 		return nil, err
 	}
-	p := &Person{Token: id}
+	p := &Person{Token: id, Raw: g.ID}
 	m, err := c.party.provider.get(ctx, c.party)
 	if err != nil || m.Userinfo == "" {
 		return p, err
@@ -131,4 +132,19 @@ func (c *Client) Finish(ctx context.Context, site string, f Flow, q url.Values) 
 		return nil, fault.New(fault.Denied, "the userinfo endpoint answers about somebody else")
 	}
 	return p, nil
+}
+
+// Ends returns the address at which the issuer ends its own session; empty: it offers none.
+func (c *Client) Ends(ctx context.Context) (string, error) {
+	m, err := c.party.provider.get(ctx, c.party)
+	if err != nil {
+		return "", err
+	}
+	return m.EndSession, nil
+}
+
+// EndAddress returns where the browser goes to be signed out at the issuer (OpenID Connect
+// RP-Initiated Logout 1.0 section 2), by its ID token, and comes back from.
+func (c *Client) EndAddress(end, back, idToken, state string) string {
+	return withQuery(end, url.Values{"id_token_hint": {idToken}, "client_id": {c.party.cfg.ClientID}, "post_logout_redirect_uri": {back}, "state": {state}})
 }

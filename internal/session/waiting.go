@@ -15,6 +15,7 @@ const (
 	PurposePushed   = "par"     // a pushed authorization request (RFC 9126)
 	PurposePasskey  = "passkey" // a challenge for a passkey: its name is the challenge
 	PurposeProvider = "idp"     // a browser is at an external identity provider
+	PurposeLeaving  = "idpout"  // it is there to sign out
 )
 
 // Waiting is a request that waits, by the hash of its name.
