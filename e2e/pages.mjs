@@ -3,82 +3,20 @@
 // thing that is wrong: a refused load, a request elsewhere, a serious finding of
 // axe, or a page that does not do what it says.
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
 import assert from "node:assert/strict";
-import { chromium } from "playwright-core";
-import { AxeBuilder } from "@axe-core/playwright";
+import { demoApp, link as letter, narrow, open, plain, wide } from "./visit.mjs";
 
 const ready = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const [ana, ben] = ready.demo.users;
+const app = await demoApp(ready, "openid vacations:read");
+const { authorize, answer, redirect } = app;
+const browser = await open({ origins: [new URL(ready.identity).origin, app.origin] });
 
-// The app: it only takes what it is given.
-const app = createServer((_, response) => {
-  response.setHeader("Content-Type", "text/html");
-  response.end("<!doctype html><html lang=en><title>App</title><h1>App</h1>");
-}).listen(0, "127.0.0.1");
-await once(app, "listening");
-const redirect = `http://127.0.0.1:${app.address().port}/callback`;
-const verifier = "v".repeat(64);
+const looks = { wide, narrow, plain };
 
-function authorize(parameters = {}) {
-  return ready.demo.issuer + "/v1/authorize?" + new URLSearchParams({
-    client_id: ready.demo.browser_client_id, redirect_uri: redirect, response_type: "code", scope: "openid vacations:read", state: "s",
-    code_challenge: createHash("sha256").update(verifier).digest("base64url"), code_challenge_method: "S256", ...parameters,
-  });
-}
-
-// answer waits for what the app was given.
-async function answer(page) {
-  await page.waitForURL(redirect + "*");
-  const url = new URL(page.url());
-  return Object.fromEntries(url.searchParams);
-}
-
-const browser = await chromium.launch({ executablePath: process.env.CHROMIUM || "/usr/bin/chromium", args: ["--no-sandbox"] });
-
-// visit opens a page in a fresh browser that notes everything that is wrong.
-async function visit(options, walk) {
-  const context = await browser.newContext(options);
-  const page = await context.newPage();
-  const wrong = [];
-  page.on("console", (m) => {
-    if (/Content Security Policy/i.test(m.text())) wrong.push(m.text());
-  });
-  page.on("pageerror", (e) => wrong.push(String(e)));
-  page.on("request", (r) => {
-    const { origin } = new URL(r.url());
-    if (![new URL(ready.identity).origin, new URL(redirect).origin].includes(origin)) wrong.push("a request to " + r.url());
-  });
-  // look checks what is there as it is.
-  const look = async (name) => {
-    const found = (await new AxeBuilder({ page }).analyze()).violations.filter((v) => ["serious", "critical"].includes(v.impact));
-    for (const v of found) wrong.push(`${name}: ${v.id}: ${v.nodes.map((n) => n.html).join(" ")}`);
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
-    if (wide > 0) wrong.push(`${name}: ${wide} pixels too wide`);
-  };
-  try {
-    await walk(page, look);
-  } catch (failed) {
-    console.error(page.url(), await page.locator("main").innerText().catch(() => "no page"));
-    throw failed;
-  } finally {
-    assert.deepEqual(wrong, []);
-    await context.close();
-  }
-}
-
-const looks = [
-  { viewport: { width: 1100, height: 760 }, colorScheme: "light" },
-  { viewport: { width: 360, height: 640 }, colorScheme: "dark" },
-  { viewport: { width: 360, height: 640 }, colorScheme: "light", javaScriptEnabled: false },
-];
-
-for (const options of looks) {
+for (const [name, options] of Object.entries(looks)) {
   const scripts = options.javaScriptEnabled !== false;
-  await visit(options, async (page, look) => {
-    const see = scripts ? look : async () => {};
+  await browser.visit(name, options, async (page, see) => {
     await page.goto(authorize());
     await see("sign-in");
     // By keyboard alone: the first field has the focus.
@@ -123,7 +61,7 @@ for (const options of looks) {
 }
 
 // A forgotten password, by keyboard alone, through the mailbox of dev.
-await visit(looks[1], async (page, look) => {
+await browser.visit("forgotten", narrow, async (page, look) => {
   await page.goto(ready.identity + "/account");
   await page.getByRole("link", { name: "Forgotten your password?" }).click();
   await page.locator("#identifier:focus").waitFor();
@@ -132,12 +70,7 @@ await visit(looks[1], async (page, look) => {
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
   await look("a letter is on its way");
-  let link;
-  for (let i = 0; !link && i < 100; i++) {
-    const mailbox = await (await fetch(ready.mailbox)).text();
-    link = mailbox.match(/<a href="([^"]+\/reset_password\/[^"]+)">/)?.[1];
-    if (!link) await page.waitForTimeout(50);
-  }
+  const link = await letter(ready, "reset_password");
   await page.goto(link);
   await page.locator("#password:focus").waitFor();
   await look("a new password");
@@ -168,4 +101,4 @@ await visit(looks[1], async (page, look) => {
 
 await browser.close();
 app.close();
-console.log(`ok: ${looks.length} browsers`);
+console.log(`ok: ${Object.keys(looks).length} browsers`);

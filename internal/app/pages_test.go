@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/app"
 )
 
 // The pages in a real browser: no load that the policy refuses, no request to
@@ -80,4 +82,25 @@ func walkPages(t *testing.T, folder, script, ready, chromium string) (string, er
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), "CHROMIUM="+chromium)
 	out, err := cmd.CombinedOutput()
 	return string(out), err
+}
+
+// Every page that a person can meet, with the longest words and without spaces: nobody
+// looks at each of them in each language by hand.
+func TestTourOfThePages(t *testing.T) {
+	inChromium(t, "tour.mjs", withName(t), func(c *app.Config) {
+		c.File = write(t, `version: 1
+server:
+  people: { registration: { domains: [acme.test, people.example.com] } }
+issuers:
+  default: { builtin: default }
+apis:
+  hr:
+    base_path: /hr
+    upstream: http://127.0.0.1:1
+    auth: default
+    routes:
+      GET /vacations/{user}: vacations:read
+      PUT /direct-deposit/{user}: { scopes: [payroll:write], mfa: 5m }
+`)
+	})
 }

@@ -301,6 +301,27 @@ func (s *Service) AddPasskey(ctx context.Context, actor ledger.Actor, p Party, u
 	return o, err
 }
 
+// RenamePasskey gives a passkey of the user another name, as far as it can be kept;
+// fault.NotFound for what is none of theirs.
+func (s *Service) RenamePasskey(ctx context.Context, actor ledger.Actor, userID, id, name string) (err error) {
+	defer fault.Wrap(&err, "rename passkey %q", id)
+	_, err = s.cfg.Ledger.Update(ctx, actor, "rename passkey "+id, func(tx *ledger.Tx) error {
+		o, err := factorOf(tx, userID, id)
+		if err != nil {
+			return err
+		}
+		if o.Value.Passkey == nil {
+			return fault.New(fault.NotFound, "the factor is no passkey")
+		}
+		renamed := *o.Value.Passkey
+		renamed.Name = passkeyName(name)
+		o.Value.Passkey = &renamed
+		_, err = Factors.Put(tx, o)
+		return err
+	})
+	return err
+}
+
 // passkeyName returns a name that can be kept.
 func passkeyName(name string) string {
 	name = strings.TrimSpace(strings.Map(func(r rune) rune {

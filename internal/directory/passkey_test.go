@@ -75,6 +75,15 @@ func TestPasskey(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 	}
+	must(t, r.service.RenamePasskey(r.ctx, r.admin, ana, list[0].ID, "  Work\x07 laptop"))
+	if ben := r.passkey(t, "ben", newDevice()); !fault.Is(r.service.RenamePasskey(r.ctx, r.admin, ben, list[0].ID, "mine"), fault.NotFound) {
+		t.Error("somebody renames a passkey that is another's")
+	}
+	list, err = r.service.ListFactors(r.ctx, ana)
+	must(t, err)
+	if list[0].Value.Passkey.Name != "Work laptop" && list[1].Value.Passkey.Name != "Work laptop" {
+		t.Errorf("%+v", list)
+	}
 	uses, err := r.service.PasskeyUses(r.ctx, ana)
 	must(t, err)
 	if len(uses) != 2 {

@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/session"
@@ -97,7 +98,7 @@ type accountApp struct {
 func done(what string) string {
 	return map[string]string{
 		"session": "done_session", "others": "done_others", "withdraw": "done_withdraw", "password": "done_password",
-		"factor": "done_factor", "passkey": "done_passkey", "remove": "done_remove",
+		"factor": "done_factor", "rename": "done_rename", "passkey": "done_passkey", "remove": "done_remove",
 	}[what]
 }
 
@@ -208,6 +209,12 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		}
 	case "others":
 		_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
+	case "rename":
+		// A name proves nothing: no second factor is asked for.
+		err = s.cfg.Passkeys.RenamePasskey(ctx, self(m.user), m.user.ID, field(r, "id"), field(r, "name"))
+		if fault.Is(err, fault.NotFound) {
+			err = nil // it was removed meanwhile: the page shows it
+		}
 	case "withdraw":
 		err = s.withdraw(r, m, field(r, "id"))
 	case "enroll":

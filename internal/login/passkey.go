@@ -23,6 +23,7 @@ type Passkeys interface {
 	// AssertionOptions is for whoever has a passkey when userID is empty.
 	AssertionOptions(ctx context.Context, p directory.Party, userID, challenge string) ([]byte, error)
 	VerifyPasskey(ctx context.Context, p directory.Party, userID, challenge string, answer []byte) (directory.Proven, error)
+	RenamePasskey(ctx context.Context, actor ledger.Actor, userID, id, name string) error
 	PasskeyUses(ctx context.Context, userID string) (map[string]time.Time, error)
 }
 

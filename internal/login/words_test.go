@@ -14,6 +14,23 @@ import (
 
 var saidInCode = regexp.MustCompile(`"([a-z0-9]+(?:_[a-z0-9]+)*)"`)
 
+var (
+	templateAction = regexp.MustCompile(`(?s)\{\{.*?\}\}`)
+	saidAttribute  = regexp.MustCompile(`(?:aria-label|title|alt|placeholder)="([^"]*)"`)
+	anyTag         = regexp.MustCompile(`(?s)<[^>]*>`)
+	anyWord        = regexp.MustCompile(`\pL+`)
+)
+
+// ownWords returns what a template says for itself.
+func ownWords(template string) string {
+	rest := templateAction.ReplaceAllString(template, "")
+	var said []string
+	for _, m := range saidAttribute.FindAllStringSubmatch(rest, -1) {
+		said = append(said, anyWord.FindAllString(m[1], -1)...)
+	}
+	return strings.Join(append(said, anyWord.FindAllString(anyTag.ReplaceAllString(rest, " "), -1)...), " ")
+}
+
 // Every text that a page, the code or a letter says is there in each language, and
 // none is there that nobody says.
 func TestWords(t *testing.T) {
@@ -64,6 +81,18 @@ func TestWords(t *testing.T) {
 		if _, ok := own.Text(web.DefaultLanguage, key); needed && strings.HasPrefix(key, "letter_") && !ok {
 			t.Errorf("a letter says %q, which is not there", key)
 		}
+	}
+	for _, name := range templates {
+		raw, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if own := ownWords(string(raw)); own != "" {
+			t.Errorf("%s says %q itself, in whatever language the page is", name, own)
+		}
+	}
+	if got := ownWords(`<p title="Of {{.A}}">{{t "a"}} <b>by</b> {{.B}} · </p>`); got != "Of by" {
+		t.Errorf("of two words that are written in a page: %q", got)
 	}
 	p := newPages(kit)
 	for _, page := range p.all() {

@@ -19,7 +19,7 @@ const LanguagePath = "/language"
 //	rich, richly               the same with values that are more than text: those of strong, on and past
 //	linked KEY ADDRESS         a text with a link from {link} to {end}
 func (k *Kit) functions(lang string) template.FuncMap {
-	on := func(t time.Time) template.HTML { return timeElement(t, k.words.Date(lang, t), "") }
+	on := func(t time.Time) template.HTML { return timeElement(t, k.words.Day(lang, t), k.words.Date(lang, t)) }
 	past := func(t time.Time) template.HTML {
 		return timeElement(t, k.words.Ago(lang, k.cfg.Now().Sub(t)), k.words.Date(lang, t))
 	}
@@ -55,10 +55,7 @@ func (k *Kit) rich(text string, fill ...any) template.HTML {
 
 // timeElement is a time for people and for programs.
 func timeElement(t time.Time, says, title string) template.HTML {
-	if title != "" {
-		title = ` title="` + template.HTMLEscapeString(title) + `"`
-	}
-	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `"` + title + `>` + template.HTMLEscapeString(says) + `</time>`) //nolint:gosec // escaped
+	return template.HTML(`<time datetime="` + t.UTC().Format(time.RFC3339) + `" title="` + template.HTMLEscapeString(title) + `">` + template.HTMLEscapeString(says) + `</time>`) //nolint:gosec // escaped
 }
 
 // spoken returns the languages, of which the page is in one.

@@ -204,6 +204,12 @@ func (w *Words) Ago(lang string, d time.Duration) string {
 	return w.Count(lang, "ago_days", int(d/(24*time.Hour)))
 }
 
+// Day says on which day something was.
+func (w *Words) Day(lang string, t time.Time) string {
+	t = t.UTC()
+	return w.Say(lang, "day", "day", t.Day(), "month", w.Say(lang, "month_"+strconv.Itoa(int(t.Month()))), "year", t.Year())
+}
+
 // Date says when something was, to the minute.
 func (w *Words) Date(lang string, t time.Time) string {
 	t = t.UTC()
