@@ -64,11 +64,14 @@ type Page[T any] struct {
 }
 
 // NewKind returns the kind of the spec. NewRegistry says what is wrong with it.
+//
+// What is written with the type T is compiled once for each kind. So it is kept to
+// the words that need T; the rest is in kindCore and Tx.
 func NewKind[T any](s Spec[T]) *Kind[T] {
 	core := &kindCore{name: s.Name, prefix: s.IDPrefix, shares: s.SharesPrefix, secrets: s.Secrets, shape: shapeOf(reflect.TypeFor[T]())}
 	core.links = func(doc []byte) (Links, error) {
-		v, err := decode[T](doc)
-		if err != nil {
+		var v T
+		if err := decode(doc, &v); err != nil {
 			return Links{}, err
 		}
 		if s.Check != nil {
@@ -76,16 +79,27 @@ func NewKind[T any](s Spec[T]) *Kind[T] {
 				return Links{}, invalid(err)
 			}
 		}
-		return linksOf(s, v)
+		var keys, index []Key
+		var refs []Ref
+		if s.Keys != nil {
+			keys = s.Keys(v)
+		}
+		if s.Index != nil {
+			index = s.Index(v)
+		}
+		if s.Refs != nil {
+			refs = s.Refs(v)
+		}
+		return linksOf(keys, index, refs)
 	}
 	return &Kind[T]{core: core}
 }
 
-func decode[T any](doc []byte) (v T, err error) {
-	if err := json.Unmarshal(doc, &v); err != nil {
-		return v, fault.Because(err, fault.Invalid, "the document does not fit its kind")
+func decode(doc []byte, into any) error {
+	if err := json.Unmarshal(doc, into); err != nil {
+		return fault.Because(err, fault.Invalid, "the document does not fit its kind")
 	}
-	return v, nil
+	return nil
 }
 
 // invalid makes sure that an error of a Check is a fault.
@@ -96,7 +110,7 @@ func invalid(err error) error {
 	return fault.New(fault.Invalid, "%s", err.Error())
 }
 
-func linksOf[T any](s Spec[T], v T) (Links, error) {
+func linksOf(keys, index []Key, refs []Ref) (Links, error) {
 	var l Links
 	seen := map[string]bool{}
 	add := func(keys []Key, unique bool) error {
@@ -112,21 +126,14 @@ func linksOf[T any](s Spec[T], v T) (Links, error) {
 		}
 		return nil
 	}
-	if s.Keys != nil {
-		if err := add(s.Keys(v), true); err != nil {
-			return Links{}, err
-		}
+	if err := add(keys, true); err != nil {
+		return Links{}, err
 	}
-	if s.Index != nil {
-		if err := add(s.Index(v), false); err != nil {
-			return Links{}, err
-		}
-	}
-	if s.Refs == nil {
-		return l, nil
+	if err := add(index, false); err != nil {
+		return Links{}, err
 	}
 	known := map[Ref]bool{}
-	for _, r := range s.Refs(v) {
+	for _, r := range refs {
 		if at := (Ref{Field: r.Field, Kind: r.Kind, ID: r.ID}); r.ID != "" && !known[at] {
 			known[at] = true
 			l.Refs = append(l.Refs, r)
@@ -150,20 +157,12 @@ func (k *Kind[T]) DeclaredID(tx *Tx, key Key) string {
 
 // Get returns the object with the id, or fault.NotFound.
 func (k *Kind[T]) Get(tx *Tx, id string) (Object[T], error) {
-	r, err := tx.Get(k.core.name, id)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	return k.object(r)
+	return k.object(tx.Get(k.core.name, id))
 }
 
 // Find returns the object with the unique key, or fault.NotFound.
 func (k *Kind[T]) Find(tx *Tx, key Key) (Object[T], error) {
-	r, err := tx.Find(k.core.name, key)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	return k.object(r)
+	return k.object(tx.Find(k.core.name, key))
 }
 
 // List returns a page of objects.
@@ -174,7 +173,7 @@ func (k *Kind[T]) List(tx *Tx, q Query) (Page[T], error) {
 	}
 	p := Page[T]{Items: make([]Object[T], 0, len(records)), Next: next}
 	for _, r := range records {
-		o, err := k.object(r)
+		o, err := k.object(r, nil)
 		if err != nil {
 			return Page[T]{}, err
 		}
@@ -218,19 +217,7 @@ func (k *Kind[T]) Create(tx *Tx, v T) (Object[T], error) {
 // Insert adds an object with the id and the extensions of o; an empty id means a
 // new one. fault.Conflict when the id or a unique key is taken.
 func (k *Kind[T]) Insert(tx *Tx, o Object[T]) (Object[T], error) {
-	given := o.ID != "" // a new id is nobody else's
-	if !given {
-		o.ID = k.NewID(tx)
-	}
-	doc, err := k.core.document(o.Value, nil, o.Extensions)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	r, err := tx.create(k.core, o.ID, given, doc)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	return k.object(r)
+	return k.object(tx.insert(k.core, o.ID, o.Value, o.Extensions))
 }
 
 // Put replaces the object with o.ID. When o.Revision is not 0 and is not the
@@ -238,19 +225,7 @@ func (k *Kind[T]) Insert(tx *Tx, o Object[T]) (Object[T], error) {
 // was read, changed and put cannot undo what somebody else did meanwhile. Fields
 // that T does not know are kept. Nothing is written when nothing differs.
 func (k *Kind[T]) Put(tx *Tx, o Object[T]) (Object[T], error) {
-	old, err := tx.current(k.core, o.ID, o.Revision)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	doc, err := k.core.document(o.Value, old.Data, o.Extensions)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	r, err := tx.replace(k.core, old, doc)
-	if err != nil {
-		return Object[T]{}, err
-	}
-	return k.object(r)
+	return k.object(tx.put(k.core, o.ID, o.Revision, o.Value, o.Extensions))
 }
 
 // Delete removes the object with the id, and those that refer to it and cascade.
@@ -258,11 +233,7 @@ func (k *Kind[T]) Put(tx *Tx, o Object[T]) (Object[T], error) {
 // fault.Conflict, which lists the referrers, when something still refers to it
 // then.
 func (k *Kind[T]) Delete(tx *Tx, id string, revision Revision) error {
-	old, err := tx.current(k.core, id, revision)
-	if err != nil {
-		return err
-	}
-	return tx.remove(old)
+	return tx.delete(k.core, id, revision)
 }
 
 // Referrers returns who refers to the object, up to limit: "who uses this?".
@@ -273,22 +244,40 @@ func (k *Kind[T]) Referrers(tx *Tx, id string, limit int) ([]Referrer, error) {
 // Decode returns a record of this kind as an object: for records of a Change, an
 // export or a diff.
 func (k *Kind[T]) Decode(r Record) (Object[T], error) {
-	if r.Kind != k.core.name {
-		return Object[T]{}, fmt.Errorf("record %s is a %s, not a %s", r.ID, r.Kind, k.core.name)
-	}
-	return k.object(r)
+	return k.object(k.core.own(r))
 }
 
-func (k *Kind[T]) object(r Record) (Object[T], error) {
-	v, err := decode[T](r.Data)
-	if err != nil {
-		return Object[T]{}, fmt.Errorf("read %s %s: %w", r.Kind, r.ID, unreadable(err))
+// object makes an object of a record, unless reading that has failed already.
+func (k *Kind[T]) object(r Record, err error) (Object[T], error) {
+	var o Object[T]
+	if err == nil {
+		o.Meta = r.Meta
+		o.Extensions, err = k.core.read(r, &o.Value)
 	}
-	extensions, err := k.core.shape.unknown(r.Data)
 	if err != nil {
-		return Object[T]{}, fmt.Errorf("read %s %s: %w", r.Kind, r.ID, err)
+		return Object[T]{}, err
 	}
-	return Object[T]{Meta: r.Meta, Value: v, Extensions: extensions}, nil
+	return o, nil
+}
+
+// own returns the record when it is of this kind.
+func (k *kindCore) own(r Record) (Record, error) {
+	if r.Kind != k.name {
+		return Record{}, fmt.Errorf("record %s is a %s, not a %s", r.ID, r.Kind, k.name)
+	}
+	return r, nil
+}
+
+// read decodes a record's document and returns the fields that its type does not know.
+func (k *kindCore) read(r Record, into any) (map[string]json.RawMessage, error) {
+	if err := decode(r.Data, into); err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", r.Kind, r.ID, unreadable(err))
+	}
+	extensions, err := k.shape.unknown(r.Data)
+	if err != nil {
+		return nil, fmt.Errorf("read %s %s: %w", r.Kind, r.ID, err)
+	}
+	return extensions, nil
 }
 
 // unreadable turns the fault of a document that came from the store into an

@@ -2,11 +2,47 @@ package ledger
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"strings"
 
 	"gatehouse/internal/fault"
 )
+
+// insert adds an object. An empty id means a new one.
+func (tx *Tx) insert(k *kindCore, id string, value any, extensions map[string]json.RawMessage) (Record, error) {
+	given := id != "" // a new id is nobody else's
+	if !given {
+		id = tx.ledger.newID(k.prefix)
+	}
+	doc, err := k.document(value, nil, extensions)
+	if err != nil {
+		return Record{}, err
+	}
+	return tx.create(k, id, given, doc)
+}
+
+// put replaces an object, when its last revision is the expected one (0: any).
+func (tx *Tx) put(k *kindCore, id string, expected Revision, value any, extensions map[string]json.RawMessage) (Record, error) {
+	old, err := tx.current(k, id, expected)
+	if err != nil {
+		return Record{}, err
+	}
+	doc, err := k.document(value, old.Data, extensions)
+	if err != nil {
+		return Record{}, err
+	}
+	return tx.replace(k, old, doc)
+}
+
+// delete removes an object, when its last revision is the expected one (0: any).
+func (tx *Tx) delete(k *kindCore, id string, expected Revision) error {
+	old, err := tx.current(k, id, expected)
+	if err != nil {
+		return err
+	}
+	return tx.remove(old)
+}
 
 // current returns the object that is about to be replaced or deleted, when its
 // last revision is the expected one (0: any) and the transaction may write it.
