@@ -3,6 +3,9 @@ SHELL   := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X gatehouse/internal/cli.version=$(VERSION)
 FUZZTIME ?= 20s
+# Rooms whose time is the store's: not to inline there makes the program 0.6 MB smaller.
+COLD := access admin app catalog cli config directory expression federation login okta scim
+LEAN := $(foreach room,$(COLD),-gcflags=gatehouse/internal/$(room)=-l)
 
 .PHONY: help run dev build profile check test fuzz bench conformance lint fmt
 
@@ -16,7 +19,7 @@ dev: ## everything on loopback with a demo API
 	go run ./cmd/gatehouse dev
 
 build: ## bin/gatehouse, stripped, optimized for the profile of the benchmark
-	CGO_ENABLED=0 go build -trimpath -pgo=bench/gatehouse.pgo -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
+	CGO_ENABLED=0 go build -trimpath -pgo=bench/gatehouse.pgo $(LEAN) -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse
 
 profile: ## bench/gatehouse.pgo anew, after large changes of the data plane
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/gatehouse ./cmd/gatehouse

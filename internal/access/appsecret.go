@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/tenant"
 )
 
@@ -154,7 +155,7 @@ func (s *Service) RotateSecret(ctx context.Context, actor ledger.Actor, clientID
 		}
 		label, secret = a.Label, keys.Secret(secretBits)
 		kept := slices.DeleteFunc(slices.Clone(a.Secrets), func(x AppSecret) bool { return x.Status != Active })
-		slices.SortStableFunc(kept, func(x, y AppSecret) int { return y.Created.Compare(x.Created) })
+		order.Stable(kept, func(x, y AppSecret) int { return y.Created.Compare(x.Created) })
 		made, err := s.rotated(tx, clientID, a, secret)
 		if err != nil {
 			return err

@@ -2,12 +2,12 @@ package access
 
 import (
 	"context"
-	"slices"
 	"strings"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 )
 
 // AppUser says that a user may use an app.
@@ -144,7 +144,7 @@ func (s *Service) UnassignUser(ctx context.Context, actor ledger.Actor, app, use
 // is in the order of the priorities.
 func (s *Service) ListAppGroups(ctx context.Context, app, after string, limit int) (ledger.Page[AppGroup], error) {
 	p, err := listAssigned(ctx, s, AppGroups, app, after, limit)
-	slices.SortStableFunc(p.Items, func(a, b ledger.Object[AppGroup]) int { return a.Value.Priority - b.Value.Priority })
+	order.Stable(p.Items, func(a, b ledger.Object[AppGroup]) int { return a.Value.Priority - b.Value.Priority })
 	return p, err
 }
 
@@ -264,6 +264,6 @@ func (s *Service) AppsOfUser(ctx context.Context, user string, groups []string) 
 		}
 		return nil
 	})
-	slices.SortFunc(out, func(a, b ledger.Object[App]) int { return strings.Compare(a.Value.Label+a.ID, b.Value.Label+b.ID) })
+	order.By(out, func(a, b ledger.Object[App]) int { return strings.Compare(a.Value.Label+a.ID, b.Value.Label+b.ID) })
 	return out, err
 }

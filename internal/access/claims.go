@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/expression"
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 )
 
 // The reasons of faults about claims: they end the whole token request.
@@ -74,8 +75,8 @@ func compileClaims(all map[string]Claim, server string) (out claimViews) {
 	byName := func(a, b claimView) int {
 		return cmp.Or(strings.Compare(a.Name, b.Name), slices.Compare(a.Scopes, b.Scopes))
 	}
-	slices.SortFunc(out.resource, byName)
-	slices.SortFunc(out.identity, byName)
+	order.By(out.resource, byName)
+	order.By(out.identity, byName)
 	return out
 }
 

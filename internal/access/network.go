@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/order"
 )
 
 // The connections of a network condition (Okta's words).
@@ -254,7 +256,7 @@ func (n *NetworkCondition) compile(zones map[string]*zoneView, places Atlas) *ne
 			}
 			out = append(out, z)
 		}
-		slices.SortFunc(out, func(a, b *zoneView) int { return strings.Compare(a.name, b.name) })
+		order.By(out, func(a, b *zoneView) int { return strings.Compare(a.name, b.name) })
 		return out
 	}
 	return &networkView{include: pick(n.Include), exclude: pick(n.Exclude), restricted: len(n.Include) > 0, places: places}

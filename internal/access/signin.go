@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/order"
 )
 
 // SignIn is what is known of somebody who signs in, or is signed in and goes on.
@@ -150,10 +152,10 @@ func (s *state) sessionViews() (out []sessionPolicyView, askGroups, askRisk bool
 				askGroups, askRisk = askGroups || asks(r.Conditions.People), askRisk || r.Conditions.Risk != ""
 			}
 		}
-		slices.SortFunc(v.rules, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
+		order.By(v.rules, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
 		out = append(out, v)
 	}
-	slices.SortFunc(out, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
+	order.By(out, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
 	return out, askGroups, askRisk
 }
 

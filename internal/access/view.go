@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"gatehouse/internal/order"
 	"gatehouse/verify"
 )
 
@@ -196,11 +197,11 @@ func newServerView(id string, s Server, scopes []Scope, policies []policyView) *
 	}
 	slices.Sort(v.names)
 	slices.Sort(v.defaults)
-	slices.SortFunc(v.policies, func(a, b policyView) int {
+	order.By(v.policies, func(a, b policyView) int {
 		return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.id, b.id))
 	})
 	for i := range v.policies {
-		slices.SortFunc(v.policies[i].rules, func(a, b ruleView) int {
+		order.By(v.policies[i].rules, func(a, b ruleView) int {
 			return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.id, b.id))
 		})
 	}

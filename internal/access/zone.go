@@ -8,6 +8,7 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 )
 
 // The types of zones, and what a zone is for.
@@ -152,8 +153,8 @@ func (z Zone) fill() Zone {
 			list[i] = list[i].normal()
 		}
 	}
-	slices.SortFunc(z.Locations.Include, comparePlaces)
-	slices.SortFunc(z.Locations.Exclude, comparePlaces)
+	order.By(z.Locations.Include, comparePlaces)
+	order.By(z.Locations.Exclude, comparePlaces)
 	return z
 }
 

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/spec"
 )
 
@@ -93,7 +94,7 @@ func (d differ) of(plan []ledger.Difference) (Diff, error) {
 		}
 		out.Changes = append(out.Changes, c)
 	}
-	slices.SortFunc(out.Changes, func(a, b ObjectChange) int { return cmp.Compare(a.Path, b.Path) })
+	order.By(out.Changes, func(a, b ObjectChange) int { return cmp.Compare(a.Path, b.Path) })
 	return out, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/policy"
 	"gatehouse/internal/spec"
 )
@@ -33,12 +34,12 @@ func SnapshotAt(tx *ledger.Tx, at ledger.Revision) (s spec.Snapshot, err error) 
 		return s, err
 	}
 	s = c.Snapshot
-	slices.SortFunc(s.Issuers, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.APIs, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.Zones, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.Policies, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.Models, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
-	slices.SortFunc(s.DecisionPoints, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.Issuers, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.APIs, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.Zones, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.Policies, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.Models, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(s.DecisionPoints, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
 	return s, nil
 }
 

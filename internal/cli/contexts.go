@@ -8,10 +8,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
+
+	"gatehouse/internal/order"
 )
 
 // contexts are the servers that this person has signed in to, in one file that nobody
@@ -141,7 +142,7 @@ func newContext(s *session) *cobra.Command {
 			for name, c := range all.All {
 				out = append(out, shown{name, c.URL, name == all.Current})
 			}
-			slices.SortFunc(out, func(a, b shown) int {
+			order.By(out, func(a, b shown) int {
 				if a.Name < b.Name {
 					return -1
 				}

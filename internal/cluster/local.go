@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 	"gatehouse/internal/tenant"
 )
 
@@ -156,7 +157,7 @@ func (b *Local) Nodes() []Node {
 	for _, m := range b.members {
 		out = append(out, Node{ID: m.id, Role: m.role, Joined: m.joined, Revisions: maps.Clone(m.revisions)})
 	}
-	slices.SortFunc(out, func(x, y Node) int { return cmp.Compare(x.ID, y.ID) })
+	order.By(out, func(x, y Node) int { return cmp.Compare(x.ID, y.ID) })
 	return out
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"gatehouse/internal/colour"
+	"gatehouse/internal/order"
 	"gatehouse/internal/spec"
 )
 
@@ -165,7 +166,7 @@ func (b builder) decisionPoints(n *node) []spec.DecisionPoint {
 			Name: name, URL: v.get("url").str(), Token: reference(v.get("token")), Timeout: spec.Duration(b.duration(v.get("timeout"))),
 		})
 	})
-	slices.SortFunc(out, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.DecisionPoint) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -194,7 +195,7 @@ func (b builder) issuers(n *node) []spec.Issuer {
 			ClientCA: v.get("client_ca").str(), CRL: v.get("crl").str(), Scopes: v.get("scopes").strs(),
 		})
 	})
-	slices.SortFunc(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.Issuer) int { return cmp.Compare(a.Name, b.Name) })
 	for i := range out {
 		if out[i].Tokens == spec.TokensJWT {
 			out[i].Tokens = ""
@@ -231,14 +232,14 @@ func reference(n *node) string {
 func (b builder) zones(n *node) []spec.Zone {
 	var out []spec.Zone
 	eachNamed(n, func(name string, v *node) { out = append(out, spec.Zone{Name: name, Networks: v.strs()}) })
-	slices.SortFunc(out, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.Zone) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
 func (b builder) policies(n *node) []spec.Policy {
 	var out []spec.Policy
 	eachNamed(n, func(name string, v *node) { out = append(out, spec.Policy{Name: name, Text: v.str()}) })
-	slices.SortFunc(out, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.Policy) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -261,7 +262,7 @@ func (b builder) models(n *node) []spec.Model {
 		spec.SortEntities(m.Entities)
 		out = append(out, m)
 	})
-	slices.SortFunc(out, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.Model) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 
@@ -286,7 +287,7 @@ func (b builder) attribute(n *node, path string) spec.Attribute {
 func (b builder) apis(n *node) []spec.API {
 	var out []spec.API
 	eachNamed(n, func(name string, v *node) { out = append(out, b.api(name, v)) })
-	slices.SortFunc(out, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b spec.API) int { return cmp.Compare(a.Name, b.Name) })
 	return out
 }
 

@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 )
 
 // Position is a place in a file. Line and Column count from 1, columns in characters.
@@ -146,7 +147,7 @@ func excerpt(line string, column int) (string, int) {
 
 // sorted returns the problems in file order, without repetitions, bounded.
 func (p Problems) sorted() Problems {
-	slices.SortStableFunc(p, func(a, b Problem) int {
+	order.Stable(p, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.File, b.File), cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
 	p = slices.CompactFunc(p, func(a, b Problem) bool { return a.Position == b.Position && a.Message == b.Message })

@@ -9,6 +9,7 @@ import (
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 )
 
 // EveryoneGroup is the name of the group that every user is in. It is made with
@@ -218,7 +219,7 @@ func GroupsIn(tx *ledger.Tx, userID string) ([]ledger.Object[Group], error) {
 		}
 		out = append(out, g)
 	}
-	slices.SortFunc(out, func(a, b ledger.Object[Group]) int { return strings.Compare(a.Value.Name, b.Value.Name) })
+	order.By(out, func(a, b ledger.Object[Group]) int { return strings.Compare(a.Value.Name, b.Value.Name) })
 	everyone, err := Groups.Find(tx, ledger.By("name", EveryoneGroup))
 	switch {
 	case err == nil:

@@ -2,11 +2,11 @@ package directory
 
 import (
 	"context"
-	"slices"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 )
 
 // What a system that provisions people needs of the directory: whole users and groups
@@ -89,7 +89,7 @@ func search[T any](ctx context.Context, l *ledger.Ledger, kind *ledger.Kind[T], 
 			}
 		}
 		if q.Compare != nil {
-			slices.SortStableFunc(f.Items, q.Compare)
+			order.Stable(f.Items, q.Compare)
 			from := min(max(q.Skip, 0), len(f.Items))
 			f.Items = f.Items[from:min(from+max(q.Limit, 0), len(f.Items))]
 		}

@@ -2,13 +2,13 @@ package directory
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/tenant"
 )
 
@@ -292,7 +292,7 @@ func (s *Service) GroupsOf(ctx context.Context, userID string) (out []MemberOf, 
 	for _, g := range groups {
 		out = append(out, AsMember(g))
 	}
-	slices.SortFunc(out, func(a, b MemberOf) int { return strings.Compare(a.Name, b.Name) })
+	order.By(out, func(a, b MemberOf) int { return strings.Compare(a.Name, b.Name) })
 	return out, nil
 }
 

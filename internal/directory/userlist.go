@@ -2,11 +2,11 @@ package directory
 
 import (
 	"context"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 )
 
 // indexed is how much of the text of an attribute an index has, in bytes.
@@ -132,7 +132,7 @@ func (s *Service) FindUsers(ctx context.Context, begin string, limit int, match 
 		}
 		return nil
 	})
-	slices.SortFunc(out, func(a, b ledger.Object[User]) int {
+	order.By(out, func(a, b ledger.Object[User]) int {
 		return strings.Compare(strings.ToLower(a.Value.Profile.Login), strings.ToLower(b.Value.Profile.Login))
 	})
 	return out[:min(len(out), limit)], err

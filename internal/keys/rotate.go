@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 	"gatehouse/verify"
 )
 
@@ -71,9 +72,9 @@ func (r *Ring) sorted(alg verify.Algorithm, state State) []Record {
 		}
 	}
 	if state == Active {
-		slices.SortFunc(out, laterActive)
+		order.By(out, laterActive)
 	} else {
-		slices.SortFunc(out, func(a, b Record) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
+		order.By(out, func(a, b Record) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
 	}
 	return out
 }

@@ -6,9 +6,9 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"slices"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 	"gatehouse/verify"
 )
 
@@ -75,7 +75,7 @@ func (r *Ring) Reload(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	slices.SortFunc(records, func(a, b Record) int {
+	order.By(records, func(a, b Record) int {
 		return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID))
 	})
 	old := r.view.Load()

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/order"
 )
 
 // Desired is one object that a file declares.
@@ -79,7 +80,7 @@ func (tx *Tx) Plan(owner string, desired []Desired) ([]Difference, error) {
 		return nil, err
 	}
 	out = append(out, gone...)
-	slices.SortFunc(out, func(a, b Difference) int {
+	order.By(out, func(a, b Difference) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.ID, b.ID))
 	})
 	return out, nil

@@ -13,6 +13,7 @@ import (
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/session"
 )
 
@@ -180,7 +181,7 @@ func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out
 			out[i].Since = c.Created
 		}
 	}
-	slices.SortFunc(out, func(a, b accountApp) int { return strings.Compare(a.Label, b.Label) })
+	order.By(out, func(a, b accountApp) int { return strings.Compare(a.Label, b.Label) })
 	return out, err
 }
 

@@ -5,13 +5,13 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
-	"slices"
 	"time"
 
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
+	"gatehouse/internal/order"
 	"gatehouse/internal/session"
 )
 
@@ -282,6 +282,6 @@ func (s *Server) factorsOf(ctx context.Context, p directory.Party, user string) 
 			have.passkeys = append(have.passkeys, *f)
 		}
 	}
-	slices.SortFunc(have.passkeys, func(a, b ledger.Object[directory.Factor]) int { return a.Created.Compare(b.Created) })
+	order.By(have.passkeys, func(a, b ledger.Object[directory.Factor]) int { return a.Created.Compare(b.Created) })
 	return have, nil
 }

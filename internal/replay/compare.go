@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/order"
 )
 
 // mostGroups bounds the lines of a comparison.
@@ -89,7 +90,7 @@ func Compare(ctx context.Context, s *Spool, since time.Time, j Judge) (Compariso
 		c.Count = count
 		out.Changes = append(out.Changes, c)
 	}
-	slices.SortFunc(out.Changes, compareChanges)
+	order.By(out.Changes, compareChanges)
 	slices.Sort(out.Unknown)
 	return out, err
 }

@@ -15,7 +15,6 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -24,6 +23,7 @@ import (
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gateway"
+	"gatehouse/internal/order"
 )
 
 // Bounds of what is kept.
@@ -246,7 +246,7 @@ func (s *Spool) segments() ([]segment, error) {
 		}
 		out = append(out, segment{filepath.Join(s.config.Dir, e.Name()), info.Size(), time.UnixMicro(began).Add(segmentTime)})
 	}
-	slices.SortFunc(out, func(a, b segment) int { return strings.Compare(a.path, b.path) })
+	order.By(out, func(a, b segment) int { return strings.Compare(a.path, b.path) })
 	return out, nil
 }
 

@@ -4,9 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
+
+	"gatehouse/internal/order"
 )
 
 // Model is what AuthZEN clients may ask about: a policy set of its own, in which
@@ -127,7 +128,7 @@ func checkModels(f *findings, models []Model) {
 
 // SortEntities puts entities in a fixed order.
 func SortEntities(list []Entity) {
-	slices.SortFunc(list, func(a, b Entity) int {
+	order.By(list, func(a, b Entity) int {
 		if c := strings.Compare(a.Type, b.Type); c != 0 {
 			return c
 		}
