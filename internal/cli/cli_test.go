@@ -60,10 +60,16 @@ apis:
 // need to reach it.
 func server(t *testing.T, file string) (*app.App, map[string]string) {
 	t.Helper()
+	return serverWith(t, file, nil)
+}
+
+// serverWith is server in an environment.
+func serverWith(t *testing.T, file string, env map[string]string) (*app.App, map[string]string) {
+	t.Helper()
 	data := filepath.Join(t.TempDir(), "data")
 	var log bytes.Buffer
 	a, err := app.Start(t.Context(), app.Config{
-		File: file, Dev: true, Out: &log, Err: &log, Getenv: func(string) (string, bool) { return "", false },
+		File: file, Dev: true, Out: &log, Err: &log, Getenv: func(k string) (string, bool) { v, ok := env[k]; return v, ok },
 		Flags: settings.Flags{Data: data, Gateway: "127.0.0.1:0", Identity: "127.0.0.1:0", Console: "127.0.0.1:0"},
 	})
 	if err != nil {
