@@ -5,7 +5,9 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"gatehouse/client"
@@ -64,4 +66,93 @@ tests:
 	fresh := other.token("vacations:read")
 	other.stop()
 	call(fresh, map[string]int{"GET": 200, "PUT": 503})
+}
+
+// askedSigner is an issuer elsewhere that signs its tokens, and says which it has taken back.
+type askedSigner struct {
+	*signingIssuer
+	mu   sync.Mutex
+	back map[string]bool
+	got  []string
+}
+
+func newAskedSigner(t *testing.T) *askedSigner {
+	t.Helper()
+	s := &askedSigner{signingIssuer: newSigningIssuer(t), back: map[string]bool{}}
+	keys := s.Config.Handler
+	s.Config.Handler = http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server":
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"issuer":%q,"jwks_uri":%q,"introspection_endpoint":%q}`, s.URL, s.URL+"/keys", s.URL+"/introspect")
+		case "/introspect":
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			token := r.FormValue("token")
+			s.got = append(s.got, token)
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = fmt.Fprintf(w, `{"active":%t}`, !s.back[token])
+		default:
+			keys.ServeHTTP(w, r)
+		}
+	})
+	return s
+}
+
+func (s *askedSigner) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.got)
+}
+
+// Several issuers of one API, and one operation that asks: each is asked about its own
+// tokens and shown nobody else's, the built-in one is not asked, and what one takes
+// back is refused there alone. The other operations ask nobody.
+func TestIntrospectedOperationsOfSeveralIssuers(t *testing.T) {
+	up := echoUpstream(t, nil)
+	a, b := newAskedSigner(t), newAskedSigner(t)
+	p := start(t, write(t, fmt.Sprintf(`version: 1
+issuers:
+  default: { builtin: default }
+  a: { url: %s, audience: api://orders, tokens: both, client_id: g, client_secret: "${env:S}" }
+  b: { url: %s, audience: api://orders, tokens: both, client_id: g, client_secret: "${env:S}" }
+apis:
+  orders:
+    upstream: %s
+    auth: [a, b, default]
+    routes:
+      GET /x: orders:read
+      PUT /x: { scopes: orders:read, introspect: true }
+`, a.URL, b.URL, up.URL)), withEnv(map[string]string{"S": "s"}))
+	good, dead, others, own := a.token(t, nil), a.token(t, nil), b.token(t, nil), p.token("orders:read")
+	a.mu.Lock()
+	a.back[dead] = true
+	a.mu.Unlock()
+	for _, c := range []struct {
+		name, method, token string
+		status              int
+	}{
+		{"a's", "PUT", good, 200},
+		{"a's, again", "PUT", good, 200},
+		{"taken back", "PUT", dead, 401},
+		{"taken back, where nobody is asked", "GET", dead, 200},
+		{"b's", "PUT", others, 200},
+		{"our own", "PUT", own, 200},
+		{"b's, where nobody is asked", "GET", b.token(t, nil), 200},
+	} {
+		if got := p.call(c.method, "/x", c.token); got.Status != c.status {
+			t.Errorf("%s: %d %s", c.name, got.Status, got.Body)
+		}
+	}
+	if got := a.asked(); !slices.Equal(got, []string{good, dead}) {
+		t.Errorf("a was asked %d times", len(got))
+	}
+	if got := b.asked(); !slices.Equal(got, []string{others}) {
+		t.Errorf("b was asked %d times", len(got))
+	}
+	// One that cannot be asked would make the operation's promise empty.
+	_, err := tryStart(t, write(t, fmt.Sprintf("version: 1\nissuers:\n  a: { url: %s, audience: x, tokens: both, client_id: g, client_secret: \"${env:S}\" }\n  c: { url: %s, audience: x }\napis:\n  o: { upstream: %s, auth: [a, c], routes: { PUT /x: { scopes: s, introspect: true } } }\n", a.URL, b.URL, up.URL)), withEnv(map[string]string{"S": "s"}))
+	if err == nil || !strings.Contains(err.Error(), "c lacks tokens: both") {
+		t.Errorf("an issuer that cannot be asked: %v", err)
+	}
 }
