@@ -46,7 +46,7 @@ func (a *administrators) Authenticate(ctx context.Context, token string, from *h
 // AuthenticateNative implements admin.Authenticator: an access token with the scope of the
 // native API, of a super administrator.
 func (a *administrators) AuthenticateNative(ctx context.Context, token string) (admin.Actor, error) {
-	c, err := a.AuthenticateBearer(ctx, token)
+	c, err := a.authenticateUnbound(ctx, token)
 	switch {
 	case err != nil:
 		return admin.Actor{}, err

@@ -16,6 +16,7 @@ import (
 	"gatehouse/internal/okta"
 	"gatehouse/internal/session"
 	"gatehouse/internal/tenant"
+	"gatehouse/verify"
 )
 
 // oktaAPI makes the Okta-compatible management API over an open identity half.
@@ -44,10 +45,22 @@ func (a *administrators) AuthenticateSSWS(ctx context.Context, token string, fro
 	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may, Share: share}, err
 }
 
-// AuthenticateBearer implements okta.Authenticator: an access token of the org
-// server. Its scopes count as long as the app is granted them; what the user, or the
-// app that acts for itself, may do is up to their roles.
-func (a *administrators) AuthenticateBearer(ctx context.Context, token string) (okta.Caller, error) {
+// AuthenticateBearer implements okta.Authenticator.
+func (a *administrators) AuthenticateBearer(w http.ResponseWriter, r *http.Request, token string, dpop bool) (okta.Caller, error) {
+	id := a.identity()
+	if id == nil {
+		return okta.Caller{}, errStoreDown()
+	}
+	tok, err := id.presented(w, r, token, dpop)
+	if err != nil {
+		return okta.Caller{}, err
+	}
+	return id.bearer(r.Context(), tok)
+}
+
+// authenticateUnbound is AuthenticateBearer for the management APIs that ask for no proof:
+// tokens that are bound to their sender are refused there.
+func (a *administrators) authenticateUnbound(ctx context.Context, token string) (okta.Caller, error) {
 	id := a.identity()
 	if id == nil {
 		return okta.Caller{}, errStoreDown()
@@ -56,6 +69,13 @@ func (a *administrators) AuthenticateBearer(ctx context.Context, token string) (
 	if err != nil {
 		return okta.Caller{}, err
 	}
+	return id.bearer(ctx, tok)
+}
+
+// bearer is the caller with an access token of the org server. Its scopes count as long
+// as the app is granted them; what the user, or the app that acts for itself, may do is
+// up to their roles.
+func (id *identity) bearer(ctx context.Context, tok *verify.Token) (okta.Caller, error) {
 	view, err := id.views.Get(ctx, tenant.Default)
 	if err != nil {
 		return okta.Caller{}, err

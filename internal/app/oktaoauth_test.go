@@ -62,7 +62,7 @@ func (s *serviceApp) pem() string {
 }
 
 // token gets an access token of the org server.
-func (s *serviceApp) token(scope string) answer {
+func (s *serviceApp) token(scope string, header ...string) answer {
 	s.t.Helper()
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: s.key}, (&jose.SignerOptions{}).WithHeader("kid", s.kid))
 	if err != nil {
@@ -79,7 +79,7 @@ func (s *serviceApp) token(scope string) answer {
 		"grant_type": {"client_credentials"}, "scope": {scope}, "client_assertion": {assertion},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
 	}
-	return s.request("POST", s.Ready().Identity+"/oauth2/v1/token", "", form.Encode(), "Content-Type", "application/x-www-form-urlencoded")
+	return s.request("POST", s.Ready().Identity+"/oauth2/v1/token", "", form.Encode(), append(header, "Content-Type", "application/x-www-form-urlencoded")...)
 }
 
 // startOrg runs the program as Okta's SDK sees an org: at an address without port.

@@ -29,7 +29,7 @@ func (p provisioners) Authenticate(ctx context.Context, token string, from *http
 	var c okta.Caller
 	var err error
 	if strings.Count(token, ".") == 2 {
-		c, err = p.tokens.AuthenticateBearer(ctx, token)
+		c, err = p.tokens.authenticateUnbound(ctx, token)
 	} else {
 		c, err = p.tokens.AuthenticateSSWS(ctx, token, from)
 	}

@@ -47,7 +47,7 @@ func (s *Server) describe(w http.ResponseWriter, r *http.Request, t *grant.Targe
 	if s.revoked(t.Tenant, tok, token) {
 		return nil, grant.Refuse("userinfo_token", nil)
 	}
-	if err := s.cfg.Tokens.Presents(w, r, t, "userinfo", token, tok, dpop); err != nil {
+	if err := s.cfg.Tokens.Presents(w, r, t, grant.Occasion{Endpoint: "userinfo", Token: token}, tok, dpop); err != nil {
 		return nil, err
 	}
 	return s.cfg.Tokens.UserInfo(r.Context(), t, tok)

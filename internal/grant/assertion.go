@@ -33,52 +33,59 @@ const assertionPurpose = "client_assertion"
 // byAssertion authenticates with private_key_jwt or client_secret_jwt (RFC 7523,
 // OpenID Connect Core section 9); which of them is the app's setting. What is wrong is said only once the signature has been found good:
 // before that, everything is the same refusal after the same work.
-func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, endpoint string) (*access.AppView, string, error) {
+func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, endpoint string) (*access.AppView, string, *assertion, error) {
 	jws, err := verify.Parse([]byte(cred.assertion), maxAssertion)
 	if err != nil {
-		return nil, cred.id, Refuse("client_assertion_invalid_jwt", err)
+		return nil, cred.id, nil, Refuse("client_assertion_invalid_jwt", err)
 	}
 	claims, err := readAssertion(jws.Payload)
 	if err != nil {
-		return nil, cred.id, Refuse("client_assertion_invalid_jwt", err)
+		return nil, cred.id, nil, Refuse("client_assertion_invalid_jwt", err)
 	}
 	id := claims.Subject
 	app, known, err := c.find(ctx, t, id, endpoint)
 	if err != nil {
-		return nil, id, err
+		return nil, id, nil, err
 	}
 	if !known || app.AuthMethod != access.AuthPrivateKey && app.AuthMethod != access.AuthSecretJWT {
 		app, known = c.decoy, false
 	}
 	genuine, err := c.genuine(ctx, t, app, jws, cred.assertion)
 	if err != nil {
-		return nil, id, err
+		return nil, id, nil, err
 	}
 	sameName := claims.Issuer == id && (cred.id == "" || cred.id == id)
 	if !genuine || !known || !sameName || app.Status != access.Active || !assertionTyp(jws.Type) {
-		return nil, id, Refuse("invalid_client", nil)
+		return nil, id, nil, Refuse("invalid_client", nil)
 	}
 	if claims.ID == "" && orgServer(t) {
 		// Okta's SDKs send no jti: the assertion as a whole can be used once.
 		claims.ID = keys.Hash(cred.assertion)
 	}
 	if t.Server.Holds(app) && (!fapi2Algorithm(jws.Algorithm) || claims.audienceList || !slices.Equal(claims.Audience, []string{t.Issuer()})) {
-		return nil, id, Refuse("profile_assertion", nil)
+		return nil, id, nil, Refuse("profile_assertion", nil)
 	}
 	if wrong := claims.wrong(c.now(), t, endpoint); wrong != "" {
-		return nil, id, Refuse("client_assertion_"+wrong, nil)
+		return nil, id, nil, Refuse("client_assertion_"+wrong, nil)
 	}
-	// A mark outlives the assertion by the leeway, so that it is refused for as
-	// long as it would be accepted.
-	mark := keys.Hash(app.ID + "\x00" + claims.ID)
-	first, err := c.single.Use(tenant.With(ctx, t.Tenant), assertionPurpose, mark, claims.Expires.Add(assertionLeeway))
+	return app, id, claims, nil
+}
+
+// use marks an assertion as used; a nil one is none. A mark outlives the assertion by the
+// leeway, so that it is refused for as long as it would be accepted.
+func (c *Clients) use(ctx context.Context, t *Target, app *access.AppView, a *assertion) error {
+	if a == nil {
+		return nil
+	}
+	mark := keys.Hash(app.ID + "\x00" + a.ID)
+	first, err := c.single.Use(tenant.With(ctx, t.Tenant), assertionPurpose, mark, a.Expires.Add(assertionLeeway))
 	if err != nil {
-		return nil, id, Refuse("temporarily_unavailable", err)
+		return Refuse("temporarily_unavailable", err)
 	}
 	if !first {
-		return nil, id, Refuse("client_assertion_already_used", nil)
+		return Refuse("client_assertion_already_used", nil)
 	}
-	return app, id, nil
+	return nil
 }
 
 // genuine reports whether an assertion is signed as the app signs. What it says of its

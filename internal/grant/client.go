@@ -93,15 +93,33 @@ type credentials struct {
 // does not tell an unknown client from a wrong secret, neither by its text nor by
 // its time. Failures are recorded.
 func (c *Clients) Authenticate(r *http.Request, f *Form, t *Target, endpoint string) (*access.AppView, error) {
-	app, id, err := c.authenticate(r, f, t, endpoint)
+	app, use, err := c.Recognize(r, f, t, endpoint)
+	if err != nil {
+		return nil, err
+	}
+	return app, use()
+}
+
+// Recognize is Authenticate without using up what can be used once: the caller calls use
+// when the request is about to succeed. A request that is sent again because it lacked a
+// nonce brings the same assertion: Okta's SDKs do.
+func (c *Clients) Recognize(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, use func() error, err error) {
+	var a *assertion
+	app, id, a, err := c.authenticate(r, f, t, endpoint)
 	if err == nil {
 		err = Fit(t, app)
 	}
 	if err != nil {
 		c.recordFailure(r, t, id, err)
-		return nil, err
+		return nil, nil, err
 	}
-	return app, nil
+	return app, func() error {
+		err := c.use(r.Context(), t, app, a)
+		if err != nil {
+			c.recordFailure(r, t, id, err)
+		}
+		return err
+	}, nil
 }
 
 // Documents finds apps by the address of their metadata document (OAuth Client ID
@@ -145,19 +163,19 @@ func Fit(t *Target, app *access.AppView) error {
 	return nil
 }
 
-// authenticate is Authenticate without the record. id is what the client calls
-// itself, on failure, too.
-func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, id string, err error) {
+// authenticate is Recognize without the record. id is what the client calls itself, on
+// failure, too; a is the assertion that it has brought.
+func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint string) (app *access.AppView, id string, a *assertion, err error) {
 	cred, err := readCredentials(r, f)
 	if err != nil {
-		return nil, cred.id, err
+		return nil, cred.id, nil, err
 	}
 	if cred.method == byAssertion {
 		return c.byAssertion(r.Context(), cred, t, endpoint)
 	}
 	found, known, err := c.find(r.Context(), t, cred.id, endpoint)
 	if err != nil {
-		return nil, cred.id, err
+		return nil, cred.id, nil, err
 	}
 	if !known {
 		found = c.decoy
@@ -172,9 +190,9 @@ func (c *Clients) authenticate(r *http.Request, f *Form, t *Target, endpoint str
 		ok = cred.method == byNothing
 	}
 	if !ok || !known || found.Status != access.Active {
-		return nil, cred.id, Refuse("invalid_client", nil)
+		return nil, cred.id, nil, Refuse("invalid_client", nil)
 	}
-	return found, cred.id, nil
+	return found, cred.id, nil, nil
 }
 
 // readCredentials finds the one way in which the request authenticates (RFC 6749

@@ -110,6 +110,7 @@ type exchange struct {
 
 	form     Form
 	app      *access.AppView // set when the client is authenticated
+	proven   func() error    // uses up what has proved it
 	grant    grantType
 	subject  subject
 	scopes   []string
@@ -190,7 +191,7 @@ func (e *Endpoint) parse(x *exchange) error {
 
 func (e *Endpoint) authenticate(x *exchange) error {
 	var err error
-	if x.app, err = e.cfg.Clients.Authenticate(x.r, &x.form, x.target, "token"); err != nil {
+	if x.app, x.proven, err = e.cfg.Clients.Recognize(x.r, &x.form, x.target, "token"); err != nil {
 		return err
 	}
 	if !x.app.MayUse(x.grant.name()) {
@@ -203,13 +204,12 @@ func (e *Endpoint) bindSender(x *exchange) error {
 	if err := e.bindKey(x, "token"); err != nil {
 		return err
 	}
-	if x.jkt != "" || x.x5t != "" || !x.target.Server.Holds(x.app) {
-		return nil
+	if x.jkt == "" && x.x5t == "" && x.target.Server.Holds(x.app) {
+		if x.x5t = x.shown; x.x5t == "" {
+			return Refuse("profile_sender", nil)
+		}
 	}
-	if x.x5t = x.shown; x.x5t == "" {
-		return Refuse("profile_sender", nil)
-	}
-	return nil
+	return x.proven()
 }
 
 // Proven returns the thumbprint of the key that a client proves to have at one of the

@@ -61,10 +61,21 @@ func (p *Proofs) made(nonce string, now time.Time) (at time.Time, ok bool) {
 // Occasion is what a proof is for.
 type Occasion struct {
 	Endpoint string // its last part, as Target.Endpoint takes it
+	// Address is that of a resource of ours that is no endpoint. There proofs need no nonce:
+	// clients of management APIs keep the one of the token endpoint for as long as the token.
+	Address string
 	// Token is the access token that the request presents, which the proof must name
 	// (RFC 9449 section 7); empty where there is none.
 	Token string
 	FAPI2 bool // the client is held to FAPI 2.0
+}
+
+// address returns what the proof must be for.
+func (o *Occasion) address(t *Target) string {
+	if o.Address != "" {
+		return o.Address
+	}
+	return t.Endpoint(o.Endpoint)
 }
 
 // Check returns the thumbprint of the key that a request proves to have, empty when
@@ -85,7 +96,7 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occa
 		return "", Refuse("dpop_malformed", err)
 	case proof.Method != r.Method:
 		return "", Refuse("dpop_method", nil)
-	case !sameAddress(proof.URL, t.Endpoint(o.Endpoint)):
+	case !sameAddress(proof.URL, o.address(t)):
 		return "", Refuse("dpop_address", nil)
 	case o.Token != "" && proof.TokenHash != verify.TokenHash([]byte(o.Token)):
 		return "", Refuse("dpop_token", nil)
@@ -93,16 +104,12 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occa
 		return "", Refuse("profile_proof", nil)
 	}
 	now := p.cfg.Now()
-	at, fresh := p.made(proof.Nonce, now)
-	if !fresh || now.Sub(at) > nonceRenew {
-		w.Header()["Dpop-Nonce"] = []string{p.nonce(now)}
+	at, err := p.fresh(w, o, proof, now)
+	if err != nil {
+		return "", err
 	}
 	age := now.Sub(time.Unix(proof.IssuedAt, 0))
 	switch {
-	case proof.Nonce == "":
-		return "", Refuse("dpop_nonce_missing", nil)
-	case !fresh:
-		return "", Refuse("dpop_nonce_stale", nil)
 	case age > proofSkew || age < -proofSkew, o.FAPI2 && age < -fapi2Skew:
 		return "", Refuse("dpop_time", nil)
 	}
@@ -111,7 +118,7 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occa
 		return "", Refuse("dpop_signature", err)
 	}
 	mark := keys.Hash(proof.Thumbprint + "\x00" + proof.ID)
-	first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, at.Add(nonceLife))
+	first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, at)
 	if err != nil {
 		return "", Refuse("temporarily_unavailable", err)
 	}
@@ -119,6 +126,25 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occa
 		return "", Refuse("dpop_used", nil)
 	}
 	return proof.Thumbprint, nil
+}
+
+// fresh checks the nonce of a proof, and returns when the proof cannot be accepted any
+// more.
+func (p *Proofs) fresh(w http.ResponseWriter, o Occasion, proof *verify.Proof, now time.Time) (until time.Time, err error) {
+	if o.Address != "" {
+		return time.Unix(proof.IssuedAt, 0).Add(proofSkew + time.Second), nil
+	}
+	at, ours := p.made(proof.Nonce, now)
+	if !ours || now.Sub(at) > nonceRenew {
+		w.Header()["Dpop-Nonce"] = []string{p.nonce(now)}
+	}
+	switch {
+	case proof.Nonce == "":
+		return until, Refuse("dpop_nonce_missing", nil)
+	case !ours:
+		return until, Refuse("dpop_nonce_stale", nil)
+	}
+	return at.Add(nonceLife), nil
 }
 
 // sameAddress reports whether a proof's htu is our address: without its query and

@@ -44,7 +44,7 @@ func (e *Endpoint) UserInfo(ctx context.Context, t *Target, tok *verify.Token) (
 // Presents reports whether a request that presents a token in a scheme may use it: a
 // bound token comes with its proof and in the scheme DPoP, and no other token does
 // (RFC 9449 section 7).
-func (e *Endpoint) Presents(w http.ResponseWriter, r *http.Request, t *Target, endpoint, token string, tok *verify.Token, dpop bool) error {
+func (e *Endpoint) Presents(w http.ResponseWriter, r *http.Request, t *Target, o Occasion, tok *verify.Token, dpop bool) error {
 	if _, shown := e.cfg.Certificates.of(r, t.Tenant); tok.CertThumbprint != "" && tok.CertThumbprint != shown {
 		return Refuse("userinfo_token", nil)
 	}
@@ -55,7 +55,11 @@ func (e *Endpoint) Presents(w http.ResponseWriter, r *http.Request, t *Target, e
 		return nil
 	}
 	app, _ := t.View.App(tok.ClientID)
-	jkt, err := e.cfg.Proofs.Check(w, r, t, Occasion{Endpoint: endpoint, Token: token, FAPI2: t.Server.Holds(app)})
+	o.FAPI2 = t.Server.Holds(app)
+	jkt, err := e.cfg.Proofs.Check(w, r, t, o)
+	if err == nil && jkt == "" {
+		return Refuse("dpop_missing", nil)
+	}
 	if err == nil && jkt != tok.KeyThumbprint {
 		err = Refuse("dpop_key_mismatch", nil)
 	}

@@ -32,8 +32,9 @@ func (c *Caller) may(permission string) bool {
 // token that is unknown, expired or disabled, or may not be used from the address.
 type Authenticator interface {
 	AuthenticateSSWS(ctx context.Context, token string, from *http.Request) (Caller, error)
-	// AuthenticateBearer takes an access token of the org server.
-	AuthenticateBearer(ctx context.Context, token string) (Caller, error)
+	// AuthenticateBearer takes an access token of the org server. One that is bound to its
+	// sender comes with its proof, in the scheme DPoP if it is bound to a key.
+	AuthenticateBearer(w http.ResponseWriter, r *http.Request, token string, dpop bool) (Caller, error)
 }
 
 // Rights says what users may do by their roles and those of their groups.
@@ -64,19 +65,42 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 			c.actor, err = a.registrant(ctx, c, token)
 			break
 		}
-		c.actor, err = a.Authenticator.AuthenticateBearer(ctx, token)
+		c.actor, err = a.Authenticator.AuthenticateBearer(w, c.Request, token, false)
+	case strings.EqualFold(scheme, "DPoP"):
+		c.bearer, c.dpop = true, true
+		c.actor, err = a.Authenticator.AuthenticateBearer(w, c.Request, token, true)
 	default:
-		err = fault.New(fault.Unauthenticated, "the scheme must be SSWS or Bearer")
+		err = fault.New(fault.Unauthenticated, "the scheme must be SSWS, Bearer or DPoP")
 	}
 	if err != nil {
 		if c.bearer && fault.Is(err, fault.Unauthenticated) {
-			// RFC 6750 section 3.1. Clients read it as a list with ", " between.
-			w.Header().Set("WWW-Authenticate", `Bearer authorization_uri="`+a.URL+`/oauth2/v1/authorize", realm="`+a.URL+
-				`", scope="okta.*", error="invalid_token", error_description="The access token is invalid."`)
+			a.challenge(w, c, err)
 		}
 		return err
 	}
 	return a.countCall(w, c)
+}
+
+// challenge says what is wrong with an access token (RFC 6750 section 3.1, RFC 9449
+// section 7.1). Clients read it as a list with ", " between.
+func (a *api) challenge(w http.ResponseWriter, c *call, err error) {
+	code, text := "invalid_token", "The access token is invalid."
+	if f := fault.Of(err); f != nil && f.Reason == reasonProof {
+		code, text = f.Reason, strings.ReplaceAll(f.Message, `"`, "'")
+	}
+	w.Header().Set("WWW-Authenticate", c.scheme()+` authorization_uri="`+a.URL+`/oauth2/v1/authorize", realm="`+a.URL+
+		`", scope="okta.*", error="`+code+`", error_description="`+text+`"`)
+}
+
+// reasonProof is the reason of a fault about a DPoP proof.
+const reasonProof = "invalid_dpop_proof"
+
+// scheme is that of the caller's access token.
+func (c *call) scheme() string {
+	if c.dpop {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // authorize refuses what the caller's roles, or the scopes of the token, do not
@@ -84,7 +108,7 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 func (a *api) authorize(w http.ResponseWriter, c *call, r *route) error {
 	if r.needs != anyone && !c.actor.may(r.needs) {
 		if c.bearer && !c.actor.Scopes.Allow(r.needs) {
-			w.Header().Set("WWW-Authenticate", `Bearer realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
+			w.Header().Set("WWW-Authenticate", c.scheme()+` realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
 		}
 		return errNotAllowed(r.needs)
 	}

@@ -17,7 +17,7 @@ func (anybody) AuthenticateSSWS(_ context.Context, token string, _ *http.Request
 	return Caller{Token: token}, nil
 }
 
-func (anybody) AuthenticateBearer(_ context.Context, token string) (Caller, error) {
+func (anybody) AuthenticateBearer(_ http.ResponseWriter, _ *http.Request, token string, _ bool) (Caller, error) {
 	return Caller{App: token}, nil
 }
 

@@ -78,6 +78,7 @@ type call struct {
 	args   map[string]string // of the path
 	actor  Caller
 	bearer bool // the call came with an access token
+	dpop   bool // which is bound to a key
 	// The caller is the client that the path names, by its registration access token.
 	registrant bool
 }

@@ -43,7 +43,9 @@ func (super) AuthenticateSSWS(_ context.Context, token string, _ *http.Request) 
 	return Caller{Token: token, Permissions: access.Permissions{access.AllPermissions}}, nil
 }
 
-func (super) AuthenticateBearer(context.Context, string) (Caller, error) { return Caller{}, nil }
+func (super) AuthenticateBearer(http.ResponseWriter, *http.Request, string, bool) (Caller, error) {
+	return Caller{}, nil
+}
 
 // crowd is the API over a store with many users and apps.
 func crowd(tb testing.TB) (http.Handler, *access.Views) {
