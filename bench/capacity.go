@@ -5,6 +5,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,56 +16,102 @@ import (
 )
 
 // rate measures latency at half of what each server can do, request after
-// request at fixed moments. What the way to the origin takes without a server
-// in between, at the same rate, is measured beside it and subtracted.
+// request at fixed moments. What the same takes without a server in between, at the
+// same rate, is measured beside it and subtracted. The generator is its own origin.
 func (b *bench) rate(ctx context.Context) error {
-	type candidate struct {
-		name, address, file string
+	addresses, err := freeAddresses(ctx, 1)
+	if err != nil {
+		return err
 	}
-	cs := []candidate{
-		{nginxPlain, b.nginxServer.address, b.files.origin},
-		{haproxyPlain, b.haproxyServer.address, b.files.origin},
-		{caddyPlain, b.caddyServer.address, b.files.origin},
+	origin := addresses[0]
+	cs, err := b.rated(ctx, origin)
+	if err != nil {
+		return err
 	}
-	if b.main != nil {
-		cs = append(cs, candidate{oursFull, b.main.address, b.files.full})
+	for _, c := range cs {
+		defer c.server.stop()
 	}
 	t := table{
 		Title: "Latency at half of the maximum throughput, constant rate, 1 KB",
 		Head:  []string{"server", "requests/s", "p50", "p99", "added p50", "added p99", "failed"},
 	}
 	for _, c := range cs {
-		full, err := b.replay(c.address, c.file, 32)(ctx, b.seconds)
+		through := job{Address: c.server.address, Origin: origin, File: c.file, Connections: 64, Time: b.seconds}
+		full, err := b.generate(ctx, through)
 		if err != nil {
 			return err
 		}
-		half := full.perSecond() / 2
+		through.Rate = full.perSecond() / 2
+		direct := through
+		direct.Address, direct.File = origin, b.files.origin
 		var p50, p99, added50, added99 []float64
 		var failed int64
 		for range b.rounds {
-			direct, err := b.generate(ctx, job{Address: b.originAddress, File: b.files.origin, Connections: 64, Rate: half, Time: b.seconds})
+			without, err := b.generate(ctx, direct)
 			if err != nil {
 				return err
 			}
-			l, err := b.generate(ctx, job{Address: c.address, File: c.file, Connections: 64, Rate: half, Time: b.seconds})
+			l, err := b.generate(ctx, through)
 			if err != nil {
 				return err
 			}
 			p50, p99 = append(p50, float64(l.P50)), append(p99, float64(l.P99))
-			added50, added99 = append(added50, float64(l.P50-direct.P50)), append(added99, float64(l.P99-direct.P99))
+			added50, added99 = append(added50, float64(l.P50-without.P50)), append(added99, float64(l.P99-without.P99))
 			failed += l.Failed
 		}
 		t.Rows = append(t.Rows, []string{
-			c.name, fmt.Sprintf("%.0f", half), milliseconds(median(p50)), milliseconds(median(p99)),
+			c.name, fmt.Sprintf("%.0f", through.Rate), milliseconds(median(p50)), milliseconds(median(p99)),
 			milliseconds(median(added50)), milliseconds(median(added99)), fmt.Sprint(failed),
 		})
-		b.say("  %-34s %8.0f/s  added p50 %s  added p99 %s", c.name, half, milliseconds(median(added50)), milliseconds(median(added99)))
+		b.say("  %-34s %8.0f/s  added p50 %s  added p99 %s", c.name, through.Rate, milliseconds(median(added50)), milliseconds(median(added99)))
 		if c.name == oursFull {
 			b.atMost("added p99 latency at half of the maximum throughput", median(added99)/1e6, 1, "ms")
 		}
 	}
 	b.tables = append(b.tables, t)
 	return nil
+}
+
+// rated is a server whose latency is measured, and the requests that it is sent.
+type rated struct {
+	name   string
+	server *server
+	file   string
+}
+
+// rated starts the servers of which the latency is measured, in front of an origin
+// that is there only for as long as they are sent something. While they start, this process stands in for it.
+func (b *bench) rated(ctx context.Context, origin string) (list []rated, err error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", origin)
+	if err != nil {
+		return nil, err
+	}
+	stand := &http.Server{ReadHeaderTimeout: time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusOK) })}
+	ended := make(chan error, 1)
+	go func() { ended <- stand.Serve(ln) }()
+	defer func() {
+		err = errors.Join(err, stand.Close())
+		<-ended
+	}()
+	add := func(name, file string, start func() (*server, error)) error {
+		s, err := start()
+		if err == nil {
+			list = append(list, rated{name, s, file})
+		}
+		return err
+	}
+	if err := errors.Join(
+		add(nginxPlain, b.files.origin, func() (*server, error) { return b.nginx(ctx, origin) }),
+		add(haproxyPlain, b.files.origin, func() (*server, error) { return b.haproxy(ctx, origin, b.issuer) }),
+		add(caddyPlain, b.files.origin, func() (*server, error) { return b.caddy(ctx, origin) }),
+	); err != nil || b.main == nil {
+		return list, err
+	}
+	dir, err := b.folder("rate")
+	if err != nil {
+		return list, err
+	}
+	return list, add(oursFull, b.files.full, func() (*server, error) { return b.gatehouse(ctx, dir, configuration(b.issuer, origin, 0, "")) })
 }
 
 func milliseconds(nanoseconds float64) string { return fmt.Sprintf("%.3f ms", nanoseconds/1e6) }

@@ -26,6 +26,9 @@ type job struct {
 	Rate        float64       `json:"rate"`  // requests per second; 0 = as fast as the answers come
 	Time        time.Duration `json:"time"`  // how long to send; 0 = until Count
 	Count       int           `json:"count"` // how many to send; 0 = until Time
+	// Origin is an address at which the generator itself answers what comes through
+	// the server; empty when there is another origin.
+	Origin string `json:"origin"`
 }
 
 // A request is due at a moment that the server's slowness does not move, and
@@ -41,6 +44,7 @@ type generator struct {
 	sent     int // also the index of the next request
 	load     load
 	times    []time.Duration
+	origin   *selfOrigin // nil for none
 }
 
 // conn is one connection, with at most one request under way.
@@ -135,6 +139,9 @@ func (g *generator) connect() (err error) {
 	if g.epoll, err = syscall.EpollCreate1(syscall.EPOLL_CLOEXEC); err != nil {
 		return fmt.Errorf("epoll: %w", err)
 	}
+	if err := g.listen(); err != nil {
+		return err
+	}
 	g.conns = make([]conn, g.Connections)
 	for i := range g.conns {
 		fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
@@ -161,13 +168,14 @@ func (g *generator) close() {
 	for i := range g.conns {
 		_ = syscall.Close(g.conns[i].fd)
 	}
+	g.origin.end()
 	_ = syscall.Close(g.epoll)
 }
 
 // run sends and receives on one thread until all is answered, or ten seconds after the last was due.
 func (g *generator) run() error {
 	g.start = time.Now()
-	events := make([]syscall.EpollEvent, len(g.conns))
+	events := make([]syscall.EpollEvent, 2*len(g.conns)+8)
 	buf := make([]byte, 256<<10)
 	for {
 		now := time.Now()
@@ -187,7 +195,11 @@ func (g *generator) run() error {
 			return fmt.Errorf("epoll: %w", err)
 		}
 		for _, e := range events[:n] {
-			g.receive(int(e.Fd), buf)
+			if e.Fd&originEvent == 0 {
+				g.receive(int(e.Fd), buf)
+			} else if err := g.serve(int(e.Fd&^originEvent), buf); err != nil {
+				return err
+			}
 		}
 	}
 }

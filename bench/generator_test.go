@@ -5,6 +5,8 @@ package main
 import (
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -118,6 +120,26 @@ func TestParseHead(t *testing.T) {
 	for _, bad := range []string{"", "HTTP/1.1 2", "HTTP/1.1 abc no\r\nContent-Length: 1\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n", "HTTP/1.1 200 OK\r\nContent-Length: x\r\n"} {
 		if _, _, err := parseHead([]byte(bad)); err == nil {
 			t.Errorf("parseHead(%q) must fail", bad)
+		}
+	}
+}
+
+// The generator answers itself what comes through a proxy, and also without one.
+func TestGeneratorIsItsOwnOrigin(t *testing.T) {
+	addresses, err := freeAddresses(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	origin := addresses[0]
+	to := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "http", Host: origin}) }}
+	proxy := serve(t, to.ServeHTTP)
+	for _, address := range []string{origin, proxy} {
+		l, err := generate(job{Address: address, Origin: origin, File: requestFile(t, "/1k"), Connections: 8, Count: 400})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if l.Requests != 400 || l.Failed != 0 {
+			t.Errorf("through %s: %+v", address, l)
 		}
 	}
 }

@@ -139,7 +139,7 @@ func (b *bench) method() string {
 		"Every server may use the same number of cores: nginx has as many workers, HAProxy as many threads, Go programs see as many cores. "+
 		"All keep connections alive on both sides; \"no log\" means that no access log is written, otherwise it goes to a file. "+
 		"The servers take turns, %d rounds of %v each; figures are medians, ratios are taken within a round (to the first line of each table) before the median. "+
-		"First sight and constant rate use the benchmark's own generator, whose latency counts from the moment a request was due.", b.rounds, b.seconds)
+		"First sight and constant rate use the benchmark's own generator, whose latency counts from the moment a request was due; at a constant rate it is the origin as well, on the same thread.", b.rounds, b.seconds)
 }
 
 // moduleRoot returns the folder of the module that this is part of.

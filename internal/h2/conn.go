@@ -95,7 +95,7 @@ func newConn(s *Server, nc net.Conn, state *tls.ConnectionState) *conn {
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(frameSize)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
-	c.framer.MaxHeaderListSize = uint32(s.cfg.Limits.HeadBytes + s.cfg.Limits.Fields*fieldOverhead) //nolint:gosec // a setting
+	c.framer.MaxHeaderListSize = uint32(s.cfg.Limits.HeadBytes + s.cfg.Limits.Fields*fieldOverhead)
 	return c
 }
 
@@ -211,7 +211,7 @@ func (c *conn) frame(f http2.Frame) error {
 	case *http2.SettingsFrame:
 		return c.set(f)
 	case *http2.PingFrame:
-		return c.ping(f)
+		c.ping(f)
 	case *http2.PriorityFrame:
 		if f.StreamDep == f.StreamID {
 			return http2.StreamError{StreamID: f.StreamID, Code: http2.ErrCodeProtocol}
@@ -389,17 +389,16 @@ func (c *conn) set(f *http2.SettingsFrame) error {
 }
 
 // ping answers, or takes an answer.
-func (c *conn) ping(f *http2.PingFrame) error {
+func (c *conn) ping(f *http2.PingFrame) {
 	if !f.IsAck() {
 		c.pong(f.Data)
 		c.flushSoon() // which ends a connection that asks and does not read
-		return nil
+		return
 	}
 	c.pinged = time.Time{}
 	if c.draining && f.Data == drainPing {
 		c.lastStreams()
 	}
-	return nil
 }
 
 // drainPing marks the PING whose answer says that the client has seen the first GOAWAY.

@@ -3,7 +3,6 @@ package h2
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -24,11 +23,11 @@ import (
 // beyond every window: each gets its own answer, whole.
 func TestManyStreamsWithARealClient(t *testing.T) {
 	_, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
-		_, _ = ex.(interface {
-			Relay(*wire.Response) (int64, error)
-		}).Relay(upstream(&ex.Request().Body, ex.Request().Body.Length(), "X-Path", string(ex.Request().Target)))
+		_, _ = ex.Relay(upstream(&ex.Request().Body, ex.Request().Body.Length(), "X-Path", string(ex.Request().Target)))
 	})})
-	tr := &http2.Transport{AllowHTTP: true, DialTLSContext: func(ctx context.Context, network, _ string, _ *tls.Config) (net.Conn, error) {
+	var plain http.Protocols
+	plain.SetUnencryptedHTTP2(true)
+	tr := &http.Transport{Protocols: &plain, DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, addr)
 	}}
 	defer tr.CloseIdleConnections()
@@ -270,7 +269,11 @@ func TestResetInterrupts(t *testing.T) {
 	relaying, interrupted := make(chan struct{}), make(chan struct{})
 	ctxDone := make(chan struct{})
 	_, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
-		ctx := ex.(interface{ Context() context.Context }).Context()
+		has, ok := ex.(interface{ Context() context.Context })
+		if !ok {
+			panic("an exchange of HTTP/2 has a context")
+		}
+		ctx := has.Context()
 		go func() {
 			<-ctx.Done()
 			close(ctxDone)
@@ -399,7 +402,7 @@ func TestShutdown(t *testing.T) {
 	c := dial(t, addr)
 	c.open(1, "PUT", true)
 	within(t, "the handler", started)
-	done := closing(s, t.Context())
+	done := closing(t.Context(), s)
 	for told := false; !told; {
 		f, err := c.ReadFrame()
 		if err != nil {
@@ -439,7 +442,7 @@ func TestShutdownCuts(t *testing.T) {
 	c.open(1, "GET", true)
 	within(t, "the handler", started)
 	ctx, cancel := context.WithCancel(t.Context())
-	done := closing(s, ctx)
+	done := closing(ctx, s)
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("%v", err)

@@ -228,7 +228,7 @@ func within(t testing.TB, what string, done <-chan struct{}) {
 }
 
 // closing shuts the server down beside the test.
-func closing(s *Server, ctx context.Context) <-chan error {
+func closing(ctx context.Context, s *Server) <-chan error {
 	done := make(chan error, 1)
 	go func() { done <- s.Shutdown(ctx) }()
 	return done

@@ -84,7 +84,7 @@ func (c *conn) rstStream(id uint32, code http2.ErrCode) {
 
 func (c *conn) windowUpdate(id uint32, by int64) {
 	c.out = frameHead(c.out, 4, http2.FrameWindowUpdate, 0, id)
-	c.out = binary.BigEndian.AppendUint32(c.out, uint32(by)) //nolint:gosec // a part of a window
+	c.out = binary.BigEndian.AppendUint32(c.out, uint32(by))
 }
 
 // credit lets the client send n bytes of a body again, and tells it when they are

@@ -18,14 +18,14 @@ func TestOrder(t *testing.T) {
 		}
 		want := slices.Clone(list)
 		slices.SortStableFunc(want, byKey)
-		stable, any := slices.Clone(list), slices.Clone(list)
+		stable, other := slices.Clone(list), slices.Clone(list)
 		Stable(stable, byKey)
-		By(any, byKey)
+		By(other, byKey)
 		if !slices.Equal(stable, want) {
 			t.Fatalf("%v became %v", list, stable)
 		}
-		if !slices.IsSortedFunc(any, byKey) {
-			t.Fatalf("%v became %v", list, any)
+		if !slices.IsSortedFunc(other, byKey) {
+			t.Fatalf("%v became %v", list, other)
 		}
 	}
 }
