@@ -33,6 +33,7 @@ var works = [...]work{
 	{"rate", (*bench).rate},           // latency at half of the maximum throughput
 	{"footprint", (*bench).footprint}, // start, memory, size
 	{"identity", (*bench).onSQLite},   // the authorization server and a large directory
+	{"signin", (*bench).signInPages},  // the page for signing in, and who is signed in
 	{"postgres", (*bench).onPostgres}, // the same on the other engine
 }
 
