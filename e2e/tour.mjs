@@ -60,6 +60,8 @@ async function tour(lang, window, axe) {
     const see = async (what) => {
       await page.locator("h1").waitFor();
       assert.equal(await page.locator("html").getAttribute("lang"), lang, what);
+      const logo = await page.locator("img.logo").boundingBox();
+      assert.ok(logo?.height >= 24 && logo.width >= 24, `${what}: the logo is not to be seen`);
       await look(what);
     };
     const signIn = async (password = user.password) => {

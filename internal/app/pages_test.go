@@ -88,8 +88,13 @@ func walkPages(t *testing.T, folder, script, ready, chromium string) (string, er
 // looks at each of them in each language by hand.
 func TestTourOfThePages(t *testing.T) {
 	inChromium(t, "tour.mjs", withName(t), func(c *app.Config) {
+		logo := filepath.Join(t.TempDir(), "logo.svg")
+		if err := os.WriteFile(logo, []byte(`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 160 40"><rect width="40" height="40" rx="9" fill="#0b6b53"/></svg>`), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		c.File = write(t, `version: 1
 server:
+  brand: { name: Acme, logo: "`+logo+`", accent: "#0b6b53", help: "https://help.acme.test", support: { en: "Questions? Call 4711.", de: "Fragen? Rufen Sie 4711 an." } }
   people: { registration: { domains: [acme.test, people.example.com] } }
 issuers:
   default: { builtin: default }

@@ -67,11 +67,15 @@ const AA = 4.5
 // Accent is the colour of links and buttons, on light and on dark pages.
 type Accent struct{ Light, Dark Colour }
 
+// comfortable is what a colour of our own choice has: the least that is allowed looks dull
+// on a dark page.
+const comfortable = 6.5
+
 // AccentOf makes an accent of one colour, which is that of light pages: the dark ones
 // have it so much lighter as they need.
 func AccentOf(light Colour) (Accent, error) {
 	a := Accent{Light: light, Dark: light}
-	for share := 0.0; CheckDark(a.Dark) != nil && share < 1; share += .02 {
+	for share := 0.0; min(Contrast(a.Dark, darkWash()), Contrast(a.Dark, black())) < comfortable && share < 1; share += .02 {
 		a.Dark = light.Mix(white(), share)
 	}
 	return a, CheckLight(light)

@@ -116,7 +116,7 @@ func TestBrand(t *testing.T) {
 		if w.Code != 200 || !strings.Contains(w.Header().Get("Content-Security-Policy"), "sandbox") || w.Header().Get("X-Content-Type-Options") != "nosniff" {
 			t.Errorf("%s: %d %v", name, w.Code, w.Header())
 		}
-		if name == "brand." && w.Body.String() != ":root{--accent:light-dark(#0b6b53,#549787);--accent-strong:light-dark(#08503e,#87b6ab);}\n" {
+		if name == "brand." && w.Body.String() != ":root{--accent:light-dark(#0b6b53,#85b5a9);--accent-strong:light-dark(#08503e,#aacbc3);}\n" {
 			t.Error(w.Body)
 		}
 	}
