@@ -31,6 +31,9 @@ bin/golangci-lint: tools/go.mod tools/go.sum
 bin/h2spec: tools/h2spec/go.mod tools/h2spec/go.sum
 	go build -C tools/h2spec -o ../../bin/h2spec github.com/summerwind/h2spec/cmd/h2spec
 
+bin/oauth2-proxy: tools/oauth2-proxy/go.mod tools/oauth2-proxy/go.sum
+	go build -C tools/oauth2-proxy -o ../../bin/oauth2-proxy github.com/oauth2-proxy/oauth2-proxy/v7
+
 bin/caddy: bench/caddy/go.mod bench/caddy/go.sum
 	go build -C bench/caddy -trimpath -ldflags '-s -w' -o ../../bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy
 
@@ -45,7 +48,7 @@ check: lint ## format, vet, lint, the rules of the house, unit tests: under two 
 	go vet ./...
 	go test -short ./...
 
-test: lint bin/h2spec bin/caddy ## everything, with real servers: installs what the tests need
+test: lint bin/h2spec bin/caddy bin/oauth2-proxy ## everything, with real servers: installs what the tests need
 	scripts/services
 	go vet ./...
 	GATEHOUSE_REQUIRE_SERVICES=1 go test -race -timeout 14m ./...

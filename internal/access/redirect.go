@@ -3,6 +3,7 @@ package access
 import (
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,7 +55,7 @@ func withoutPort(s string) (rest string, ok bool) {
 		if end < 0 {
 			end = len(port)
 		}
-		if end == 0 || end > 5 {
+		if n, err := strconv.ParseUint(port[:end], 10, 16); err != nil || n == 0 {
 			return "", false
 		}
 		s = port[end:]
