@@ -54,6 +54,7 @@ var rules = []rule{
 	{room: "internal/session", only: []string{"internal/cluster", "internal/fault", "internal/keys", "internal/ratelimit"}, reason: "domain: ids, rotation and time; no HTTP, no SQL; every node hears of an end"},
 	{room: "internal/risk", only: []string{}, reason: "arithmetic over facts that it is given"},
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
+	{room: "internal/scimfilter", only: []string{}, reason: "it reads what strangers ask for; which attributes there are is the edges' business"},
 	{room: "internal/strictjson", only: []string{}, reason: "bytes in, values out"},
 	{room: "internal/colour", only: []string{}, reason: "arithmetic"},
 	{room: "internal/web", only: []string{"internal/colour"}, reason: "a page kit knows no product"},

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/scimfilter"
 )
 
 func fields(path string) any {
@@ -102,7 +103,7 @@ func TestFilterConditionsAreWhatMustHold(t *testing.T) {
 		}
 		var got []string
 		for _, c := range f.conditions() {
-			got = append(got, fmt.Sprint(c.path, " ", c.op, " ", c.value))
+			got = append(got, fmt.Sprint(c.Path, " ", c.Op, " ", c.Value))
 		}
 		if strings.Join(got, ", ") != want {
 			t.Errorf("%s: %q, want %q", text, got, want)
@@ -126,7 +127,7 @@ func FuzzFilter(f *testing.F) {
 			t.Fatalf("%q: %v", text, parsed)
 		}
 		// A filter and its opposite never both hold.
-		if parsed != nil && parsed.match(fields) == (&filter{op: "not", parts: []*filter{parsed}}).match(fields) {
+		if parsed != nil && parsed.match(fields) == (&filter{Op: "not", Parts: []*scimfilter.Filter{(*scimfilter.Filter)(parsed)}}).match(fields) {
 			t.Fatalf("%q holds and does not", text)
 		}
 	})

@@ -42,18 +42,17 @@ func (a *api) listGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	both := &filter{op: "and"}
-	for _, name := range []string{"search", "filter"} {
-		f, err := parseFilter(c.FormValue(name))
-		if err != nil {
-			return answer{}, err
-		}
-		if f != nil {
-			both.parts = append(both.parts, f)
-		}
+	search, err := parseFilter(c.FormValue("search"))
+	if err != nil {
+		return answer{}, err
 	}
+	filtered, err := parseFilter(c.FormValue("filter"))
+	if err != nil {
+		return answer{}, err
+	}
+	both := allOf(search, filtered)
 	asked := directory.GroupList{Prefix: c.FormValue("q"), After: c.FormValue("after"), Limit: limit}
-	if len(both.parts) > 0 {
+	if len(both.Parts) > 0 {
 		asked.Match = func(g ledger.Object[directory.Group]) bool {
 			return both.match(func(path string) any { return groupAttribute(g, path) })
 		}

@@ -157,21 +157,21 @@ func narrowLog(f *filter, q *audit.Query) {
 	if f == nil {
 		return
 	}
-	text, isText := f.value.(string)
+	text, isText := f.Value.(string)
 	switch {
-	case f.op == "eq" && isText && f.path == "eventType" && len(q.Types) == 0:
+	case f.Op == "eq" && isText && f.Path == "eventType" && len(q.Types) == 0:
 		q.Types = []string{text}
-	case f.op == "eq" && isText && f.path == "actor.id" && q.Actor == "":
+	case f.Op == "eq" && isText && f.Path == "actor.id" && q.Actor == "":
 		q.Actor = text
-	case f.op == "and":
-		for _, p := range f.parts {
-			narrowLog(p, q)
+	case f.Op == "and":
+		for i := range f.Parts {
+			narrowLog(f.part(i), q)
 		}
-	case f.op == "or" && len(q.Types) == 0 && len(f.parts) <= 50:
+	case f.Op == "or" && len(q.Types) == 0 && len(f.Parts) <= 50:
 		var types []string
-		for _, p := range f.parts {
-			text, isText := p.value.(string)
-			if p.op != "eq" || p.path != "eventType" || !isText {
+		for _, p := range f.Parts {
+			text, isText := p.Value.(string)
+			if p.Op != "eq" || p.Path != "eventType" || !isText {
 				return
 			}
 			types = append(types, text)

@@ -27,24 +27,19 @@ func (a *api) listUsers(c *call) (answer, error) {
 		return answer{}, err
 	}
 	q := strings.ToLower(strings.TrimSpace(c.FormValue("q")))
-	both := &filter{op: "and"}
-	for _, f := range []*filter{search, filtered} {
-		if f != nil {
-			both.parts = append(both.parts, f)
-		}
-	}
+	both := allOf(search, filtered)
 	asked := directory.UserList{After: c.FormValue("after"), Limit: limit}
 	for _, f := range both.conditions() {
-		name, profile := strings.CutPrefix(f.path, "profile.")
-		if text, isText := f.value.(string); isText && (profile || strings.EqualFold(f.path, "status")) {
+		name, profile := strings.CutPrefix(f.Path, "profile.")
+		if text, isText := f.Value.(string); isText && (profile || strings.EqualFold(f.Path, "status")) {
 			if !profile {
 				name = "status"
 			}
-			asked.Where = append(asked.Where, directory.Condition{Attribute: name, Text: text, Prefix: f.op == "sw"})
+			asked.Where = append(asked.Where, directory.Condition{Attribute: name, Text: text, Prefix: f.Op == "sw"})
 		}
 	}
 	switch {
-	case q != "" || len(both.parts) > 0:
+	case q != "" || len(both.Parts) > 0:
 		asked.Match = func(u ledger.Object[directory.User]) bool {
 			return both.match(func(path string) any { return a.userAttribute(u, path) })
 		}

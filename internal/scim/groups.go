@@ -293,8 +293,8 @@ func membersStep(at target, o operation, s *server) (step directory.MembersChang
 		return exactly(nil), nil
 	case at.inner == nil:
 		return directory.MembersChange{Remove: ids}, nil
-	case at.inner.op == "eq" && strings.EqualFold(at.inner.path, "value") && at.inner.inner == nil:
-		if id, ok := at.inner.value.(string); ok {
+	case at.inner.Op == "eq" && strings.EqualFold(at.inner.Path, "value") && at.inner.Inner == nil:
+		if id, ok := at.inner.Value.(string); ok {
 			return directory.MembersChange{Remove: []string{id}}, nil
 		}
 	}
@@ -322,28 +322,28 @@ func (s *server) deleteGroup(c *call) (answer, error) {
 
 // mentioned returns the users whom a filter of groups names as members.
 func (f *filter) mentioned(t *resourceType) (ids []string, err error) {
-	for _, p := range f.parts {
-		more, err := p.mentioned(t)
+	for _, p := range f.Parts {
+		more, err := (*filter)(p).mentioned(t)
 		if err != nil {
 			return nil, err
 		}
 		ids = append(ids, more...)
 	}
-	p, ok := t.locate(f.path)
-	if f.path == "" || !ok || p.attr == nil || p.attr.name != "members" {
+	p, ok := t.locate(f.Path)
+	if f.Path == "" || !ok || p.attr == nil || p.attr.name != "members" {
 		return ids, nil
 	}
 	one := f
-	if f.inner != nil {
-		one = f.inner
-		if f.op != "any" || !strings.EqualFold(one.path, "value") {
+	if f.Inner != nil {
+		one = f.inner()
+		if f.Op != "any" || !strings.EqualFold(one.Path, "value") {
 			one = &filter{}
 		}
 	} else if p.sub != nil && p.sub.name != "value" {
 		one = &filter{}
 	}
-	id, text := one.value.(string)
-	if !text || one.op != "eq" {
+	id, text := one.Value.(string)
+	if !text || one.Op != "eq" {
 		return nil, wrong(invalidFilter, "groups can be found by members.value eq, and by nothing else of the members")
 	}
 	if !slices.Contains(ids, id) {

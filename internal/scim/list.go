@@ -263,12 +263,15 @@ type projection struct {
 	only, except []place // one of both at most
 }
 
+// maxNamed is how many attributes a request may name.
+const maxNamed = 100
+
 func newProjection(t resourceType, only, except []string) (p projection, err error) {
 	if len(only) > 0 && len(except) > 0 {
 		return p, wrong(invalidValue, "attributes and excludedAttributes exclude each other")
 	}
-	if len(only)+len(except) > maxComparisons {
-		return p, wrong(invalidValue, "more than %d attributes are named", maxComparisons)
+	if len(only)+len(except) > maxNamed {
+		return p, wrong(invalidValue, "more than %d attributes are named", maxNamed)
 	}
 	p.t = t
 	for _, name := range only {

@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"strings"
 	"time"
+
+	"gatehouse/internal/scimfilter"
 )
 
 // resource is a resource as JSON has it: attributes by their canonical names, those of an
@@ -81,45 +83,45 @@ func spread(v any, attr, sub *attribute, whole bool) ([]any, *attribute) {
 
 // match reports whether the filter holds.
 func (f *filter) match(s scope) bool {
-	switch f.op {
+	switch f.Op {
 	case "and":
-		for _, p := range f.parts {
-			if !p.match(s) {
+		for _, p := range f.Parts {
+			if !(*filter)(p).match(s) {
 				return false
 			}
 		}
 		return true
 	case "or":
-		for _, p := range f.parts {
-			if p.match(s) {
+		for _, p := range f.Parts {
+			if (*filter)(p).match(s) {
 				return true
 			}
 		}
 		return false
 	case "not":
-		return !f.parts[0].match(s)
+		return !(*filter)(f.Parts[0]).match(s)
 	case "ne":
 		return !f.any(s, "eq")
 	}
-	return f.any(s, f.op)
+	return f.any(s, f.Op)
 }
 
 // any reports whether one of the values stands to the filter's as op says.
 func (f *filter) any(s scope, op string) bool {
-	list, attr := s.values(f.path, f.inner != nil || op == "pr")
+	list, attr := s.values(f.Path, f.Inner != nil || op == "pr")
 	if attr == nil {
-		return op == "eq" && f.value == nil
+		return op == "eq" && f.Value == nil
 	}
-	if f.inner != nil {
+	if f.Inner != nil {
 		var chosen []any
 		for _, e := range list {
-			if !f.inner.match(inElement{attr, e}) {
+			if !f.inner().match(inElement{attr, e}) {
 				continue
 			}
-			if f.sub == "" {
+			if f.Sub == "" {
 				return true
 			}
-			more, sub := inElement{attr, e}.values(f.sub, false)
+			more, sub := inElement{attr, e}.values(f.Sub, false)
 			if sub == nil {
 				return false
 			}
@@ -129,12 +131,12 @@ func (f *filter) any(s scope, op string) bool {
 			return false
 		}
 		if list = chosen; len(attr.sub) > 0 {
-			if attr = attr.child(f.sub); attr == nil {
+			if attr = attr.child(f.Sub); attr == nil {
 				return false
 			}
 		}
 	}
-	if op == "eq" && f.value == nil {
+	if op == "eq" && f.Value == nil {
 		return len(list) == 0
 	}
 	for _, v := range list {
@@ -142,7 +144,7 @@ func (f *filter) any(s scope, op string) bool {
 			if present(v) {
 				return true
 			}
-		} else if compare(op, v, f.value, attr) {
+		} else if compare(op, v, f.Value, attr) {
 			return true
 		}
 	}
@@ -168,7 +170,7 @@ func compare(op string, have, want any, attr *attribute) bool {
 		s, _ := want.(string)
 		t, err := time.Parse(time.RFC3339, s)
 		// What is compared was shown in milliseconds.
-		return err == nil && ordered(op, have.Truncate(time.Millisecond).Compare(t))
+		return err == nil && scimfilter.Ordered(op, have.Truncate(time.Millisecond).Compare(t))
 	case bool:
 		b, ok := truth(want)
 		return ok && op == "eq" && have == b
@@ -183,35 +185,7 @@ func compare(op string, have, want any, attr *attribute) bool {
 		if !attr.exact {
 			have, s = strings.ToLower(have), strings.ToLower(s)
 		}
-		return compareText(op, have, s)
-	}
-	return false
-}
-
-func compareText(op, have, want string) bool {
-	switch op {
-	case "sw":
-		return strings.HasPrefix(have, want)
-	case "ew":
-		return strings.HasSuffix(have, want)
-	case "co":
-		return strings.Contains(have, want)
-	}
-	return ordered(op, strings.Compare(have, want))
-}
-
-func ordered(op string, c int) bool {
-	switch op {
-	case "eq":
-		return c == 0
-	case "gt":
-		return c > 0
-	case "ge":
-		return c >= 0
-	case "lt":
-		return c < 0
-	case "le":
-		return c <= 0
+		return scimfilter.CompareText(op, have, s)
 	}
 	return false
 }
@@ -230,15 +204,15 @@ func truth(v any) (b, ok bool) {
 // check refuses what a filter may not ask: secrets, an order of booleans, and the
 // attributes that are listed elsewhere.
 func (f *filter) check(t *resourceType, elsewhere ...string) error {
-	for _, p := range f.parts {
-		if err := p.check(t, elsewhere...); err != nil {
+	for _, p := range f.Parts {
+		if err := (*filter)(p).check(t, elsewhere...); err != nil {
 			return err
 		}
 	}
-	if f.path == "" {
+	if f.Path == "" {
 		return nil
 	}
-	p, ok := t.locate(f.path)
+	p, ok := t.locate(f.Path)
 	if !ok || p.attr == nil {
 		return nil // as if it had no value
 	}
@@ -254,10 +228,10 @@ func (f *filter) check(t *resourceType, elsewhere ...string) error {
 	if p.sub != nil {
 		leaf = p.sub
 	}
-	switch f.op {
+	switch f.Op {
 	case "gt", "ge", "lt", "le":
 		if leaf.is("boolean") {
-			return wrong(invalidFilter, "%s has no order", f.path)
+			return wrong(invalidFilter, "%s has no order", f.Path)
 		}
 	}
 	return nil

@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"gatehouse/internal/scimfilter"
 )
 
 // operation is one of a PATCH request (RFC 7644 section 3.5.2).
@@ -59,18 +61,18 @@ func (t *resourceType) target(text string) (target, error) {
 	if err != nil {
 		return target{}, err
 	}
-	at, ok := t.locate(p.attr)
+	at, ok := t.locate(p.Attribute)
 	if !ok {
-		return target{}, wrong(invalidPath, "%q is not an attribute here", p.attr)
+		return target{}, wrong(invalidPath, "%q is not an attribute here", p.Attribute)
 	}
-	out := target{place: at, inner: p.inner}
-	if p.inner != nil {
+	out := target{place: at, inner: (*filter)(p.Inner)}
+	if p.Inner != nil {
 		if at.attr == nil || !at.attr.multi || at.sub != nil {
-			return target{}, wrong(invalidPath, "%q has no elements to choose from", p.attr)
+			return target{}, wrong(invalidPath, "%q has no elements to choose from", p.Attribute)
 		}
-		if p.sub != "" {
-			if out.sub = at.attr.child(p.sub); out.sub == nil {
-				return target{}, wrong(invalidPath, "%s has no sub-attribute %q", at.attr.name, p.sub)
+		if p.Sub != "" {
+			if out.sub = at.attr.child(p.Sub); out.sub == nil {
+				return target{}, wrong(invalidPath, "%s has no sub-attribute %q", at.attr.name, p.Sub)
 			}
 		}
 	}
@@ -269,19 +271,19 @@ func described(f *filter, attr *attribute) (resource, bool) {
 	if f == nil {
 		return m, true
 	}
-	parts := []*filter{f}
-	if f.op == "and" {
-		parts = f.parts
+	parts := []*scimfilter.Filter{(*scimfilter.Filter)(f)}
+	if f.Op == "and" {
+		parts = f.Parts
 	}
 	for _, p := range parts {
-		if p.op != "eq" || p.inner != nil {
+		if p.Op != "eq" || p.Inner != nil {
 			return nil, false
 		}
-		sub := attr.child(p.path)
+		sub := attr.child(p.Path)
 		if sub == nil || sub.readOnly() {
 			return nil, false
 		}
-		v, err := coerce(sub, p.value)
+		v, err := coerce(sub, p.Value)
 		if err != nil || v == nil {
 			return nil, false
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/scimfilter"
 )
 
 const ent = schemaEnterprise
@@ -99,7 +100,7 @@ func FuzzFilter(f *testing.F) {
 			res := resource{"userName": "x", "active": true, "emails": []any{resource{"value": "v", "type": "work"}}, "members": []any{resource{"value": "1"}}}
 			if got.check(&kind) == nil {
 				yes := got.match(inResource{&kind, res})
-				if no := (&filter{op: "not", parts: []*filter{got}}).match(inResource{&kind, res}); yes == no {
+				if no := (&filter{Op: "not", Parts: []*scimfilter.Filter{(*scimfilter.Filter)(got)}}).match(inResource{&kind, res}); yes == no {
 					t.Fatalf("%q and its contrary are both %v", text, yes)
 				}
 			}

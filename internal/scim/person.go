@@ -219,24 +219,24 @@ func inSCIM(err error) error {
 // condition returns the condition of the directory that a comparison implies; it is not
 // ok for one that no index answers.
 func condition(f *filter) (c directory.Condition, ok bool) {
-	text, isText := f.value.(string)
-	if !isText || f.op != "eq" && f.op != "sw" {
+	text, isText := f.Value.(string)
+	if !isText || f.Op != "eq" && f.Op != "sw" {
 		return c, false
 	}
-	c = directory.Condition{Text: text, Prefix: f.op == "sw"}
+	c = directory.Condition{Text: text, Prefix: f.Op == "sw"}
 	t := userType()
-	p, ok := t.locate(f.path)
+	p, ok := t.locate(f.Path)
 	switch {
 	case !ok || p.attr == nil:
 		return c, false
 	case p.attr.name == "externalId":
 		c.Attribute = "externalId"
 		return c, !c.Prefix
-	case p.attr.name == "emails" && f.inner != nil && f.sub == "value" && f.inner.op == "eq" && strings.EqualFold(f.inner.path, "type"):
-		kind, _ := f.inner.value.(string)
+	case p.attr.name == "emails" && f.Inner != nil && f.Sub == "value" && f.Inner.Op == "eq" && strings.EqualFold(f.Inner.Path, "type"):
+		kind, _ := f.Inner.Value.(string)
 		c.Attribute = map[string]string{"work": "email", "home": "secondEmail"}[strings.ToLower(kind)]
 		return c, c.Attribute != ""
-	case f.inner != nil:
+	case f.Inner != nil:
 		return c, false
 	}
 	for _, u := range userFields() {
@@ -252,9 +252,9 @@ func condition(f *filter) (c directory.Condition, ok bool) {
 func (f *filter) conditions() (out []directory.Condition) {
 	switch {
 	case f == nil:
-	case f.op == "and":
-		for _, p := range f.parts {
-			out = append(out, p.conditions()...)
+	case f.Op == "and":
+		for _, p := range f.Parts {
+			out = append(out, (*filter)(p).conditions()...)
 		}
 	default:
 		if c, ok := condition(f); ok {
