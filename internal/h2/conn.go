@@ -60,7 +60,9 @@ type conn struct {
 	streams map[uint32]*stream
 	lastID  uint32 // highest that the client has opened
 	running uint32 // handlers, those of streams that are gone included
-	waiting map[*stream]struct{}
+	// lingering are streams that have been answered before their body has come.
+	lingering uint32
+	waiting   map[*stream]struct{}
 	output
 
 	calm     int       // mischief left

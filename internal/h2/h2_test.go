@@ -343,7 +343,8 @@ func TestPanicAndSilence(t *testing.T) {
 	}
 }
 
-// What is left of a body that nobody reads is not asked for, and its connection goes on.
+// What is left of a body that nobody reads is thrown away, for a while; its client
+// gets the answer, and the connection goes on.
 func TestUnreadBody(t *testing.T) {
 	_, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
 		_, _ = ex.Request().Body.Read(make([]byte, 1))
@@ -356,12 +357,31 @@ func TestUnreadBody(t *testing.T) {
 		_ = c.WriteData(id, false, make([]byte, 16<<10))
 		_ = c.WriteData(id, false, make([]byte, 16<<10))
 		a := c.read(id)
-		if a.status != "401" || a.goAway != nil {
+		if a.status != "401" || a.failed || a.goAway != nil {
 			t.Fatalf("request %d: %+v", i, a)
 		}
 		// It could not know yet: neither more of the body nor trailers are held against it.
 		_ = c.WriteData(id, false, make([]byte, 1<<10))
-		c.trailers(id, "x-sum", "1")
+		if i%2 == 0 {
+			c.trailers(id, "x-sum", "1")
+		}
+	}
+	// Those that do not end are told in the end, and what was on its way then is ignored.
+	told := 0
+	for told < 50 {
+		f, err := c.ReadFrame()
+		if err != nil {
+			t.Fatalf("after %d: %v", told, err)
+		}
+		if r, ok := f.(*http2.RSTStreamFrame); ok && r.ErrCode == http2.ErrCodeNo {
+			told++
+			c.trailers(r.StreamID, "x-sum", "1")
+		}
+	}
+	c.open(999, "POST", false)
+	_ = c.WriteData(999, true, []byte("x"))
+	if a := c.read(999); a.status != "401" || a.goAway != nil {
+		t.Errorf("%+v", a)
 	}
 }
 

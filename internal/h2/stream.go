@@ -45,6 +45,7 @@ type stream struct {
 	answered bool
 	finished bool // END_STREAM has been sent
 	broken   bool
+	linger   *time.Timer // once the answer is out and the body is not: what comes of it is thrown away
 }
 
 // memory is what a request's head and its answer's are kept in. It is used again.
@@ -101,6 +102,10 @@ func (s *stream) leave() {
 		return
 	}
 	delete(c.streams, s.id)
+	if s.linger != nil {
+		s.linger.Stop()
+		c.lingering--
+	}
 	if len(c.streams) == 0 {
 		c.busy = c.srv.cfg.Now()
 	}
@@ -140,16 +145,18 @@ func (s *stream) end() {
 	case s.broken || !s.finished:
 		// What the client has got so far must not look whole.
 		c.rstStream(s.id, http2.ErrCodeInternal)
-	case !s.ended:
-		c.rstStream(s.id, http2.ErrCodeNo) // the rest of the body is not wanted (RFC 9113 section 8.1)
 	default:
 		c.calm = min(c.calm+1, mischief)
 	}
-	s.err = errAnswered
 	if s.cancel != nil {
 		s.cancel()
 	}
-	s.leave()
+	if s.err == nil && s.finished && !s.broken && !s.ended {
+		s.stay()
+	} else {
+		s.leave()
+	}
+	s.err = errAnswered
 	c.running--
 	c.idle.Broadcast()
 	wait := len(c.out) > 0 && !c.flushing && !c.starting
@@ -162,6 +169,33 @@ func (s *stream) end() {
 		c.flush()
 	}
 }
+
+// stay keeps a stream whose answer is out for as long as its client needs to read it:
+// some take a reset that comes with the answer for the whole of it. Then it is told that the
+// rest of the body is not wanted (RFC 9113 section 8.1). mu is held.
+func (s *stream) stay() {
+	c := s.conn
+	c.credit(nil, int64(len(s.body)))
+	s.body = nil
+	if c.lingering >= c.srv.cfg.MaxStreams {
+		c.rstStream(s.id, http2.ErrCodeNo)
+		s.leave()
+		return
+	}
+	c.lingering++
+	s.linger = time.AfterFunc(streamLinger, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.streams[s.id] == s {
+			c.rstStream(s.id, http2.ErrCodeNo)
+			s.leave()
+			c.flushSoon()
+		}
+	})
+}
+
+// streamLinger is how long the body of a request that is answered may go on.
+const streamLinger = 250 * time.Millisecond
 
 var errAnswered = errors.New("the stream has been answered")
 
@@ -183,6 +217,13 @@ func (s *stream) Context() context.Context {
 
 // take adds what has come of the body. mu is held.
 func (s *stream) take(p []byte, end bool) error {
+	if s.linger != nil {
+		s.conn.credit(nil, int64(len(p)))
+		if end {
+			return s.endBody()
+		}
+		return nil
+	}
 	s.received += int64(len(p))
 	if s.declared >= 0 && (s.received > s.declared || end && s.received != s.declared) {
 		return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol} // RFC 9113 section 8.1.1
@@ -197,6 +238,10 @@ func (s *stream) take(p []byte, end bool) error {
 
 // endBody notes that the client has sent everything. mu is held.
 func (s *stream) endBody() error {
+	if s.linger != nil {
+		s.leave()
+		return nil
+	}
 	if s.declared >= 0 && s.received != s.declared {
 		return http2.StreamError{StreamID: s.id, Code: http2.ErrCodeProtocol}
 	}
