@@ -15,6 +15,7 @@ import (
 	"net/url"
 	"path"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -134,8 +135,8 @@ type Head struct {
 
 // Page is a page whose content shows a V.
 type Page[V any] struct {
-	kit       *Kit
-	templates map[string]*template.Template // by language
+	kit  *Kit
+	text *tongues
 }
 
 // frame is what the layout shows.
@@ -168,29 +169,46 @@ type spoken struct {
 // NewPage reads the page from a file that defines "content", and the files of parts
 // that it uses. It panics when one is broken: they are part of the binary.
 func NewPage[V any](k *Kit, pages fs.FS, name string, parts ...string) Page[V] {
-	p := Page[V]{kit: k, templates: map[string]*template.Template{}}
-	for _, lang := range k.words.languages {
-		t := template.New("page").Funcs(k.functions(lang))
-		template.Must(t.ParseFS(files, "layout/*.html"))
-		template.Must(t.ParseFS(pages, append([]string{name}, parts...)...))
-		if t.Lookup("content") == nil {
-			panic("web: " + name + " defines no content")
-		}
-		p.templates[lang] = t
+	t := &tongues{kit: k, pages: pages, files: append([]string{name}, parts...), read: map[string]*template.Template{}}
+	if t.in(DefaultLanguage).Lookup("content") == nil {
+		panic("web: " + name + " defines no content")
 	}
-	return p
+	return Page[V]{kit: k, text: t}
+}
+
+// tongues are a page in the languages in which it has been asked for: nobody reads most of
+// them in most languages.
+type tongues struct {
+	kit   *Kit
+	pages fs.FS
+	files []string
+
+	mu   sync.Mutex
+	read map[string]*template.Template // by language
+}
+
+// in returns the page in a language.
+func (t *tongues) in(lang string) *template.Template {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.read[lang] == nil {
+		page := template.New("page").Funcs(t.kit.functions(lang))
+		template.Must(page.ParseFS(files, "layout/*.html"))
+		t.read[lang] = template.Must(page.ParseFS(t.pages, t.files...))
+	}
+	return t.read[lang]
 }
 
 // Template returns the page's template and a frame with a zero view, for tests.
 func (p Page[V]) Template() (*template.Template, any) {
-	return p.templates[DefaultLanguage], frame[V]{}
+	return p.text.in(DefaultLanguage), frame[V]{}
 }
 
 // Write answers with the page.
 func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, head Head, v V) {
 	var b bytes.Buffer
 	lang := head.Lang
-	if p.templates[lang] == nil {
+	if !p.kit.words.Has(lang) {
 		lang = DefaultLanguage
 	}
 	f := frame[V]{
@@ -208,7 +226,7 @@ func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, h
 	if head.Script != "" {
 		f.Script = p.kit.names[head.Script]
 	}
-	if err := p.templates[lang].ExecuteTemplate(&b, "layout", f); err != nil {
+	if err := p.text.in(lang).ExecuteTemplate(&b, "layout", f); err != nil {
 		p.kit.cfg.Log.LogAttrs(ctx, slog.LevelError, "page failed", slog.String("title", head.Title), slog.Any("error", err))
 		http.Error(w, "This page cannot be shown right now.", http.StatusInternalServerError)
 		return
