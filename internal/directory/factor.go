@@ -36,6 +36,8 @@ type Factor struct {
 	Answer   string `json:"answerHash,omitempty"`
 	// Secret is that of an authenticator app, sealed.
 	Secret string `json:"secret,omitempty"` // #nosec G117 -- it is sealed
+	// Email is where the codes of a FactorEmail go.
+	Email string `json:"email,omitempty"`
 	// Passkey is the credential of a FactorPasskey.
 	Passkey *Passkey `json:"passkey,omitempty"`
 }
@@ -61,7 +63,7 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 			}
 		}
 		_, known := SecurityQuestion(f.Question)
-		wrong(f.Type != FactorQuestion && f.Type != FactorTOTP && f.Type != FactorPasskey, "factorType", "must be question, token:software:totp or webauthn: other factors are not available")
+		wrong(f.Type != FactorQuestion && f.Type != FactorTOTP && f.Type != FactorPasskey && f.Type != FactorEmail, "factorType", "must be question, token:software:totp, email or webauthn: other factors are not available")
 		wrong(!fits(f.Type, f.Provider), "provider", "must be OKTA, GOOGLE for an authenticator app, FIDO for a passkey")
 		wrong((f.Type == FactorPasskey) != (f.Passkey != nil), "passkey", "is missing")
 		if f.Passkey != nil {
@@ -71,6 +73,7 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 		wrong(f.Status != FactorPending && f.Status != FactorActive, "status", "must be PENDING_ACTIVATION or ACTIVE")
 		wrong((f.Type == FactorQuestion) != known, "profile.question", "is not the key of a security question")
 		wrong((f.Type == FactorQuestion) != strings.HasPrefix(f.Answer, "$argon2id$"), "profile.answer", "is missing")
+		wrong((f.Type == FactorEmail) != (f.Email != ""), "profile.email", "is missing")
 		wrong((f.Type == FactorTOTP) != (f.Secret != ""), "secret", "is missing")
 		if len(fields) > 0 {
 			return fault.New(fault.Invalid, "the factor is not valid").WithFields(fields...)
@@ -133,10 +136,11 @@ type FactorUse interface {
 type NewFactor struct {
 	Type, Provider   string
 	Question, Answer string // of FactorQuestion
+	Email            string // of FactorEmail: one of the user's addresses; empty: the first
 }
 
-// EnrollFactor gives a user a factor. An authenticator app has to be activated; its
-// secret is in the answer and can be read nowhere else. fault.Conflict when the user
+// EnrollFactor gives a user a factor. An authenticator app and codes by e-mail have to be
+// activated; the app's secret is in the answer and can be read nowhere else. fault.Conflict when the user
 // has one of that type and provider.
 func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID string, n NewFactor) (o ledger.Object[Factor], secret string, err error) {
 	defer fault.Wrap(&err, "enroll a factor of user %q", userID)
@@ -155,12 +159,20 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 		}
 		secret, f.Status = keys.NewTOTPSecret(), FactorPending
 	}
+	if n.Type == FactorEmail {
+		f.Status = FactorPending
+	}
 	var user ledger.Object[User]
 	_, err = s.cfg.Ledger.Update(ctx, actor, "enroll a factor of user "+userID, func(tx *ledger.Tx) (err error) {
 		if user, err = Users.Get(tx, userID); err != nil {
 			return err
 		}
 		f, id := f, Factors.NewID(tx)
+		if f.Type == FactorEmail {
+			if f.Email, err = ownAddress(&user.Value, n.Email); err != nil {
+				return err
+			}
+		}
 		if secret != "" {
 			if f.Secret, err = s.cfg.Sealer.Seal([]byte(secret), factorPlace(tx, id)); err != nil {
 				return err
@@ -176,6 +188,20 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 		s.record(ctx, actor, EventFactorAdded, "Enroll factor "+f.Type, userEntity(user))
 	}
 	return o, secret, nil
+}
+
+// ownAddress returns one of the user's addresses, the first when none is named: codes go
+// to nobody else's.
+func ownAddress(u *User, named string) (string, error) {
+	second, _ := u.Profile.Attributes["secondEmail"].(string)
+	switch {
+	case named == "" || strings.EqualFold(named, u.Profile.Email):
+		return u.Profile.Email, nil
+	case strings.EqualFold(named, second):
+		return second, nil
+	}
+	return "", fault.New(fault.Invalid, "the address is not the user's").
+		WithFields(fault.Field{Path: "profile.email", Message: "must be the user's email or secondEmail"})
 }
 
 func factorPlace(tx *ledger.Tx, id string) keys.Place {
@@ -278,6 +304,9 @@ func (s *Service) check(ctx context.Context, o ledger.Object[Factor], answer str
 			err = wrong
 		}
 		return err
+	}
+	if o.Value.Type == FactorEmail {
+		return s.checkEmailCode(ctx, o.ID, answer)
 	}
 	if o.Value.Type != FactorTOTP {
 		return fault.New(fault.Unsupported, "this factor has no codes")

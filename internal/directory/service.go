@@ -29,6 +29,8 @@ type Config struct {
 	SingleUse SingleUse
 	// FactorUse may be nil: then there are no passkeys.
 	FactorUse FactorUse
+	// EmailCodes may be nil: then no codes are sent.
+	EmailCodes EmailCodes
 	// Breached is asked about new passwords; nil: none is known to thieves.
 	Breached Breached
 }

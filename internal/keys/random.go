@@ -49,3 +49,16 @@ func Secret(bits int) string {
 	_, _ = rand.Read(b)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
+
+// NewDigits returns so many random digits, each as likely as any other.
+func NewDigits(n int) string {
+	out := make([]byte, 0, n)
+	var raw [1]byte
+	for len(out) < n {
+		_, _ = rand.Read(raw[:]) // never fails: crypto/rand ends the process instead
+		if raw[0] < 250 {        // 250 is a multiple of 10: no digit is favoured
+			out = append(out, '0'+raw[0]%10)
+		}
+	}
+	return string(out)
+}

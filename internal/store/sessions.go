@@ -325,14 +325,14 @@ const (
 const forgetApps = 90 * 24 * time.Hour
 
 // PruneSessions forgets the sessions and requests of all tenants that are over at
-// the time, and places where nobody was for long, and returns how many rows that were.
+// the time, codes that are, and places where nobody was for long, and returns how many rows that were.
 func (db *DB) PruneSessions(ctx context.Context, now time.Time) (n int64, err error) {
 	err = db.write(ctx, "prune sessions", func(ctx context.Context, tx *tx) error {
 		n = 0
 		for _, s := range []struct {
 			text string
 			time time.Time
-		}{{sqlPruneSessions, now}, {sqlPruneLogins, now.Add(-forgetApps)}, {sqlPruneWaiting, now}, {sqlPrunePlaces, now.Add(-placeMemory)}} {
+		}{{sqlPruneSessions, now}, {sqlPruneLogins, now.Add(-forgetApps)}, {sqlPruneWaiting, now}, {sqlPrunePlaces, now.Add(-placeMemory)}, {sqlPruneEmailCodes, now}} {
 			rows, err := tx.exec(ctx, s.text, micros(s.time))
 			if err != nil {
 				return err
