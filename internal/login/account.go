@@ -221,6 +221,9 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 	case "enroll":
 		s.enrollFactor(w, r, m, enrollApp, "/account?done=factor")
 		return
+	case "mail":
+		s.enrollFactor(w, r, m, enrollMail, "/account?done=factor")
+		return
 	case "passkey":
 		s.enrollFactor(w, r, m, enrollPasskey, "/account?done=passkey")
 		return

@@ -10,6 +10,8 @@ import (
 // accountFactors is what the account page shows of second factors.
 type accountFactors struct {
 	App        *accountFactor // nil: none
+	Mail       *accountFactor // nil: none
+	CanMail    bool           // codes by e-mail can be set up
 	Passkeys   []accountFactor
 	CanPasskey bool // this site can have passkeys
 	Recovery   int  // codes that are left
@@ -20,11 +22,11 @@ type accountFactors struct {
 func (f accountFactors) Few() bool { return f.Recovery > 0 && f.Recovery <= 3 }
 
 // None reports whether a password is all that proves who the person is.
-func (f accountFactors) None() bool { return f.App == nil && len(f.Passkeys) == 0 }
+func (f accountFactors) None() bool { return f.App == nil && f.Mail == nil && len(f.Passkeys) == 0 }
 
 type accountFactor struct {
 	ID     string
-	Name   string // of a passkey, as the person called it
+	Name   string // of a passkey, as the person called it; of codes by e-mail, the address in part
 	Synced bool   // a passkey that other devices of the person have as well
 	Since  time.Time
 	Used   time.Time // zero: never, or not known
@@ -39,6 +41,10 @@ func (s *Server) accountFactors(r *http.Request, m *member) (out accountFactors,
 	}
 	if have.app != nil {
 		out.App = &accountFactor{ID: have.app.ID, Since: have.app.Created}
+	}
+	out.CanMail = s.cfg.Letters != nil
+	if have.mail != nil {
+		out.Mail = &accountFactor{ID: have.mail.ID, Since: have.mail.Created, Name: masked(have.mail.Value.Email)}
 	}
 	if out.Recovery, out.Made, err = s.cfg.Recovery.RecoveryCodes(r.Context(), m.user.ID); err != nil || len(have.passkeys) == 0 {
 		return out, err

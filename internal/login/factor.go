@@ -74,6 +74,8 @@ func (s *Server) missing(v *visit) (bool, *own, error) {
 	switch v.req.Enroll {
 	case enrollApp:
 		return have.app == nil, have, nil
+	case enrollMail:
+		return have.mail == nil, have, nil
 	case enrollPasskey:
 		fresh := func(f ledger.Object[directory.Factor]) bool { return !f.Created.Before(v.req.Created) }
 		return !slices.ContainsFunc(have.passkeys, fresh), have, nil
@@ -84,7 +86,7 @@ func (s *Server) missing(v *visit) (bool, *own, error) {
 
 // satisfies reports whether the person has what one of the levels can be reached with.
 func (o *own) satisfies(q *Request) bool {
-	return len(o.passkeys) > 0 || o.app != nil && !q.onlyPhishing()
+	return len(o.passkeys) > 0 || (o.app != nil || o.mail != nil) && !q.onlyPhishing()
 }
 
 // proven reports whether a factor was used just now: then it may be added to, and
@@ -109,6 +111,7 @@ type enrollPage struct {
 	App     string // that asks for it; empty for a page of ours
 	Login   string
 	Passkey *passkeyForm // nil: not offered
+	Mail    *mailForm    // nil: codes by e-mail are not offered
 	ByCode  bool         // an authenticator app is offered
 	Begun   bool         // a secret was made
 	Secret  string       // in groups of four, shown once
@@ -132,14 +135,20 @@ func (s *Server) showEnrollment(v *visit) {
 		p.Secret, p.Image = grouped(v.secret), image
 	}
 	have, err := s.factors(v)
-	p.More, p.ByCode = have.any(), have.app == nil && v.req.Enroll != enrollPasskey && !v.req.onlyPhishing()
-	if err == nil && !v.begun && v.req.Enroll != enrollApp {
+	p.More, p.ByCode = have.any(), have.app == nil && v.req.Enroll != enrollPasskey && v.req.Enroll != enrollMail && !v.req.onlyPhishing()
+	if err == nil && !v.begun {
+		p.Mail, err = s.enrollMailForm(v, have)
+	}
+	if p.Mail.alone(v) {
+		p.ByCode = false
+	} else if err == nil && !v.begun && v.req.Enroll != enrollApp && v.req.Enroll != enrollMail {
 		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useCreate, User: v.user.ID}, "enroll")
 	}
 	if err != nil {
 		s.end(v, err)
 		return
 	}
+	p.Mail.beside(v, p.Passkey != nil || p.ByCode || p.Mail.alone(v) && v.req.Enroll == "")
 	head := s.head(v, "enroll_title")
 	if p.Passkey != nil {
 		head.Script = passkeyScript
@@ -153,6 +162,9 @@ func (s *Server) takeEnrollment(v *visit) error {
 	ctx, user := v.ctx(), v.user
 	if answer := field(v.r, "passkey"); answer != "" {
 		return s.takeNewPasskey(v, []byte(answer))
+	}
+	if field(v.r, "mail") != "" || field(v.r, "mailcode") != "" {
+		return s.takeMailEnrollment(v)
 	}
 	pending, err := s.authenticator(ctx, user.ID, directory.FactorPending)
 	if err != nil {
@@ -186,6 +198,7 @@ type factorPage struct {
 	Login   string
 	Passkey *passkeyForm // nil: the person has none
 	ByCode  bool         // the person has an authenticator app
+	Mail    *mailForm    // nil: the person has no codes by e-mail
 	First   bool         // what is proved now is for setting up another one
 	Recover bool         // a recovery code will do
 	Opened  bool         // the person was about to use one
@@ -202,12 +215,17 @@ func (s *Server) showFactor(v *visit) {
 	weaker := missing || !v.req.onlyPhishing()
 	p.ByCode = have.app != nil && weaker
 	if err == nil && weaker {
+		p.Mail, err = s.mailForm(v, have.mail, "factor")
+	}
+	p.Mail.beside(v, p.ByCode || len(have.passkeys) > 0)
+	p.ByCode = p.ByCode && !p.Mail.alone(v)
+	if err == nil && weaker {
 		var left int
 		left, _, err = s.cfg.Recovery.RecoveryCodes(v.ctx(), v.user.ID)
 		p.Recover, p.Opened = left > 0, field(v.r, "recovery") != ""
 	}
 	head := s.head(v, "factor_title")
-	if err == nil && len(have.passkeys) > 0 {
+	if err == nil && len(have.passkeys) > 0 && !p.Mail.alone(v) {
 		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useGet, User: v.user.ID}, "factor")
 		head.Script = passkeyScript
 	}
@@ -231,6 +249,14 @@ func (s *Server) takeFactor(v *visit) error {
 		})
 	}
 	have, err := s.factors(v)
+	if code := field(v.r, "mailcode"); err == nil && have.mail != nil && code != "" {
+		return s.takeCode(v, directory.FactorEmail, code, func(code string) error {
+			return s.cfg.Factors.VerifyFactor(v.ctx(), v.user.ID, have.mail.ID, code)
+		})
+	}
+	if err == nil && have.mail != nil && field(v.r, "mail") != "" {
+		return s.sendOnPage(v, have.mail.ID)
+	}
 	if err != nil || have.app == nil {
 		return err
 	}
@@ -263,6 +289,9 @@ func (s *Server) takeCode(v *visit, factor, code string, check func(code string)
 		v.status, v.problem = http.StatusUnauthorized, "factor_wrong"
 		if factor == directory.FactorRecovery {
 			v.problem = "recovery_wrong"
+		}
+		if factor == directory.FactorEmail {
+			v.problem = "mailcode_wrong"
 		}
 		if f.Reason == directory.ReasonUsedCode {
 			v.problem = "factor_used"
@@ -338,7 +367,7 @@ func (s *Server) removeFactor(ctx context.Context, r *http.Request, m *member, i
 	if id == "" && have.app != nil {
 		id = have.app.ID
 	}
-	theirs := have.app != nil && have.app.ID == id ||
+	theirs := have.app != nil && have.app.ID == id || have.mail != nil && have.mail.ID == id ||
 		slices.ContainsFunc(have.passkeys, func(f ledger.Object[directory.Factor]) bool { return f.ID == id })
 	if !theirs {
 		return nil

@@ -44,6 +44,7 @@ func letterForms() []letterForm {
 		{"register", 1, 1, true},       // somebody wants an account with this address
 		{"exists", 1, 1, true},         // the same, and there is one
 		{"password", 1, 1, false},
+		{"code", 1, 1, false}, // a second factor
 		{"factor_added", 1, 1, false},
 		{"factor_removed", 1, 1, false},
 		{"factors_reset", 1, 1, false},

@@ -102,6 +102,7 @@ type Config struct {
 	Lifecycle Lifecycle
 	Factors   Factors
 	Passkeys  Passkeys
+	MailCodes MailCodes
 	Recovery  Recovery
 	Attempts  Attempts
 	Places    Places

@@ -44,8 +44,8 @@ func newPages(k *web.Kit) pages {
 	return pages{
 		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html", passkeyPart),
 		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
-		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart),
-		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart),
+		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart, mailCodePart),
+		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart, mailCodePart),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
 		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),

@@ -251,10 +251,11 @@ func passkeyMethods(f *directory.Factor) []string {
 // own is what a person can prove more with than a password.
 type own struct {
 	app      *ledger.Object[directory.Factor] // an active authenticator app; nil: none
+	mail     *ledger.Object[directory.Factor] // codes by e-mail; nil: none
 	passkeys []ledger.Object[directory.Factor]
 }
 
-func (o *own) any() bool { return o.app != nil || len(o.passkeys) > 0 }
+func (o *own) any() bool { return o.app != nil || o.mail != nil || len(o.passkeys) > 0 }
 
 // factors returns what the person of a visit has.
 func (s *Server) factors(v *visit) (*own, error) {
@@ -278,6 +279,8 @@ func (s *Server) factorsOf(ctx context.Context, p directory.Party, user string) 
 		switch f := &list[i]; {
 		case f.Value.Type == directory.FactorTOTP && f.Value.Status == directory.FactorActive:
 			have.app = f
+		case f.Value.Type == directory.FactorEmail && f.Value.Status == directory.FactorActive:
+			have.mail = f
 		case f.Value.IsFor(p):
 			have.passkeys = append(have.passkeys, *f)
 		}

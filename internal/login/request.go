@@ -17,7 +17,7 @@ import (
 type Request struct {
 	// Page is a page of ours to go to; then nothing below Levels is set.
 	Page string `json:"page,omitempty"`
-	// Enroll is a factor to set up before the page: app or passkey; empty: none.
+	// Enroll is a factor to set up before the page: app, passkey or mail; empty: none.
 	Enroll string `json:"enroll,omitempty"`
 
 	Prompt    []string `json:"prompt,omitempty"` // none, login, consent

@@ -49,7 +49,7 @@ func (a *api) listCatalog(c *call) (answer, error) {
 	}
 	out := []object{}
 	for _, f := range []struct{ kind, provider string }{
-		{directory.FactorQuestion, "OKTA"}, {directory.FactorTOTP, "OKTA"}, {directory.FactorTOTP, "GOOGLE"}, {directory.FactorPasskey, "FIDO"},
+		{directory.FactorQuestion, "OKTA"}, {directory.FactorTOTP, "OKTA"}, {directory.FactorTOTP, "GOOGLE"}, {directory.FactorEmail, "OKTA"}, {directory.FactorPasskey, "FIDO"},
 	} {
 		status := "NOT_SETUP"
 		for _, o := range all {
@@ -87,6 +87,7 @@ func (a *api) enrollFactor(c *call) (answer, error) {
 		Profile  struct {
 			Question string `json:"question"`
 			Answer   string `json:"answer"`
+			Email    string `json:"email"`
 		} `json:"profile"`
 	}
 	if err := c.read(&b); err != nil {
@@ -96,11 +97,24 @@ func (a *api) enrollFactor(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if b.Type == directory.FactorEmail {
+		switch {
+		case c.FormValue("activate") == "true":
+			return answer{}, unsupported("activate", "must be left out: codes by e-mail are active when one of them has come back")
+		case !a.Links.CanSend():
+			return answer{}, errNoMail()
+		}
+	}
 	o, secret, err := a.People.EnrollFactor(c.Context(), c.by(), user, directory.NewFactor{
-		Type: b.Type, Provider: b.Provider, Question: b.Profile.Question, Answer: b.Profile.Answer,
+		Type: b.Type, Provider: b.Provider, Question: b.Profile.Question, Answer: b.Profile.Answer, Email: b.Profile.Email,
 	})
 	if err != nil {
 		return answer{}, taken(err, "factorType")
+	}
+	if b.Type == directory.FactorEmail {
+		if err := a.Links.SendCode(c.Context(), user, o.ID); err != nil {
+			return answer{}, err
+		}
 	}
 	out := a.factor(o)
 	if secret != "" {
@@ -140,6 +154,9 @@ func (a *api) verifyFactor(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	if o.Value.Type == directory.FactorEmail && b.Code == "" {
+		return a.sendChallenge(c, user, o)
+	}
 	given := b.Code
 	if o.Value.Type == directory.FactorQuestion {
 		given = b.Answer
@@ -148,6 +165,24 @@ func (a *api) verifyFactor(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return ok(object{"factorResult": "SUCCESS"})
+}
+
+// sendChallenge sends a code, to be verified with the next call.
+func (a *api) sendChallenge(c *call, user string, o ledger.Object[directory.Factor]) (answer, error) {
+	switch {
+	case o.Value.Status != directory.FactorActive:
+		return answer{}, fault.New(fault.Denied, "the factor is not active yet").WithReason(directory.ReasonFactor)
+	case !a.Links.CanSend():
+		return answer{}, errNoMail()
+	}
+	if err := a.Links.SendCode(c.Context(), user, o.ID); err != nil {
+		return answer{}, err
+	}
+	at := a.href("users", user, "factors", o.ID, "verify")
+	return ok(object{
+		"factorResult": "CHALLENGE", "profile": object{"email": o.Value.Email}, "expiresAt": stamp(a.Now().Add(directory.EmailCodeTime)),
+		"_links": object{"verify": ref(at, "POST"), "factor": ref(a.href("users", user, "factors", o.ID), "GET", "DELETE")},
+	})
 }
 
 func (a *api) unenrollFactor(c *call) (answer, error) {
@@ -161,15 +196,24 @@ func (a *api) unenrollFactor(c *call) (answer, error) {
 	return nothing()
 }
 
-// resendFactor and factorTransaction are about codes that are sent and pushes that
-// are answered: no factor here has either.
+// resendFactor sends another code to who is setting codes by e-mail up.
 func (a *api) resendFactor(c *call) (answer, error) {
-	if _, _, err := a.factorOf(c); err != nil {
+	user, o, err := a.factorOf(c)
+	switch {
+	case err != nil:
+		return answer{}, err
+	case o.Value.Type != directory.FactorEmail:
+		return answer{}, fault.New(fault.Unsupported, "this factor sends nothing")
+	case o.Value.Status != directory.FactorPending:
+		return answer{}, fault.New(fault.Denied, "the factor is active already").WithReason(directory.ReasonFactor)
+	}
+	if err := a.Links.SendCode(c.Context(), user, o.ID); err != nil {
 		return answer{}, err
 	}
-	return answer{}, fault.New(fault.Unsupported, "this factor sends nothing")
+	return ok(a.factor(o))
 }
 
+// factorTransaction is about pushes that are answered: no factor here has any.
 func (a *api) factorTransaction(c *call) (answer, error) {
 	if _, _, err := a.factorOf(c); err != nil {
 		return answer{}, err
@@ -191,11 +235,16 @@ func (a *api) factor(o ledger.Object[directory.Factor]) object {
 		links["questions"] = ref(a.href("users", f.User, "factors", "questions"), "GET")
 	case directory.FactorPasskey:
 		profile["credentialId"], profile["authenticatorName"] = base64.RawURLEncoding.EncodeToString(f.Passkey.Credential), f.Passkey.Name
+	case directory.FactorEmail:
+		profile["email"] = f.Email
 	default:
 		profile["credentialId"] = f.User
 	}
 	if f.Status == directory.FactorPending {
 		links["activate"] = ref(at("lifecycle", "activate"), "POST")
+		if f.Type == directory.FactorEmail {
+			links["resend"] = ref(at("resend"), "POST")
+		}
 	} else if f.Type != directory.FactorPasskey {
 		links["verify"] = ref(at("verify"), "POST")
 	}

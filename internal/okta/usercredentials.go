@@ -35,6 +35,9 @@ type Links interface {
 	ActivationLink(ctx context.Context, userID string, send bool) (address, token string, err error)
 	// ResetLink's byAdmin says that the old password works no more.
 	ResetLink(ctx context.Context, userID string, send, byAdmin bool) (address string, err error)
+	// SendCode sends the next code of a factor of codes by e-mail; fault.RateLimited when
+	// several have been sent already.
+	SendCode(ctx context.Context, userID, factor string) error
 	// CanSend reports whether there is mail.
 	CanSend() bool
 }
