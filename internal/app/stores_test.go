@@ -107,6 +107,19 @@ func fullDisk(t *testing.T) {
 	if full == nil || full.Status != http.StatusInsufficientStorage {
 		t.Errorf("a change on a full disk is answered %v", full)
 	}
+	// The other edges say so in the words of their protocols.
+	for _, edge := range []struct{ path, scheme, body, want string }{
+		{"/api/v1/groups", "SSWS", `{"profile":{"name":"g %d"}}`, `"errorCode":"E0000010"`},
+		{"/scim/v2/Groups", "Bearer", `{"displayName":"s %d"}`, `"status":"507"`},
+	} {
+		var a answer
+		for i := 0; i < 50 && a.Status < 400; i++ {
+			a = p.request(http.MethodPost, p.Ready().Identity+edge.path, "", fmt.Sprintf(edge.body, i), "Authorization", edge.scheme+" "+p.Ready().APIToken)
+		}
+		if a.Status != http.StatusInsufficientStorage || !strings.Contains(a.Body, edge.want) {
+			t.Errorf("%s on a full disk: %d %s", edge.path, a.Status, a.Body)
+		}
+	}
 	for range 20 {
 		if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusOK {
 			t.Fatalf("traffic on a full disk: %d %s", a.Status, a.Body)

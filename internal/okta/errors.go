@@ -86,8 +86,13 @@ func byCode(c fault.Code) known {
 		return known{http.StatusTooManyRequests, "E0000047", "API call exceeded rate limit due to too many requests."}
 	case fault.Unsupported:
 		return known{http.StatusNotImplemented, "E0000060", "Unsupported operation."}
-	case fault.Unavailable, fault.Timeout, fault.Full:
+	case fault.Unavailable, fault.Timeout:
 		return known{http.StatusServiceUnavailable, "E0000010", "Service is in read only mode"}
+	case fault.Full:
+		// Okta has no code for it: the nearest is of a service that reads and does not write. The
+		// status is HTTP's own, which clients that do not know it take for a 500 (RFC 9110 section
+		// 15), and not for one to try again at once, as they do with a 503.
+		return known{http.StatusInsufficientStorage, "E0000010", "Service is in read only mode"}
 	case fault.Internal:
 	}
 	return known{http.StatusInternalServerError, "E0000009", "Internal Server Error"}

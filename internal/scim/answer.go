@@ -102,8 +102,12 @@ func statusOf(f *fault.Error) int {
 			return http.StatusMethodNotAllowed
 		}
 		return http.StatusNotImplemented
-	case fault.Unavailable, fault.Timeout, fault.Full:
+	case fault.Unavailable, fault.Timeout:
 		return http.StatusServiceUnavailable
+	case fault.Full:
+		// RFC 7644 section 3.12 says what its own statuses mean and lets others stand for what
+		// HTTP says of them: this one tells a caller that to try again soon is of no use.
+		return http.StatusInsufficientStorage
 	case fault.Internal:
 	}
 	return http.StatusInternalServerError

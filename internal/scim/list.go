@@ -131,34 +131,54 @@ func answerList(items []any, total, skip int) answer {
 	}}
 }
 
-func (s *server) listUsers(c *call) (answer, error) {
+// listing is what a list is asked for, read as one of a kind of resources.
+type listing struct {
+	kind        resourceType
+	want        projection
+	filter      *filter                 // nil: all
+	order       func(a, b resource) int // nil: of ids
+	skip, count int
+}
+
+func (c *call) listing(t resourceType) (l listing, err error) {
 	r, err := c.list()
 	if err != nil {
-		return answer{}, err
+		return l, err
 	}
-	t := userType()
-	want, err := newProjection(t, r.Attributes, r.Excluded)
+	l.kind = t
+	if l.want, err = newProjection(t, r.Attributes, r.Excluded); err != nil {
+		return l, err
+	}
+	if l.filter, err = parseFilter(r.Filter); err != nil {
+		return l, err
+	}
+	l.skip, l.count = r.page()
+	l.order, err = r.order(&l.kind)
+	return l, err
+}
+
+// search returns what the directory is searched for, by how its objects are shown; the
+// filter is for each kind to say.
+func search[T any](l listing, show func(ledger.Object[T]) resource) directory.Search[T] {
+	q := directory.Search[T]{Skip: l.skip, Limit: l.count}
+	if l.order != nil {
+		q.Compare = func(a, b ledger.Object[T]) int { return l.order(show(a), show(b)) }
+	}
+	return q
+}
+
+func (s *server) listUsers(c *call) (answer, error) {
+	l, err := c.listing(userType())
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := parseFilter(r.Filter)
-	if err != nil {
-		return answer{}, err
-	}
-	order, err := r.order(&t)
-	if err != nil {
-		return answer{}, err
-	}
-	q := directory.Search[directory.User]{Where: f.conditions()}
-	q.Skip, q.Limit = r.page()
-	if f != nil {
-		if err := f.check(&t, "groups"); err != nil {
+	q := search(l, s.user)
+	if f := l.filter; f != nil {
+		if err := f.check(&l.kind, "groups"); err != nil {
 			return answer{}, err
 		}
-		q.Match = func(u ledger.Object[directory.User]) bool { return f.match(inResource{&t, s.user(u)}) }
-	}
-	if order != nil {
-		q.Compare = func(a, b ledger.Object[directory.User]) int { return order(s.user(a), s.user(b)) }
+		q.Where = f.conditions()
+		q.Match = func(u ledger.Object[directory.User]) bool { return f.match(inResource{&l.kind, s.user(u)}) }
 	}
 	found, err := s.People.SearchUsers(c.ctx, q)
 	if err != nil {
@@ -167,45 +187,28 @@ func (s *server) listUsers(c *call) (answer, error) {
 	items := []any{}
 	for _, u := range found.Items {
 		res := s.user(u)
-		if want.shows("groups") {
+		if l.want.shows("groups") {
 			if err := s.withGroups(c, res); fault.Is(err, fault.NotFound) {
 				continue // gone meanwhile
 			} else if err != nil {
 				return answer{}, err
 			}
 		}
-		items = append(items, stamped(want.of(res)))
+		items = append(items, stamped(l.want.of(res)))
 	}
 	return answerList(items, found.Total, q.Skip), nil
 }
 
 func (s *server) listGroups(c *call) (answer, error) {
-	r, err := c.list()
+	l, err := c.listing(groupType())
 	if err != nil {
 		return answer{}, err
 	}
-	t := groupType()
-	want, err := newProjection(t, r.Attributes, r.Excluded)
-	if err != nil {
-		return answer{}, err
-	}
-	f, err := parseFilter(r.Filter)
-	if err != nil {
-		return answer{}, err
-	}
-	order, err := r.order(&t)
-	if err != nil {
-		return answer{}, err
-	}
-	var q directory.Search[directory.Group]
-	q.Skip, q.Limit = r.page()
-	if f != nil {
-		if q.Match, err = s.groupMatch(c, &t, f); err != nil {
+	q := search(l, s.group)
+	if l.filter != nil {
+		if q.Match, err = s.groupMatch(c, &l.kind, l.filter); err != nil {
 			return answer{}, err
 		}
-	}
-	if order != nil {
-		q.Compare = func(a, b ledger.Object[directory.Group]) int { return order(s.group(a), s.group(b)) }
 	}
 	found, err := s.Groups.SearchGroups(c.ctx, q)
 	if err != nil {
@@ -215,12 +218,12 @@ func (s *server) listGroups(c *call) (answer, error) {
 	left := maxMembersShown
 	for _, g := range found.Items {
 		res := s.group(g)
-		if want.shows("members") {
+		if l.want.shows("members") {
 			if err := s.withMembers(c, res, &left); err != nil {
 				return answer{}, err
 			}
 		}
-		items = append(items, stamped(want.of(res)))
+		items = append(items, stamped(l.want.of(res)))
 	}
 	return answerList(items, found.Total, q.Skip), nil
 }
