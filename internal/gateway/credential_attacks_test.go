@@ -4,10 +4,12 @@ import (
 	"context"
 	"crypto/sha256"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -238,6 +240,63 @@ func TestConnectionLineAndEveryCredential(t *testing.T) {
 				continue
 			}
 			told.check(t, name+" on the "+lane+" lane", answer{resp, body, e})
+		}
+	}
+}
+
+// The same for proxies that only ask: whatever a caller presents and says, what is to be
+// set is the gateway's word alone, an empty one for what it does not know, and the
+// credential and what else the gateway would not pass on is named to be removed.
+func TestEveryCredentialWhereOthersAsk(t *testing.T) {
+	h, all := everyCredential(t, false)
+	for name, p := range all {
+		for _, path := range []string{"/x", "/open"} {
+			r := httptest.NewRequest(http.MethodGet, p.api+path, http.NoBody)
+			r.RequestURI, r.Host, r.RemoteAddr = p.api+path, h.addr, "192.0.2.1:4711"
+			if len(p.certs) > 0 {
+				leaf, err := x509.ParseCertificate(p.certs[0].Certificate[0])
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.TLS = &tls.ConnectionState{HandshakeComplete: true, PeerCertificates: []*x509.Certificate{leaf}}
+			}
+			lines := append(p.headers(http.MethodGet, h.url(p.api+path)), spoofs...)
+			for i := 0; i < len(lines); i += 2 {
+				r.Header.Add(lines[i], lines[i+1])
+			}
+			told := p.told
+			if path == "/open" {
+				told = map[string]string{"Cookie": p.told["Cookie"]}
+			}
+			a := h.Decide(r)
+			if a.Status != http.StatusOK {
+				t.Errorf("%s %s: %d %s", name, path, a.Status, a.Body)
+				continue
+			}
+			low := strings.ToLower(fmt.Sprint(a.Header))
+			for _, bad := range []string{"root", "evil", "forged", "10.9.9.9", "admin-scope", "browser"} {
+				if strings.Contains(low, bad) {
+					t.Errorf("%s %s: the answer has %q: %v", name, path, bad, a.Header)
+				}
+			}
+			for _, header := range []string{"X-User-Id", "X-Client-Id", "X-Granted-Scopes", "X-User-Email", "Cookie"} {
+				if got := a.Header[header]; !slices.Equal(got, []string{told[header]}) {
+					t.Errorf("%s %s: %s is to be %q, want %q", name, path, header, got, told[header])
+				}
+			}
+			if got := a.Header.Get("X-Gatehouse-Context"); (got != "") != (path == "/x") {
+				t.Errorf("%s %s: the context is %q", name, path, got)
+			}
+			for _, secret := range p.secrets {
+				if r.Header.Get(secret) != "" && !slices.ContainsFunc(a.Remove, func(s string) bool { return strings.EqualFold(s, secret) }) {
+					t.Errorf("%s %s: %s is not removed: %v", name, path, secret, a.Remove)
+				}
+			}
+			for _, claim := range []string{"Client-Cert", "Ssl-Client-Verify", "X-Original-Url", "X-Rewrite-Url", "X-Http-Method-Override", "X-Real-Ip"} {
+				if !slices.ContainsFunc(a.Remove, func(s string) bool { return strings.EqualFold(s, claim) }) {
+					t.Errorf("%s %s: the client's %s is not removed: %v", name, path, claim, a.Remove)
+				}
+			}
 		}
 	}
 }
