@@ -37,6 +37,9 @@ bin/oauth2-proxy: tools/oauth2-proxy/go.mod tools/oauth2-proxy/go.sum
 bin/caddy: bench/caddy/go.mod bench/caddy/go.sum
 	go build -C bench/caddy -trimpath -ldflags '-s -w' -o ../../bin/caddy github.com/caddyserver/caddy/v2/cmd/caddy
 
+bin/opa: tools/opa/go.mod tools/opa/go.sum
+	go build -C tools/opa -trimpath -ldflags '-s -w' -o ../../bin/opa github.com/open-policy-agent/opa
+
 fmt: bin/golangci-lint ## format
 	bin/golangci-lint fmt ./...
 
@@ -48,7 +51,7 @@ check: lint ## format, vet, lint, the rules of the house, unit tests: under two 
 	go vet ./...
 	go test -short ./...
 
-test: lint bin/h2spec bin/caddy bin/oauth2-proxy ## everything, with real servers: installs what the tests need
+test: lint bin/h2spec bin/caddy bin/oauth2-proxy bin/opa ## everything, with real servers: installs what the tests need
 	scripts/services
 	go vet ./...
 	GATEHOUSE_REQUIRE_SERVICES=1 go test -race -timeout 14m ./...
