@@ -36,8 +36,12 @@ type metadata struct {
 	RequestURIs           bool     `json:"request_uri_parameter_supported"`                 // of clients' own: none
 	RequestAlgorithms     []string `json:"request_object_signing_alg_values_supported"`
 	Claims                bool     `json:"claims_parameter_supported"`
-	Locales               []string `json:"ui_locales_supported,omitempty"`                  // of the pages
-	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"` // RFC 9396 section 10
+	ClaimNames            []string `json:"claims_supported"`
+	FrontChannel          bool     `json:"frontchannel_logout_supported"` // no
+	FrontChannelSession   bool     `json:"frontchannel_logout_session_supported"`
+	Chained               []string `json:"identity_chaining_requested_token_types_supported"` // OAuth Identity Chaining: none
+	Locales               []string `json:"ui_locales_supported,omitempty"`                    // of the pages
+	DetailTypes           []string `json:"authorization_details_types_supported,omitempty"`   // RFC 9396 section 10
 	GrantTypes            []string `json:"grant_types_supported"`
 	DPoPAlgorithms        []string `json:"dpop_signing_alg_values_supported"`
 	Backchannel           bool     `json:"backchannel_logout_supported"`                         // OpenID Connect Back-Channel Logout 1.0
@@ -76,6 +80,7 @@ func (s *Server) metadata(t *grant.Target) metadata {
 		device = t.Endpoint("device/authorize")
 	}
 	m := metadata{
+		ClaimNames: tokenClaims(t.Server), Chained: []string{},
 		ClientDocuments: s.cfg.Documents != nil && len(t.Server.Extension.ClientDocuments) > 0,
 		Device:          device, CertificateBound: s.cfg.Certificates.Bind(), DetailTypes: detailTypes(t.Server), DPoPAlgorithms: algs, Backchannel: s.cfg.Backchannel, BackchannelSession: s.cfg.Backchannel,
 		Issuer:        t.Issuer(),
@@ -105,6 +110,24 @@ func (m *metadata) restrict() {
 	m.RequestAlgorithms, m.DPoPAlgorithms = algs, algs
 }
 
+// tokenClaims are the claims that access tokens have by themselves. Those that
+// administrators have made are nobody's business who has no token.
+func tokenClaims(s *access.ServerView) []string {
+	if s.Shape == access.ShapeRFC9068 {
+		return []string{"iss", "exp", "aud", "sub", "client_id", "iat", "jti", "scope", "uid", "sid", "auth_time", "acr", "amr", "act", "authorization_details", "cnf"}
+	}
+	return []string{"ver", "jti", "iss", "aud", "iat", "exp", "cid", "uid", "scp", "sub", "sid", "auth_time", "acr", "amr", "act", "authorization_details", "cnf"}
+}
+
+// idTokenClaims are those of ID tokens and userinfo: of the protocol, and of the scopes
+// of OpenID Connect Core section 5.4.
+func idTokenClaims() []string {
+	return []string{
+		"iss", "ver", "sub", "aud", "iat", "exp", "jti", "auth_time", "amr", "acr", "nonce", "at_hash", "c_hash", "sid",
+		"name", "nickname", "preferred_username", "given_name", "middle_name", "family_name", "email", "email_verified", "profile", "zoneinfo", "locale", "address", "phone_number", "picture", "website", "gender", "birthdate", "updated_at",
+	}
+}
+
 func detailTypes(s *access.ServerView) (out []string) {
 	for i := range s.Extension.DetailTypes {
 		out = append(out, s.Extension.DetailTypes[i].Type)
@@ -128,7 +151,7 @@ func (s *Server) oauthMetadata(w http.ResponseWriter, r *http.Request, t *grant.
 
 func (s *Server) openidMetadata(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	m := s.metadata(t)
-	m.IDTokenAlgorithms = []string{t.Server.Algorithm}
+	m.IDTokenAlgorithms, m.ClaimNames = []string{t.Server.Algorithm}, idTokenClaims()
 	s.writeMetadata(w, r, m)
 }
 
