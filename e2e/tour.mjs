@@ -133,6 +133,8 @@ async function tour(lang, window, axe) {
     await see("17-stopped");
     await page.goto(ready.identity + "/signin/nothing");
     await see("18-lost");
+    await page.goto(ready.identity + "/account/nothing");
+    await see("18-missing");
 
     // The account, and what can be changed there.
     await page.goto(ready.identity + "/account");

@@ -69,6 +69,8 @@ func TestBrandOfASite(t *testing.T) {
 		t.Errorf("%s", l.Text)
 	}
 
+	b.get("/account/nothing").has(t, 404, "Diese Seite gibt es nicht", "<title>Diese Seite gibt es nicht - Acme</title>")
+
 	// A choice of the person is kept, and an app's wish is heard.
 	page := b.get("/account")
 	b.send(b.form("/language", map[string][]string{"language": {"sw"}, "back": {page.at.Path}}))

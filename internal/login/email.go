@@ -63,7 +63,7 @@ func (s *Server) takeEmail(w http.ResponseWriter, r *http.Request, m *member) {
 	next := strings.TrimSpace(field(r, "email"))
 	switch {
 	case s.cfg.Letters == nil:
-		http.NotFound(w, r)
+		s.noPage(w, r)
 		return
 	case mail.CheckAddress(next) != nil || len(next) > 100:
 		s.writeEmail(w, r, m, http.StatusUnprocessableEntity, shorten(next), "email_wrong")

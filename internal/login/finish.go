@@ -142,6 +142,11 @@ func (s *Server) Stop(w http.ResponseWriter, r *http.Request, status int, refusa
 	s.tell(w, r, lang, status, notice{heading: "stopped_title", text: "stopped_text", detail: refusal.Code + ": " + refusal.Text, link: "/account", label: "go_account"})
 }
 
+// noPage answers for a page that there is not, or not at this site.
+func (s *Server) noPage(w http.ResponseWriter, r *http.Request) {
+	s.tell(w, r, s.language(r), http.StatusNotFound, notice{heading: "missing_title", text: "missing_text", link: "/account", label: "go_account"})
+}
+
 // lost answers for an address that stands for nothing, for this browser.
 func (s *Server) lost(w http.ResponseWriter, r *http.Request, err error) {
 	status := http.StatusNotFound

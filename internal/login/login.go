@@ -174,6 +174,7 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST "+EmailPath, s.person(s.takeEmail))
 	s.mux.HandleFunc("POST "+web.LanguagePath, s.chooseLanguage)
 	s.mux.HandleFunc("GET /signout", s.showSignedOut)
+	s.mux.HandleFunc("GET /", s.noPage)
 	s.mux.HandleFunc("GET "+federation.SignedOutPath, s.serveLeft)
 	s.mux.HandleFunc("POST /signout", s.confirmSignOut)
 	return s

@@ -29,7 +29,7 @@ type recoverPage struct {
 
 func (s *Server) showRecover(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Letters == nil {
-		http.NotFound(w, r)
+		s.noPage(w, r)
 		return
 	}
 	name := r.URL.Query().Get("name")
@@ -45,7 +45,7 @@ func (s *Server) showRecover(w http.ResponseWriter, r *http.Request) {
 // for everybody (attack identity 62).
 func (s *Server) takeRecover(w http.ResponseWriter, r *http.Request) {
 	if s.cfg.Letters == nil {
-		http.NotFound(w, r)
+		s.noPage(w, r)
 		return
 	}
 	site, _ := s.cfg.Site(r)

@@ -68,7 +68,7 @@ func (s *Server) registration(r *http.Request) (Site, bool) {
 func (s *Server) serveRegister(w http.ResponseWriter, r *http.Request) {
 	site, open := s.registration(r)
 	if !open {
-		http.NotFound(w, r)
+		s.noPage(w, r)
 		return
 	}
 	lang := s.language(r)
@@ -143,7 +143,7 @@ type beginPage struct {
 func (s *Server) finishRegister(w http.ResponseWriter, r *http.Request) {
 	site, open := s.registration(r)
 	if !open {
-		http.NotFound(w, r)
+		s.noPage(w, r)
 		return
 	}
 	ctx, lang := r.Context(), s.language(r)
