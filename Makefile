@@ -40,6 +40,9 @@ bin/caddy: bench/caddy/go.mod bench/caddy/go.sum
 bin/opa: tools/opa/go.mod tools/opa/go.sum
 	go build -C tools/opa -trimpath -ldflags '-s -w' -o ../../bin/opa github.com/open-policy-agent/opa
 
+bin/traefik: tools/traefik/go.mod tools/traefik/go.sum # some minutes; its tests are skipped without it
+	go build -C tools/traefik -trimpath -ldflags '-s -w' -o ../../bin/traefik github.com/traefik/traefik/v3/cmd/traefik
+
 fmt: bin/golangci-lint ## format
 	bin/golangci-lint fmt ./...
 
