@@ -15,6 +15,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"gatehouse/client"
 )
 
 const tlsIdentity = `
@@ -175,6 +177,17 @@ func TestCertificatesOfApps(t *testing.T) {
 	// The gateway takes it with the certificate alone: here nobody can show one.
 	if a := p.call(http.MethodGet, "/x", token); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "proof_invalid") {
 		t.Errorf("the gateway answers %d %s", a.Status, a.Body)
+	}
+	// Under FAPI 2.0 a token is bound to the certificate that is shown, whatever the app's
+	// settings say.
+	if _, err := p.admin().UpdateServer(t.Context(), "default", client.Server{Algorithm: "ES256"}); err != nil {
+		t.Fatal(err)
+	}
+	bank := p.certApp(plain, "self_signed_tls_client_auth", `,"jwks":{"keys":[`+jwk+`]}`, `{"profile":"fapi2_security"}`)
+	status, body := p.ask(certClient(t, roots, stranger, strangerKey), bank)
+	token, _ = body["access_token"].(string)
+	if cnf, _ := claimsOf(t, token)["cnf"].(map[string]any); status != http.StatusOK || cnf["x5t#S256"] != thumbprint(der) {
+		t.Errorf("under FAPI 2.0: %d %v", status, body)
 	}
 	res, err := plain.Get(p.Ready().Demo.Issuer + "/.well-known/openid-configuration")
 	if err != nil {

@@ -92,6 +92,14 @@ func errNoMail() error {
 	return unsupported("sendEmail", "there is no mail server: say sendEmail=false, or set server.mail")
 }
 
+// readForUser reads a body, and returns the id of the user whom the path names.
+func (a *api) readForUser(c *call, body any) (id string, err error) {
+	if err := c.read(body); err != nil {
+		return "", err
+	}
+	return a.userID(c)
+}
+
 // forgotPassword sets a new password with the answer to the recovery question; without
 // a body it sends a link, or answers it.
 func (a *api) forgotPassword(c *call) (answer, error) {
@@ -99,10 +107,7 @@ func (a *api) forgotPassword(c *call) (answer, error) {
 		Password passwordBody `json:"password"`
 		Question questionBody `json:"recovery_question"`
 	}
-	if err := c.read(&b); err != nil {
-		return answer{}, err
-	}
-	id, err := a.userID(c)
+	id, err := a.readForUser(c, &b)
 	if err != nil {
 		return answer{}, err
 	}
@@ -142,10 +147,7 @@ func (a *api) changePassword(c *call) (answer, error) {
 		Old passwordBody `json:"oldPassword"`
 		New passwordBody `json:"newPassword"`
 	}
-	if err := c.read(&b); err != nil {
-		return answer{}, err
-	}
-	id, err := a.userID(c)
+	id, err := a.readForUser(c, &b)
 	if err != nil {
 		return answer{}, err
 	}
@@ -161,10 +163,7 @@ func (a *api) changeQuestion(c *call) (answer, error) {
 		Password passwordBody `json:"password"`
 		Question questionBody `json:"recovery_question"`
 	}
-	if err := c.read(&b); err != nil {
-		return answer{}, err
-	}
-	id, err := a.userID(c)
+	id, err := a.readForUser(c, &b)
 	if err != nil {
 		return answer{}, err
 	}
