@@ -443,3 +443,38 @@ func TestLettersInTheReadersLanguage(t *testing.T) {
 	}
 	b.get("/recover").has(t, 200, `<html lang="en">`)
 }
+
+// attack identity 67: what links in letters lead to is the configured address, whatever a
+// request says that it was sent to.
+func TestLinksLeadHere(t *testing.T) {
+	p := start(t, "")
+	b := p.browser(t)
+	page := b.get("/recover")
+	for i, spoof := range []func(*http.Request){
+		func(r *http.Request) { r.Host = "evil.test" },
+		func(r *http.Request) { r.Header.Set("X-Forwarded-Host", "evil.test") },
+		func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "gopher") },
+		func(r *http.Request) { r.Header.Set("Forwarded", "host=evil.test;proto=gopher") },
+		func(r *http.Request) {
+			r.Header.Set("X-Original-Host", "evil.test")
+			r.Header.Set("X-Host", "evil.test")
+		},
+	} {
+		name := fmt.Sprintf("spoofed%d@example.com", i)
+		p.made("/api/v1/users", `{"profile":{"login":"`+name+`","email":"`+name+`"},"credentials":{"password":{"value":"correct horse 4"}}}`)
+		r := b.form("/recover", url.Values{"identifier": {name}, "token": formTokens(page)})
+		spoof(r)
+		b.send(r).has(t, 200)
+		if link := linkOf(t, p.letters(i + 1)[0], name); !strings.HasPrefix(link, p.Ready().Identity+"/") {
+			t.Errorf("spoof %d: a letter leads to %s", i, link)
+		}
+	}
+}
+
+// formTokens returns the token of a page's form, if it has one.
+func formTokens(page *seen) []string {
+	if m := formToken.FindStringSubmatch(page.body); m != nil {
+		return m[1:]
+	}
+	return nil
+}
