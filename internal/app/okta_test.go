@@ -193,6 +193,8 @@ func TestOktaErrors(t *testing.T) {
 		{"GET", "/api/v1/users?after=x", "", 400, "E0000001", ""},
 		{"POST", "/api/v1/users/ana@example.com/lifecycle/activate", "", 403, "E0000038", ""},
 		{"POST", "/api/v1/users/ana/lifecycle/unlock", "", 403, "E0000038", ""},
+		{"POST", "/api/v1/users/ben/lifecycle/deactivate?sendEmail=true", "", 400, "E0000001", "Api validation failed: sendEmail"},
+		{"DELETE", "/api/v1/users/ben?sendEmail=true", "", 400, "E0000001", "Api validation failed: sendEmail"},
 		{"DELETE", "/api/v1/authorizationServers/default", "", 403, "E0000006", ""},
 	}
 	for _, tt := range tests {

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 
@@ -58,10 +59,25 @@ func (a *api) activation(c *call, sends bool, do func(ctx context.Context, by le
 	return ok(object{"activationUrl": address, "activationToken": token})
 }
 
-func (a *api) deactivateUser(c *call) (answer, error) { return a.status(c, directory.Deprovisioned) }
-func (a *api) suspendUser(c *call) (answer, error)    { return a.status(c, directory.Suspended) }
-func (a *api) unlockUser(c *call) (answer, error)     { return a.transition(c, a.People.Unlock) }
-func (a *api) unsuspendUser(c *call) (answer, error)  { return a.transition(c, a.People.Unsuspend) }
+func (a *api) deactivateUser(c *call) (answer, error) {
+	if err := c.tellsNobody(); err != nil {
+		return answer{}, err
+	}
+	return a.status(c, directory.Deprovisioned)
+}
+
+func (a *api) suspendUser(c *call) (answer, error)   { return a.status(c, directory.Suspended) }
+func (a *api) unlockUser(c *call) (answer, error)    { return a.transition(c, a.People.Unlock) }
+func (a *api) unsuspendUser(c *call) (answer, error) { return a.transition(c, a.People.Unsuspend) }
+
+// tellsNobody refuses the letter to administrators that Okta sends when somebody leaves
+// (sendEmail=true of deactivateUser and deleteUser): nobody would get it.
+func (c *call) tellsNobody() error {
+	if send, err := c.sends(false); err != nil || send {
+		return cmp.Or(err, unsupported("sendEmail", "must be false or left out: administrators are not written to, the system log has who leaves"))
+	}
+	return nil
+}
 
 func (a *api) status(c *call, to directory.Status) (answer, error) {
 	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {

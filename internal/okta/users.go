@@ -293,6 +293,9 @@ func (a *api) changeUser(c *call, whole bool) (answer, error) {
 }
 
 func (a *api) deleteUser(c *call) (answer, error) {
+	if err := c.tellsNobody(); err != nil {
+		return answer{}, err
+	}
 	id, err := a.userID(c)
 	if err != nil {
 		return answer{}, err
