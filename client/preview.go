@@ -16,6 +16,9 @@ type PreviewRequest struct {
 	Scopes    []string `json:"scopes,omitempty"`
 	// IP is where the request comes from, for rules about networks; empty = unknown.
 	IP string `json:"ip,omitempty"`
+	// Risk is that of the user's sign-in, for rules about it: LOW, MEDIUM or HIGH; empty =
+	// unknown.
+	Risk string `json:"risk,omitempty"`
 	// MFA has the user just signed in with a second factor.
 	MFA bool `json:"mfa,omitempty"`
 }

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,6 +18,9 @@ type Request struct {
 	// Address is where the request comes from, for rules about networks; the zero
 	// value is an unknown one.
 	Address netip.Addr
+	// Risk is that of the person's sign-in, one of RiskLevels; empty is not known, which
+	// fits no rule about it.
+	Risk string
 }
 
 // Decision is what the policies of a server say to a request.
@@ -198,6 +202,12 @@ func (r *ruleView) rejects(req *Request, explain bool) (reason, detail string) {
 		if detail := r.network.rejects(req.Address); detail != "" {
 			return BecauseNetwork, detail
 		}
+	}
+	if c.Risk != "" && c.Risk != req.Risk {
+		if explain {
+			detail = "it is for " + c.Risk + ", and this is " + cmp.Or(req.Risk, "not known")
+		}
+		return BecauseRisk, detail
 	}
 	return "", ""
 }

@@ -63,6 +63,9 @@ type RuleConditions struct {
 	// Network is where the request comes from; nil: anywhere. Okta's access rules do
 	// not have it, so a client of Okta's that writes a rule back leaves it out: then it stays.
 	Network *NetworkCondition `json:"network,omitempty"`
+	// Risk is the level that the person's sign-in has to have, one of RiskLevels; empty:
+	// any. It is Okta's condition of sign-on rules, and stays as Network does.
+	Risk string `json:"riskScore,omitempty"`
 }
 
 // People selects users: those included by id or by group, less those excluded.
@@ -152,6 +155,7 @@ func checkRule(r Rule) error {
 		c.that(s == AnyScope || ValidScopeName(s), "conditions.scopes.include", quoted(s)+" is not a scope name")
 	}
 	r.Conditions.Network.check(&c)
+	checkRisk(&c, r.Conditions.Risk)
 	c.that(len(r.Conditions.GrantTypes.Exclude) == 0, "conditions.grantTypes.exclude", "is not supported, list the grant types that are allowed")
 	c.that(len(r.Conditions.Scopes.Exclude) == 0, "conditions.scopes.exclude", "is not supported, list the scopes that are allowed")
 	c.lifetime("actions.token.accessTokenLifetimeMinutes", r.Actions.Token.AccessTokenMinutes)

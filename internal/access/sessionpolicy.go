@@ -57,6 +57,10 @@ const (
 // RiskLevels are the levels of risk that a rule may be about, Okta's words.
 func RiskLevels() []string { return []string{"LOW", "MEDIUM", "HIGH"} }
 
+func checkRisk(c *checks, level string) {
+	c.that(level == "" || slices.Contains(RiskLevels(), level), "conditions.riskScore.level", "must be one of ANY, "+strings.Join(RiskLevels(), ", "))
+}
+
 // SignOn is what a rule says of a sign-in.
 type SignOn struct {
 	Access string `json:"access"` // SignOnAllow or SignOnDeny
@@ -213,7 +217,7 @@ func checkSessionRule(r SessionRule) error {
 	c.oneOf("status", string(r.Status), string(Active), string(Inactive))
 	c.that(r.Priority >= 1 && r.Priority <= MaxPriority, "priority", "must be from 1 to 999")
 	c.oneOf("conditions.authContext.authType", r.Conditions.AuthType, AuthAny, AuthRADIUS, AuthLDAP)
-	c.that(r.Conditions.Risk == "" || slices.Contains(RiskLevels(), r.Conditions.Risk), "conditions.riskScore.level", "must be one of ANY, "+strings.Join(RiskLevels(), ", "))
+	checkRisk(&c, r.Conditions.Risk)
 	r.Conditions.Network.check(&c)
 	r.Actions.check(&c)
 	return c.err("sign-on rule %s is not valid", quoted(r.Name))

@@ -29,7 +29,8 @@ type SignInDecision struct {
 // Allowed reports whether the person may be signed in.
 func (d *SignInDecision) Allowed() bool { return d.Access == SignOnAllow }
 
-// The reasons of steps that only rules about sign-ins have.
+// The reasons of steps that rules about sign-ins have; those about access have the second
+// as well.
 const (
 	BecauseAuthType = "the rule is for another kind of sign-in"
 	BecauseRisk     = "the rule is for another level of risk"

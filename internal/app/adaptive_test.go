@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/client"
+	"gatehouse/internal/access"
 	"gatehouse/internal/geo/geotest"
 )
 
@@ -93,5 +95,48 @@ func TestAdaptiveSignOn(t *testing.T) {
 	anew(thief).has(t, 200, "Code of your authenticator app")
 	if log := p.logged(t, "user.session.start"); !strings.Contains(log, "3 wrong passwords right before") {
 		t.Errorf("the log does not say what came before:\n%s", log)
+	}
+}
+
+// An access rule about the risk holds for people whose sign-in was of that level, and the
+// preview says why it does not for others.
+func TestRulesAboutRisk(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	server := p.made("/api/v1/authorizationServers", `{"name":"calm","audiences":["api://calm"]}`)
+	at := "/api/v1/authorizationServers/" + server
+	p.made(at+"/scopes", `{"name":"a"}`)
+	policy := p.made(at+"/policies", `{"type":"OAUTH_AUTHORIZATION_POLICY","name":"p","description":"p","priority":1,"conditions":{"clients":{"include":["ALL_CLIENTS"]}}}`)
+	rule := func(risk string) string {
+		return `{"type":"RESOURCE_ACCESS","name":"as ever","priority":1,"conditions":{"people":{"users":{},"groups":{"include":["EVERYONE"]}},
+			"grantTypes":{"include":["authorization_code","client_credentials"]},"scopes":{"include":["*"]}` + risk + `},
+			"actions":{"token":{"accessTokenLifetimeMinutes":10,"refreshTokenLifetimeMinutes":0,"refreshTokenWindowMinutes":10080}}}`
+	}
+	id := p.made(at+"/policies/"+policy+"/rules", rule(`,"riskScore":{"level":"LOW"}`))
+	if a := p.okta("PUT", at+"/policies/"+policy+"/rules/"+id, rule("")); !strings.Contains(a.Body, `"riskScore":{"level":"LOW"}`) {
+		t.Fatalf("a client that does not know the condition takes it out: %d %s", a.Status, a.Body)
+	}
+	if a := p.okta("PUT", at+"/policies/"+policy+"/rules/"+id, rule(`,"riskScore":{"level":"SOME"}`)); a.Status != 400 {
+		t.Errorf("a level that there is not: %d %s", a.Status, a.Body)
+	}
+	authorize := "/oauth2/" + server + "/v1/authorize?" + c.request("scope", "a").Encode()
+	b := p.browser(t)
+	// The first sign-in of all is MEDIUM, the next one with the same browser LOW.
+	if got := c.answer(t, b.signIn(b.get(authorize), ana.Login, ana.Password)); got.Get("error") != "access_denied" {
+		t.Errorf("the first sign-in: %v", got)
+	}
+	b.post(b.get("/account"), "do", "signout")
+	if got := c.answer(t, b.signIn(b.get(authorize), ana.Login, ana.Password)); got.Get("code") == "" {
+		t.Errorf("as ever: %v", got)
+	}
+	admin := p.admin()
+	for risk, granted := range map[string]bool{"LOW": true, "HIGH": false, "": false} {
+		v, err := admin.Preview(t.Context(), server, client.PreviewRequest{ClientID: c.id, User: ana.Login, Scopes: []string{"a"}, Risk: risk})
+		if err != nil || v.Granted != granted {
+			t.Fatalf("preview at %q: %+v %v", risk, v, err)
+		}
+		if last := v.Considered[len(v.Considered)-1]; !granted && last.Reason != access.BecauseRisk {
+			t.Errorf("preview at %q: %+v", risk, v.Considered)
+		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,6 +25,9 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 			return client.Preview{}, fault.New(fault.Invalid, "%q is not an IP address", r.IP)
 		}
 	}
+	if r.Risk != "" && (r.User == "" || !slices.Contains(access.RiskLevels(), r.Risk)) {
+		return client.Preview{}, fault.New(fault.Invalid, "the risk is that of a user's sign-in: name the user, and LOW, MEDIUM or HIGH")
+	}
 	if r.MFA && r.User == "" {
 		return client.Preview{}, fault.New(fault.Invalid, "an app signs in without a second factor: name the user")
 	}
@@ -31,7 +35,7 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 	if err != nil {
 		return client.Preview{}, err
 	}
-	q := grant.PreviewRequest{Client: r.ClientID, GrantType: r.GrantType, Scopes: r.Scopes, Address: r.IP}
+	q := grant.PreviewRequest{Client: r.ClientID, GrantType: r.GrantType, Scopes: r.Scopes, Address: r.IP, Risk: r.Risk}
 	if r.User != "" {
 		u, err := s.id.people.FindUser(ctx, r.User)
 		if fault.Is(err, fault.NotFound) {

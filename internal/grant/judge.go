@@ -55,7 +55,7 @@ func (j *Judge) through(ctx context.Context, t *Target, a *Authorization, asks, 
 		return nil, access.Decision{}, err
 	}
 	req := access.Request{
-		Client: asks, GrantType: grantType, Scopes: a.Scopes, User: who.userID, Groups: who.person.GroupIDs(), Address: parseAddress(a.Address),
+		Client: asks, GrantType: grantType, Scopes: a.Scopes, User: who.userID, Groups: who.person.GroupIDs(), Address: parseAddress(a.Address), Risk: a.Risk,
 	}
 	d, err := judge(t, &req, trace)
 	if err != nil {

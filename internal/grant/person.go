@@ -41,7 +41,7 @@ func (x *exchange) authorization() Authorization {
 	g := x.kept
 	return Authorization{
 		Client: g.Client, Server: g.Server, User: g.User, Session: g.Session, Scopes: x.scopes,
-		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: x.address(),
+		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: x.address(), Risk: g.Terms.Risk,
 	}
 }
 

@@ -33,6 +33,7 @@ type PreviewRequest struct {
 	Scopes    []string
 	User      string // id; empty: the client acts for itself
 	Address   string // where the request comes from; empty: unknown
+	Risk      string // of the person's sign-in; empty: unknown
 	// How the person is to be believed to have signed in.
 	AuthTime time.Time
 	ACR      string
@@ -95,7 +96,7 @@ func (p *Previewer) run(ctx context.Context, t *Target, app *access.AppView, q *
 		out.Decision, err = judge(t, &req, &out.Considered)
 	} else {
 		a := Authorization{
-			Client: app.ID, Server: t.Server.ID, User: q.User, Scopes: out.Scopes, Address: q.Address,
+			Client: app.ID, Server: t.Server.ID, User: q.User, Scopes: out.Scopes, Address: q.Address, Risk: q.Risk,
 			AuthTime: q.AuthTime, AMR: q.AMR, ACR: q.ACR, Nonce: q.Nonce,
 		}
 		who, out.Decision, err = p.cfg.Judge.consider(ctx, t, &a, q.GrantType, &out.Considered)

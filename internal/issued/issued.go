@@ -52,6 +52,8 @@ type Terms struct {
 	GrantType string `json:"grant_type,omitempty"`
 	// Address is where the person's browser was.
 	Address string `json:"address,omitempty"`
+	// Risk is how unlike their earlier ones the person's sign-in was; empty: not known.
+	Risk string `json:"risk,omitempty"`
 }
 
 // Code is an authorization code (RFC 6749 section 4.1.2), without the code.

@@ -145,7 +145,7 @@ func (s *Server) approveDevice(r *http.Request, m *member, req grant.DeviceReque
 	}
 	err := s.cfg.Devices.Approve(r.Context(), t, req.UserCode, grant.Authorization{
 		Client: app.ID, User: m.user.ID, Scopes: req.Scopes,
-		AuthTime: m.session.AuthTime, AMR: m.session.AMR, ACR: m.session.ACR, Address: address(r).String(),
+		AuthTime: m.session.AuthTime, AMR: m.session.AMR, ACR: m.session.ACR, Address: address(r).String(), Risk: m.session.Risk,
 	})
 	if err != nil {
 		return err

@@ -168,11 +168,11 @@ type ruleBody struct {
 		Scopes     *access.Selection `json:"scopes"`
 		// Network is ours, in the shape that Okta's sign-on rules have. A null takes it
 		// out; a body without it, as a client of Okta's sends, leaves it.
-		Network json.RawMessage `json:"network"`
+		Network   json.RawMessage `json:"network"`
+		RiskScore json.RawMessage `json:"riskScore"` // the same
 		// What nothing here asks would not be enforced.
-		Device    json.RawMessage `json:"device"`
-		Risk      json.RawMessage `json:"risk"`
-		RiskScore json.RawMessage `json:"riskScore"`
+		Device json.RawMessage `json:"device"`
+		Risk   json.RawMessage `json:"risk"`
 	} `json:"conditions"`
 	Actions struct {
 		Token struct {
@@ -202,7 +202,7 @@ func (b *ruleBody) onto(r *access.Rule) error {
 	if b.Conditions.Scopes != nil {
 		r.Conditions.Scopes = *b.Conditions.Scopes
 	}
-	for path, raw := range map[string]json.RawMessage{"device": b.Conditions.Device, "risk": b.Conditions.Risk, "riskScore": b.Conditions.RiskScore} {
+	for path, raw := range map[string]json.RawMessage{"device": b.Conditions.Device, "risk": b.Conditions.Risk} {
 		if len(raw) > 0 && string(raw) != "null" {
 			return unsupported("conditions."+path, "is not asked by access rules: leave it out")
 		}
@@ -213,6 +213,17 @@ func (b *ruleBody) onto(r *access.Rule) error {
 			return unsupported("conditions.network", "must be an object with connection, include and exclude")
 		}
 		r.Conditions.Network = n
+	}
+	if len(b.Conditions.RiskScore) > 0 {
+		var score struct {
+			Level string `json:"level"`
+		}
+		if err := json.Unmarshal(b.Conditions.RiskScore, &score); err != nil {
+			return unsupported("conditions.riskScore", "must be an object with level")
+		}
+		if r.Conditions.Risk = score.Level; score.Level == "ANY" {
+			r.Conditions.Risk = ""
+		}
 	}
 	t := &r.Actions.Token
 	t.AccessTokenMinutes, t.RefreshTokenMinutes, t.RefreshWindowMinutes = b.Actions.Token.Access, b.Actions.Token.Refresh, b.Actions.Token.Window
@@ -330,6 +341,9 @@ func (a *api) rule(c *call, o ledger.Object[access.Rule]) object {
 	}
 	if n := r.Conditions.Network; n != nil {
 		conditions["network"] = n
+	}
+	if level := r.Conditions.Risk; level != "" {
+		conditions["riskScore"] = object{"level": level}
 	}
 	return object{
 		"id": o.ID, "type": ruleType, "status": r.Status, "name": r.Name, "priority": r.Priority, "system": r.System,
