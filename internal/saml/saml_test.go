@@ -353,3 +353,47 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// What passes the examination has, for another reader of XML as well, one assertion right
+// below one Response, no signature and no id in a second place, and nothing that readers
+// disagree about.
+func FuzzExamine(f *testing.F) {
+	for _, s := range []string{
+		`<p:Response xmlns:p="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:a="urn:oasis:names:tc:SAML:2.0:assertion" ID="r"><a:Assertion ID="a"><s:Signature xmlns:s="http://www.w3.org/2000/09/xmldsig#"/></a:Assertion></p:Response>`,
+		`<Response xmlns="urn:oasis:names:tc:SAML:2.0:protocol"><Assertion xmlns="urn:oasis:names:tc:SAML:2.0:assertion">&amp;<![CDATA[x]]></Assertion></Response>`,
+		`<Response xmlns="urn:oasis:names:tc:SAML:2.0:protocol"><!--x--></Response>`, `<?xml version="1.0"?><!DOCTYPE a><a/>`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if _, err := examine([]byte(s)); err != nil {
+			if !fault.Is(err, fault.Denied) {
+				t.Fatal(err)
+			}
+			return
+		}
+		doc := etree.NewDocument()
+		if doc.ReadFromString(s) != nil {
+			return // it is not well-formed for the other one, and comes no further
+		}
+		if root := doc.Root(); root == nil || root.Tag != "Response" || len(root.SelectElements("Assertion")) != 1 || len(doc.FindElements("//Assertion")) != 1 ||
+			len(doc.FindElements("//Signature")) > 2 {
+			t.Errorf("%q has passed", s)
+		}
+		ids := map[string]bool{}
+		for _, e := range doc.FindElements("//*") {
+			for _, c := range e.Child {
+				switch c.(type) {
+				case *etree.Comment, *etree.Directive, *etree.ProcInst:
+					t.Errorf("%q has passed", s)
+				}
+			}
+			if id := e.SelectAttrValue("ID", ""); id != "" {
+				if ids[id] {
+					t.Errorf("%q has passed", s)
+				}
+				ids[id] = true
+			}
+		}
+	})
+}
