@@ -60,62 +60,13 @@ func (a *api) listOrigins(c *call) (answer, error) {
 	return page(p.Items, p.Next, a.origin)
 }
 
-func (a *api) createOrigin(c *call) (answer, error) {
-	var b originBody
-	if err := c.read(&b); err != nil {
-		return answer{}, err
+// origins are the trusted origins, for the operations on a collection. Okta lets an
+// active one be deleted as well.
+func origins(a *api) collection[access.Origin, originBody, *originBody] {
+	return collection[access.Origin, originBody, *originBody]{
+		arg: "trustedOriginId", unique: "origin", show: a.origin, status: func(o *access.Origin) *access.Status { return &o.Status },
+		find: a.Access.FindOrigin, make: a.Access.CreateOrigin, change: a.Access.ChangeOrigin, remove: a.Access.DeleteOrigin,
 	}
-	var v access.Origin
-	if err := b.onto(&v); err != nil {
-		return answer{}, err
-	}
-	o, err := a.Access.CreateOrigin(c.Context(), c.by(), v)
-	if err != nil {
-		return answer{}, taken(err, "origin")
-	}
-	return ok(a.origin(o))
-}
-
-func (a *api) getOrigin(c *call) (answer, error) {
-	o, err := a.Access.FindOrigin(c.Context(), c.arg("trustedOriginId"))
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.origin(o))
-}
-
-func (a *api) replaceOrigin(c *call) (answer, error) {
-	var b originBody
-	if err := c.read(&b); err != nil {
-		return answer{}, err
-	}
-	o, err := a.Access.ChangeOrigin(c.Context(), c.by(), c.arg("trustedOriginId"), b.onto)
-	if err != nil {
-		return answer{}, taken(err, "origin")
-	}
-	return ok(a.origin(o))
-}
-
-// deleteOrigin removes an origin; Okta lets an active one go as well.
-func (a *api) deleteOrigin(c *call) (answer, error) {
-	if err := a.Access.DeleteOrigin(c.Context(), c.by(), c.arg("trustedOriginId")); err != nil {
-		return answer{}, err
-	}
-	return nothing()
-}
-
-func (a *api) activateOrigin(c *call) (answer, error)   { return a.originStatus(c, access.Active) }
-func (a *api) deactivateOrigin(c *call) (answer, error) { return a.originStatus(c, access.Inactive) }
-
-func (a *api) originStatus(c *call, s access.Status) (answer, error) {
-	o, err := a.Access.ChangeOrigin(c.Context(), c.by(), c.arg("trustedOriginId"), func(o *access.Origin) error {
-		o.Status = s
-		return nil
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.origin(o))
 }
 
 func (a *api) origin(o ledger.Object[access.Origin]) object {

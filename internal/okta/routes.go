@@ -1,6 +1,10 @@
 package okta
 
-import "net/http"
+import (
+	"net/http"
+
+	"gatehouse/internal/access"
+)
 
 // What a route needs besides the names of permissions.
 const (
@@ -267,12 +271,12 @@ func routes() []route {
 		{del, client + role, "deleteRoleFromClient", "okta.roles.manage", free, held((*api).appHolder, (*api).unassignRole)},
 
 		{get, "/api/v1/zones", "listNetworkZones", "okta.networkZones.read", free, (*api).listZones},
-		{post, "/api/v1/zones", "createNetworkZone", "okta.networkZones.manage", free, (*api).createZone},
-		{get, zone, "getNetworkZone", "okta.networkZones.read", free, (*api).getZone},
-		{put, zone, "replaceNetworkZone", "okta.networkZones.manage", free, (*api).replaceZone},
-		{del, zone, "deleteNetworkZone", "okta.networkZones.manage", free, (*api).deleteZone},
-		{post, zone + "/lifecycle/activate", "activateNetworkZone", "okta.networkZones.manage", free, (*api).activateZone},
-		{post, zone + "/lifecycle/deactivate", "deactivateNetworkZone", "okta.networkZones.manage", free, (*api).deactivateZone},
+		{post, "/api/v1/zones", "createNetworkZone", "okta.networkZones.manage", free, createIn(zones)},
+		{get, zone, "getNetworkZone", "okta.networkZones.read", free, getIn(zones)},
+		{put, zone, "replaceNetworkZone", "okta.networkZones.manage", free, replaceIn(zones)},
+		{del, zone, "deleteNetworkZone", "okta.networkZones.manage", free, deleteIn(zones)},
+		{post, zone + "/lifecycle/activate", "activateNetworkZone", "okta.networkZones.manage", free, statusIn(zones, access.Active)},
+		{post, zone + "/lifecycle/deactivate", "deactivateNetworkZone", "okta.networkZones.manage", free, statusIn(zones, access.Inactive)},
 
 		{get, "/api/v1/principal-rate-limits", "listPrincipalRateLimitEntities", "okta.principalRateLimits.read", free, (*api).listPrincipalLimits},
 		{post, "/api/v1/principal-rate-limits", "createPrincipalRateLimitEntity", "okta.principalRateLimits.manage", free, (*api).createPrincipalLimit},
@@ -296,12 +300,12 @@ func routes() []route {
 		{post, hook + "/lifecycle/deactivate", "deactivateInlineHook", "okta.inlineHooks.manage", free, (*api).deactivateHook},
 
 		{get, "/api/v1/trustedOrigins", "listTrustedOrigins", "okta.trustedOrigins.read", free, (*api).listOrigins},
-		{post, "/api/v1/trustedOrigins", "createTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).createOrigin},
-		{get, origin, "getTrustedOrigin", "okta.trustedOrigins.read", free, (*api).getOrigin},
-		{put, origin, "replaceTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).replaceOrigin},
-		{del, origin, "deleteTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).deleteOrigin},
-		{post, origin + "/lifecycle/activate", "activateTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).activateOrigin},
-		{post, origin + "/lifecycle/deactivate", "deactivateTrustedOrigin", "okta.trustedOrigins.manage", free, (*api).deactivateOrigin},
+		{post, "/api/v1/trustedOrigins", "createTrustedOrigin", "okta.trustedOrigins.manage", free, createIn(origins)},
+		{get, origin, "getTrustedOrigin", "okta.trustedOrigins.read", free, getIn(origins)},
+		{put, origin, "replaceTrustedOrigin", "okta.trustedOrigins.manage", free, replaceIn(origins)},
+		{del, origin, "deleteTrustedOrigin", "okta.trustedOrigins.manage", free, deleteIn(origins)},
+		{post, origin + "/lifecycle/activate", "activateTrustedOrigin", "okta.trustedOrigins.manage", free, statusIn(origins, access.Active)},
+		{post, origin + "/lifecycle/deactivate", "deactivateTrustedOrigin", "okta.trustedOrigins.manage", free, statusIn(origins, access.Inactive)},
 
 		{get, "/api/v1/api-tokens", "listApiTokens", "okta.apiTokens.read", free, (*api).listTokens},
 		{get, "/api/v1/api-tokens/{apiTokenId}", "getApiToken", "okta.apiTokens.read", free, (*api).getToken},

@@ -80,61 +80,12 @@ func (a *api) listZones(c *call) (answer, error) {
 	return page(p.Items, p.Next, a.zone)
 }
 
-func (a *api) createZone(c *call) (answer, error) {
-	var b zoneBody
-	if err := c.read(&b); err != nil {
-		return answer{}, err
+// zones are the network zones, for the operations on a collection.
+func zones(a *api) collection[access.Zone, zoneBody, *zoneBody] {
+	return collection[access.Zone, zoneBody, *zoneBody]{
+		arg: "zoneId", unique: "name", show: a.zone, status: func(z *access.Zone) *access.Status { return &z.Status },
+		find: a.Access.FindZone, make: a.Access.CreateZone, change: a.Access.ChangeZone, remove: a.Access.DeleteZone,
 	}
-	var z access.Zone
-	if err := b.onto(&z); err != nil {
-		return answer{}, err
-	}
-	o, err := a.Access.CreateZone(c.Context(), c.by(), z)
-	if err != nil {
-		return answer{}, taken(err, "name")
-	}
-	return ok(a.zone(o))
-}
-
-func (a *api) getZone(c *call) (answer, error) {
-	o, err := a.Access.FindZone(c.Context(), c.arg("zoneId"))
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.zone(o))
-}
-
-func (a *api) replaceZone(c *call) (answer, error) {
-	var b zoneBody
-	if err := c.read(&b); err != nil {
-		return answer{}, err
-	}
-	o, err := a.Access.ChangeZone(c.Context(), c.by(), c.arg("zoneId"), b.onto)
-	if err != nil {
-		return answer{}, taken(err, "name")
-	}
-	return ok(a.zone(o))
-}
-
-func (a *api) deleteZone(c *call) (answer, error) {
-	if err := a.Access.DeleteZone(c.Context(), c.by(), c.arg("zoneId")); err != nil {
-		return answer{}, err
-	}
-	return nothing()
-}
-
-func (a *api) activateZone(c *call) (answer, error)   { return a.zoneStatus(c, access.Active) }
-func (a *api) deactivateZone(c *call) (answer, error) { return a.zoneStatus(c, access.Inactive) }
-
-func (a *api) zoneStatus(c *call, s access.Status) (answer, error) {
-	o, err := a.Access.ChangeZone(c.Context(), c.by(), c.arg("zoneId"), func(z *access.Zone) error {
-		z.Status = s
-		return nil
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.zone(o))
 }
 
 func (a *api) zone(o ledger.Object[access.Zone]) object {
