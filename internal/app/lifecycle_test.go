@@ -418,7 +418,7 @@ func TestActivityAndExport(t *testing.T) {
 	page := b.get("/account/export")
 	page.has(t, 200, "Download the file")
 	got := b.post(page, "x", "y")
-	got.has(t, 200, `"login": "ana@example.com"`, `"name": "employees"`, "user.session.start", "vacations:read", `"grants"`, "My HR")
+	got.has(t, 200, `"login": "ana@example.com"`, `"name": "employees"`, "user.session.start", "vacations:read", `"grants"`, "My HR", `"places"`, `"network": "127.0.0.0/24"`)
 	if h := got.Header; h.Get("Content-Type") != "application/json" || !strings.HasPrefix(h.Get("Content-Disposition"), "attachment") || h.Get("Cache-Control") != "no-store" {
 		t.Errorf("%v", h)
 	}

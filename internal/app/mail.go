@@ -120,8 +120,8 @@ func (t *told) Record(e audit.Event) {
 	}
 }
 
-// held returns what was granted to apps by a user, for the file with all that is held
-// about a person.
+// held returns what was granted to apps by a user, and with what and from where they have
+// signed in, for the file with all that is held about a person.
 func (id *identity) held(ctx context.Context, user string) (map[string]any, error) {
 	type grant struct {
 		App     string    `json:"app"`
@@ -141,8 +141,28 @@ func (id *identity) held(ctx context.Context, user string) (map[string]any, erro
 			grants = append(grants, grant{g.Client, g.Server, g.Scopes, g.Created, g.Until, g.Revoked})
 		}
 		if next == "" || len(grants) >= 10_000 {
-			return map[string]any{"grants": grants}, nil
+			places, err := id.placesOf(ctx, user)
+			return map[string]any{"grants": grants, "places": places}, err
 		}
 		after = next
 	}
+}
+
+// place is one with and from which a person has signed in. The browser's name is left
+// out: it is the hash of a secret.
+type place struct {
+	Network   string    `json:"network"`
+	Country   string    `json:"country,omitempty"`
+	Latitude  float64   `json:"latitude,omitempty"`
+	Longitude float64   `json:"longitude,omitempty"`
+	Last      time.Time `json:"last"`
+}
+
+func (id *identity) placesOf(ctx context.Context, user string) ([]place, error) {
+	known, err := id.db.KnownPlaces(ctx, user)
+	out := make([]place, len(known))
+	for i, v := range known {
+		out[i] = place{v.Network, v.Country, v.Latitude, v.Longitude, v.Last}
+	}
+	return out, err
 }
