@@ -173,6 +173,15 @@ async function tour(lang, window, axe) {
     await see("29-codes");
     await page.goto(ready.identity + "/account");
     await see("30-account-full");
+    await press("do", "mail");
+    await see("30-mail-code");
+    await page.locator('form:has(input[name="mail"]) button').click();
+    await page.locator("#mailcode").waitFor();
+    await see("30-mail-code-sent");
+    await page.locator("#mailcode").fill("000000");
+    await page.locator("form:has(#mailcode) button").click();
+    await page.getByRole("alert").first().waitFor();
+    await see("30-mail-code-wrong");
     await page.goto(app.authorize({ acr_values: "urn:okta:loa:2fa:any", prompt: "login" }));
     await page.locator("#password").fill(user.password);
     await press("step", "signin");
