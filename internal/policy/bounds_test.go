@@ -34,7 +34,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 		if c != nil || len(problems) == 0 {
 			t.Errorf("%s: accepted", name)
 		}
-		if took := time.Since(began); took > 2*time.Second {
+		if took := time.Since(began); took > 30*time.Second { // without a bound it takes minutes; a busy machine takes seconds
 			t.Errorf("%s: refused after %s", name, took)
 		}
 		if !fault.Is(Err(problems), fault.Invalid) {
@@ -49,7 +49,7 @@ func TestPoliciesAreBounded(t *testing.T) {
 	if v := decide(t, stars, ana(), r); v.Outcome != Pass {
 		t.Errorf("%+v", v)
 	}
-	if took := time.Since(began); took > time.Second {
+	if took := time.Since(began); took > 30*time.Second { // as above
 		t.Errorf("a pattern took %s", took)
 	}
 }
