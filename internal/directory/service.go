@@ -154,12 +154,8 @@ func (s *Service) hash(ctx context.Context, password string) (string, error) {
 }
 
 // User returns a user by id, or fault.NotFound.
-func (s *Service) User(ctx context.Context, id string) (u ledger.Object[User], err error) {
-	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
-		u, err = Users.Get(tx, id)
-		return err
-	})
-	return u, err
+func (s *Service) User(ctx context.Context, id string) (ledger.Object[User], error) {
+	return Users.Now(ctx, s.cfg.Ledger, id)
 }
 
 // FindUser returns a user by login, whatever its case, or fault.NotFound.

@@ -13,6 +13,9 @@ import (
 type Store interface {
 	// Read runs f on one unchanging state.
 	Read(ctx context.Context, t tenant.ID, f func(Reader) error) error
+	// Object returns one object and whether it is there, for less than a Read that asks
+	// for that alone.
+	Object(ctx context.Context, t tenant.ID, kind, id string) (Record, bool, error)
 	// Write runs f alone among the tenant's writers, and commits durably when f
 	// returns nil. It may run f again when the engine asks for that.
 	Write(ctx context.Context, t tenant.ID, f func(Writer) error) error

@@ -166,7 +166,7 @@ func (s *shape) keep(next, old map[string]any) {
 // unknown returns the fields at the top of the document that the type does not
 // know; nil for none.
 func (s *shape) unknown(doc []byte) (map[string]json.RawMessage, error) {
-	if s == nil {
+	if s == nil || s.knowsAll(doc) {
 		return nil, nil
 	}
 	var all map[string]json.RawMessage
@@ -184,4 +184,34 @@ func (s *shape) unknown(doc []byte) (map[string]json.RawMessage, error) {
 		out[name] = v
 	}
 	return out, nil
+}
+
+// knowsAll reports whether the type surely knows all fields at the top of a document
+// that is JSON: as good as every document is such, and to look costs less than to read
+// it. It is not sure of names with escapes.
+func (s *shape) knowsAll(doc []byte) bool {
+	depth := 0
+	for i := 0; i < len(doc); i++ {
+		switch doc[i] {
+		case '{', '[':
+			depth++
+		case '}', ']':
+			depth--
+		case '"':
+			begin := i + 1
+			for i++; i < len(doc) && doc[i] != '"'; i++ {
+				if doc[i] == '\\' {
+					i++
+				}
+			}
+			// Of an object on one line a name is what a colon follows.
+			if depth != 1 || i+1 < len(doc) && (doc[i+1] == ',' || doc[i+1] == '}' || doc[i+1] == ']') {
+				continue
+			}
+			if i >= len(doc) || bytes.IndexByte(doc[begin:i], '\\') >= 0 || !s.knows(string(doc[begin:i])) {
+				return false
+			}
+		}
+	}
+	return true
 }

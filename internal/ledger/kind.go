@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -158,6 +159,12 @@ func (k *Kind[T]) DeclaredID(tx *Tx, key Key) string {
 // Get returns the object with the id, or fault.NotFound.
 func (k *Kind[T]) Get(tx *Tx, id string) (Object[T], error) {
 	return k.object(tx.Get(k.core.name, id))
+}
+
+// Now returns the object with the id as it is now, or fault.NotFound: a View for Get
+// alone costs more.
+func (k *Kind[T]) Now(ctx context.Context, l *Ledger, id string) (Object[T], error) {
+	return k.object(l.get(ctx, k.core.name, id))
 }
 
 // Find returns the object with the unique key, or fault.NotFound.

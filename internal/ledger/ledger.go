@@ -164,6 +164,22 @@ func (l *Ledger) View(ctx context.Context, f func(*Tx) error) (err error) {
 	return l.store.Read(ctx, t, func(r Reader) error { return f(l.begin(ctx, t, r)) })
 }
 
+// get returns one object of any kind as it is now, or fault.NotFound.
+func (l *Ledger) get(ctx context.Context, kind, id string) (r Record, err error) {
+	defer fault.Wrap(&err, "read the ledger")
+	t, err := tenantOf(ctx)
+	if err != nil {
+		return Record{}, err
+	}
+	if validPlace(kind, id) {
+		r, ok, err := l.store.Object(ctx, t, kind, id)
+		if err != nil || ok {
+			return r, err
+		}
+	}
+	return Record{}, noObject(kind, id)
+}
+
 // Head returns the tenant's current revision.
 func (l *Ledger) Head(ctx context.Context) (Revision, error) {
 	var r Revision

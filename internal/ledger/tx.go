@@ -69,7 +69,11 @@ func (tx *Tx) Get(kind, id string) (Record, error) {
 			return r, err
 		}
 	}
-	return Record{}, fault.New(fault.NotFound, "there is no %s %s", text(kind), quote(id))
+	return Record{}, noObject(kind, id)
+}
+
+func noObject(kind, id string) error {
+	return fault.New(fault.NotFound, "there is no %s %s", text(kind), quote(id))
 }
 
 // validPlace reports whether the kind and the id are such that an object could

@@ -99,21 +99,27 @@ func (db *DB) Engine() string { return db.engine.version() }
 
 // read runs f on one unchanging state.
 func (db *DB) read(ctx context.Context, what string, f func(context.Context, *tx) error) error {
-	return db.transact(ctx, what, false, f)
+	return db.transact(ctx, what, reading, f)
+}
+
+// glance is read for an f that runs one statement for one row by its key, which sees one
+// unchanging state by itself.
+func (db *DB) glance(ctx context.Context, what string, f func(context.Context, *tx) error) error {
+	return db.transact(ctx, what, glancing, f)
 }
 
 // write runs f in a transaction that is durable when write returns nil. It is
 // run again when the engine asks for that.
 func (db *DB) write(ctx context.Context, what string, f func(context.Context, *tx) error) error {
-	return db.transact(ctx, what, true, f)
+	return db.transact(ctx, what, writing, f)
 }
 
 // attempts is how often a transaction is tried that the engine wants repeated.
 const attempts = 8
 
-func (db *DB) transact(ctx context.Context, what string, write bool, f func(context.Context, *tx) error) error {
+func (db *DB) transact(ctx context.Context, what string, m mode, f func(context.Context, *tx) error) error {
 	for attempt := 1; ; attempt++ {
-		err := db.try(ctx, write, f)
+		err := db.try(ctx, m, f)
 		if err == nil {
 			return nil
 		}
@@ -140,8 +146,8 @@ func pause(ctx context.Context, attempt int) error {
 	}
 }
 
-func (db *DB) try(ctx context.Context, write bool, f func(context.Context, *tx) error) (err error) {
-	t, err := db.engine.begin(ctx, write)
+func (db *DB) try(ctx context.Context, m mode, f func(context.Context, *tx) error) (err error) {
+	t, err := db.engine.begin(ctx, m)
 	if err != nil {
 		return err
 	}
@@ -151,7 +157,7 @@ func (db *DB) try(ctx context.Context, write bool, f func(context.Context, *tx) 
 			t.rollback()
 		}
 	}()
-	tx := &tx{t: t}
+	tx := &tx{t: t, glances: m == glancing}
 	if err := f(ctx, tx); err != nil {
 		return err
 	}

@@ -32,6 +32,15 @@ func (db *DB) inTenant(ctx context.Context, what string, f func(ctx context.Cont
 	return db.read(ctx, what, func(ctx context.Context, tx *tx) error { return f(ctx, tx, t) })
 }
 
+// glanceInTenant is inTenant for one statement for one row.
+func (db *DB) glanceInTenant(ctx context.Context, what string, f func(ctx context.Context, tx *tx, t tenant.ID) error) error {
+	t, ok := tenant.From(ctx)
+	if !ok {
+		return fault.New(fault.Invalid, "%s: the context has no tenant", what)
+	}
+	return db.glance(ctx, what, func(ctx context.Context, tx *tx) error { return f(ctx, tx, t) })
+}
+
 const sqlAddGrant = `INSERT INTO grants (tenant, id, server, client, user_id, session, issuer, scopes, terms, created, revoked, used, updated,
 refresh_until, expires) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0, 0, $10, 0, 0)`
 

@@ -18,6 +18,14 @@ func (s ledgerStore) Read(ctx context.Context, t tenant.ID, f func(ledger.Reader
 	return s.db.read(ctx, "store", func(ctx context.Context, tx *tx) error { return f(&ledgerTx{tx: tx, tenant: t}) })
 }
 
+func (s ledgerStore) Object(ctx context.Context, t tenant.ID, kind, id string) (r ledger.Record, there bool, err error) {
+	err = s.db.glance(ctx, "store", func(ctx context.Context, tx *tx) (err error) {
+		r, there, err = (&ledgerTx{tx: tx, tenant: t}).Object(ctx, kind, id)
+		return err
+	})
+	return r, there, err
+}
+
 func (s ledgerStore) Write(ctx context.Context, t tenant.ID, f func(ledger.Writer) error) error {
 	return s.db.write(ctx, "store", func(ctx context.Context, tx *tx) error {
 		return f(&ledgerTx{tx: tx, tenant: t, write: true})

@@ -67,7 +67,7 @@ func (db *DB) oneSession(ctx context.Context, text, name string) (s sessions.Ses
 	if word(name) != name {
 		return s, fault.New(fault.NotFound, "there is no such session")
 	}
-	err = db.inTenant(ctx, "read session", func(ctx context.Context, tx *tx, t tenant.ID) error {
+	err = db.glanceInTenant(ctx, "read session", func(ctx context.Context, tx *tx, t tenant.ID) error {
 		var err error
 		s, err = scanSession(tx.row(ctx, text, t, name))
 		if none(err) {

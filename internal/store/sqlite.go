@@ -155,14 +155,17 @@ func tooOld(version string) bool {
 	return false
 }
 
-func (e *sqliteEngine) begin(ctx context.Context, write bool) (transaction, error) {
+func (e *sqliteEngine) begin(ctx context.Context, m mode) (transaction, error) {
 	l := e.readers
-	if write {
+	if m == writing {
 		l = e.writers
 	}
 	s, err := l.take(ctx)
 	if err != nil {
 		return nil, err
+	}
+	if m == glancing {
+		return sqliteGlance{s}, nil
 	}
 	if _, err := s.conn.ExecContext(ctx, l.beginText); err != nil {
 		s.rollback() //nolint:contextcheck // it must happen although the context has ended

@@ -3,14 +3,25 @@ package store
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"time"
+)
+
+// mode is what a transaction is for.
+type mode int
+
+const (
+	reading  mode = iota
+	writing       // and reading
+	glancing      // reading one row by one statement
 )
 
 // engine is what SQLite and PostgreSQL do differently.
 type engine interface {
 	// begin starts a transaction: alone among writers where the engine has only
-	// one, on one unchanging state when it only reads.
-	begin(ctx context.Context, write bool) (transaction, error)
+	// one, on one unchanging state when it only reads. A glance needs nothing around its
+	// one statement.
+	begin(ctx context.Context, m mode) (transaction, error)
 	// ddl turns a migration's text into the engine's.
 	ddl(text string) string
 	// lockSchema keeps other processes from migrating until the transaction ends.
@@ -50,6 +61,27 @@ type statement struct {
 type tx struct {
 	t       transaction
 	waiting []statement // in their order; before any other is run, these are
+	glances bool        // only one statement may run, and that reads
+	over    bool        // it has
+}
+
+var errGlance = errors.New("a glance is one statement that reads")
+
+// mayRead fails for the second statement of a glance: it would see another state.
+func (t *tx) mayRead() error {
+	if t.over {
+		return errGlance
+	}
+	t.over = t.glances
+	return nil
+}
+
+// mayWrite fails in a glance.
+func (t *tx) mayWrite() error {
+	if t.glances {
+		return errGlance
+	}
+	return nil
 }
 
 // mostWaiting bounds what waits, and with it the memory of a large transaction.
@@ -59,6 +91,9 @@ const mostWaiting = 1000
 // with others before the next statement that is read, or before the commit. Its failure ends the
 // transaction either way.
 func (t *tx) later(ctx context.Context, query string, args ...any) error {
+	if err := t.mayWrite(); err != nil {
+		return err
+	}
 	if _, ok := t.t.(pipeline); !ok {
 		_, err := t.t.ExecContext(ctx, query, args...)
 		return err
@@ -82,6 +117,9 @@ func (t *tx) settle(ctx context.Context) error {
 
 // exec runs a statement and returns how many rows it changed.
 func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	if err := t.mayWrite(); err != nil {
+		return 0, err
+	}
 	if err := t.settle(ctx); err != nil {
 		return 0, err
 	}
@@ -94,6 +132,9 @@ func (t *tx) exec(ctx context.Context, query string, args ...any) (int64, error)
 
 // row runs a query for one row.
 func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
+	if err := t.mayRead(); err != nil {
+		return failedRow{err}
+	}
 	if err := t.settle(ctx); err != nil {
 		return failedRow{err}
 	}
@@ -102,6 +143,9 @@ func (t *tx) row(ctx context.Context, query string, args ...any) scanner {
 
 // rows runs a query and calls scan for every row of its result.
 func (t *tx) rows(ctx context.Context, scan func(scanner) error, query string, args ...any) error {
+	if err := t.mayRead(); err != nil {
+		return err
+	}
 	if err := t.settle(ctx); err != nil {
 		return err
 	}

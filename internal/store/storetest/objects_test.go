@@ -26,13 +26,26 @@ func TestCreateGetPutDelete(t *testing.T) {
 		}
 		var got ledger.Object[team]
 		read := func() error {
-			return b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { got, err = b.team.Get(tx, made.ID); return err })
+			err := b.ledger.View(ctx, func(tx *ledger.Tx) (err error) { got, err = b.team.Get(tx, made.ID); return err })
+			now, nowErr := b.team.Now(ctx, b.ledger, made.ID)
+			if d := cmp.Diff(got, now); err == nil && d != "" || fault.Is(err, fault.NotFound) != fault.Is(nowErr, fault.NotFound) {
+				t.Errorf("by itself: %v %s", nowErr, d)
+			}
+			return err
 		}
 		if err := read(); err != nil {
 			t.Fatal(err)
 		}
 		if d := cmp.Diff(made, got); d != "" {
 			t.Error(d)
+		}
+
+		for name, ctx := range map[string]context.Context{"other": in(t, "other"), "acme": ctx} {
+			for _, id := range []string{made.ID, "teaNowhere", "", "a/../b"} {
+				if _, err := b.team.Now(ctx, b.ledger, id); (name == "acme" && id == made.ID) != (err == nil) || err != nil && !fault.Is(err, fault.NotFound) {
+					t.Errorf("%q of tenant %s: %v", id, name, err)
+				}
+			}
 		}
 
 		got.Value.Rank = 8
