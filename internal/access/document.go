@@ -17,7 +17,7 @@ import (
 	"gatehouse/verify"
 )
 
-// AnyHost, in place of a host, lets apps name documents anywhere.
+// AnyHost stands in place of a host: apps may name documents anywhere.
 const AnyHost = "any"
 
 // maxDocumentApps is how many apps of a tenant are there because of their documents.

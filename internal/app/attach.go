@@ -106,7 +106,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 		}
 	}
 	a.identityPages.set(id.handler)
-	a.okta.set(okta.New(a.oktaAPI(id)))
+	a.okta.set(okta.New(a.oktaAPI(id))) //nolint:contextcheck // a call carries its context
 	a.scim.set(scim.New(a.scimAPI(id)))
 	a.admin.set(admin.New(admin.Config{
 		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},

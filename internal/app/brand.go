@@ -67,7 +67,7 @@ func readLogo(path string) (*web.Picture, error) {
 	if path == "" {
 		return nil, nil
 	}
-	raw, err := os.ReadFile(path) //nolint:gosec // the operator's own file
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("server.brand.logo: %w", err)
 	}

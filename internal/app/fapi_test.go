@@ -107,7 +107,7 @@ func TestFAPI2ThroughTheProgram(t *testing.T) {
 	if status != http.StatusOK || body["token_type"] != "DPoP" || refresh == "" {
 		t.Fatalf("%d %v", status, body)
 	}
-	call := &dpopTransport{t: t, key: proof, jwk: proofJWK, token: token, next: http.DefaultTransport}
+	call := &dpopTransport{t: t, key: proof, jwk: proofJWK, token: token, next: &http.Transport{}}
 	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.Ready().Gateway+"/hr/vacations/"+strings.Split(ana.Login, "@")[0], http.NoBody)
 	if err != nil {
 		t.Fatal(err)

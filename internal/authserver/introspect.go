@@ -16,7 +16,7 @@ const inactive = `{"active":false}`
 // secret may ask about every access token of the server: that is what resource
 // servers do. A public client may ask about its own tokens only.
 func (s *Server) introspect(w http.ResponseWriter, r *http.Request, t *grant.Target) {
-	form, app, err := s.admit(w, r, t, "introspect")
+	form, app, err := s.admit(w, r, t, "introspect") //nolint:contextcheck // a request carries its context
 	if err != nil {
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return

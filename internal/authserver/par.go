@@ -32,7 +32,7 @@ const pushedTime = 90 * time.Second
 // is, and the request is checked, before a browser sees anything of it. The answer
 // is 201, as the RFC has it.
 func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
-	form, app, err := s.admit(w, r, t, "par")
+	form, app, err := s.admit(w, r, t, "par") //nolint:contextcheck // a request carries its context
 	if err != nil {
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return

@@ -22,7 +22,7 @@ type RevocationStore interface {
 // nothing can be learned about it. When the answer to a client's own token is
 // 200, it is stored as revoked and every live node refuses it.
 func (s *Server) revoke(w http.ResponseWriter, r *http.Request, t *grant.Target) {
-	form, app, err := s.admit(w, r, t, "revoke")
+	form, app, err := s.admit(w, r, t, "revoke") //nolint:contextcheck // a request carries its context
 	if err != nil {
 		grant.WriteError(w, r, s.cfg.Log, err)
 		return

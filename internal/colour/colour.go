@@ -23,7 +23,7 @@ func Parse(s string) (Colour, error) {
 	if !ok || err != nil || len(hex) != 6 || strings.ContainsAny(hex, "+-_") {
 		return Colour{}, fmt.Errorf(`a colour is written as "#2a52d0", in quotes: without them # begins a comment`)
 	}
-	return Colour{uint8(n >> 16), uint8(n >> 8 & 0xff), uint8(n & 0xff)}, nil //nolint:gosec // 24 bits
+	return Colour{uint8(n >> 16), uint8(n >> 8 & 0xff), uint8(n & 0xff)}, nil
 }
 
 // String returns the colour as #rrggbb.

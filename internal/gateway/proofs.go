@@ -102,7 +102,7 @@ func (r *replays) read(data []byte, now time.Time) error {
 	current := now.UnixNano() / int64(replaySlice)
 	for ; len(body) > 0; body = body[proofSize:] {
 		k := replayKey(body[:len(replayKey{})])
-		end := int64(binary.BigEndian.Uint64(body[len(replayKey{}):])) //nolint:gosec // a slice of time that was written from one
+		end := int64(binary.BigEndian.Uint64(body[len(replayKey{}):]))
 		if end < current {
 			continue
 		}

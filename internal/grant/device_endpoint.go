@@ -34,7 +34,7 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if x.form, err = ReadForm(w, r); err != nil {
 		return Begun{}, err
 	}
-	if x.app, err = e.cfg.Clients.Authenticate(r, &x.form, t, "device/authorize"); err != nil {
+	if x.app, err = e.cfg.Clients.Authenticate(r, &x.form, t, "device/authorize"); err != nil { //nolint:contextcheck // a request carries its context
 		return Begun{}, err
 	}
 	if !x.app.MayUse(access.GrantDeviceCode) {

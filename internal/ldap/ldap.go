@@ -164,7 +164,7 @@ func (s *Source) Open(ctx context.Context) (*Talk, error) {
 }
 
 func (s *Source) dial(ctx context.Context) (*Talk, error) {
-	conn, err := ldap.DialURL(s.cfg.URL, ldap.DialWithTLSDialer(s.tls, &net.Dialer{Timeout: s.cfg.Timeout}))
+	conn, err := ldap.DialURL(s.cfg.URL, ldap.DialWithDialer(&net.Dialer{Timeout: s.cfg.Timeout}), ldap.DialWithTLSConfig(s.tls))
 	if err != nil {
 		return nil, err
 	}

@@ -119,7 +119,7 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if s.networkFull(r, s.cfg.Now()) > 0 {
-		s.astray(v, http.StatusTooManyRequests, "busy_title", "busy_network") //nolint:contextcheck // a visit carries its request
+		s.astray(v, http.StatusTooManyRequests, "busy_title", "busy_network")
 		return
 	}
 	ask := federation.Ask{LoginHint: r.URL.Query().Get("hint"), Fresh: v.req.prompts("login"), MaxAge: v.req.MaxAge}
@@ -138,7 +138,7 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 	})
 	var crowd *session.TooMany
 	if errors.As(err, &crowd) {
-		s.crowded(v, crowd) //nolint:contextcheck // a visit carries its request
+		s.crowded(v, crowd)
 		return
 	}
 	if err != nil {

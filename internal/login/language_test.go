@@ -23,7 +23,7 @@ func TestLanguageOfAPage(t *testing.T) {
 		if got := w.Header().Get("Location"); got != "/signin/x?y=1" {
 			t.Fatal(got)
 		}
-		if c := w.Result().Cookies(); len(c) == 1 { //nolint:bodyclose // of a recorder
+		if c := w.Result().Cookies(); len(c) == 1 {
 			return c[0].Value
 		}
 		return ""

@@ -30,7 +30,7 @@ func (s *Server) leave(w http.ResponseWriter, r *http.Request, ended string, q S
 		s.left(w, r, q)
 		return
 	}
-	to, there, err := s.cfg.Federation.SignOut(r.Context(), ended, func() (string, error) {
+	to, there, err := s.cfg.Federation.SignOut(r.Context(), ended, func() (string, error) { //nolint:contextcheck // the request carries it
 		data, err := json.Marshal(q)
 		if err == nil {
 			err = s.cfg.Waiting.Admit(r.Context(), session.From{Network: address(r)})

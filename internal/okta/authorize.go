@@ -78,7 +78,7 @@ func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) 
 		}
 		return err
 	}
-	return a.countCall(w, c)
+	return a.countCall(w, c) //nolint:contextcheck // a call carries its context
 }
 
 // challenge says what is wrong with an access token (RFC 6750 section 3.1, RFC 9449

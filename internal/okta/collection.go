@@ -7,27 +7,22 @@ import (
 	"gatehouse/internal/ledger"
 )
 
-// sent is a body that can be laid over what is kept.
-type sent[V, B any] interface {
-	*B
-	onto(*V) error
-}
-
 // collection is a plain collection of objects with a life cycle of two states: network
 // zones, trusted origins.
-type collection[V, B any, P sent[V, B]] struct {
+type collection[V, B any] struct {
 	arg    string // of the path, that names one of them
 	unique string // the member that is taken when one cannot be made
 	find   func(ctx context.Context, id string) (ledger.Object[V], error)
 	make   func(ctx context.Context, actor ledger.Actor, v V) (ledger.Object[V], error)
 	change func(ctx context.Context, actor ledger.Actor, id string, change func(*V) error) (ledger.Object[V], error)
 	remove func(ctx context.Context, actor ledger.Actor, id string) error
+	onto   func(*B, *V) error // lays a body over what is kept
 	status func(*V) *access.Status
 	show   func(ledger.Object[V]) object
 }
 
 // shown answers with an object, or why there is none.
-func (k *collection[V, B, P]) shown(o ledger.Object[V], err error) (answer, error) {
+func (k *collection[V, B]) shown(o ledger.Object[V], err error) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
@@ -35,12 +30,12 @@ func (k *collection[V, B, P]) shown(o ledger.Object[V], err error) (answer, erro
 }
 
 // written is shown for what was written: the name may be another's.
-func (k *collection[V, B, P]) written(o ledger.Object[V], err error) (answer, error) {
+func (k *collection[V, B]) written(o ledger.Object[V], err error) (answer, error) {
 	return k.shown(o, taken(err, k.unique))
 }
 
 // createIn, getIn, replaceIn, deleteIn and statusIn are the operations on a collection.
-func createIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*api, *call) (answer, error) {
+func createIn[V, B any](of func(*api) collection[V, B]) func(*api, *call) (answer, error) {
 	return func(a *api, c *call) (answer, error) {
 		k := of(a)
 		var b B
@@ -48,32 +43,32 @@ func createIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*a
 		if err := c.read(&b); err != nil {
 			return answer{}, err
 		}
-		if err := P(&b).onto(&v); err != nil {
+		if err := k.onto(&b, &v); err != nil {
 			return answer{}, err
 		}
 		return k.written(k.make(c.Context(), c.by(), v))
 	}
 }
 
-func getIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*api, *call) (answer, error) {
+func getIn[V, B any](of func(*api) collection[V, B]) func(*api, *call) (answer, error) {
 	return func(a *api, c *call) (answer, error) {
 		k := of(a)
 		return k.shown(k.find(c.Context(), c.arg(k.arg)))
 	}
 }
 
-func replaceIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*api, *call) (answer, error) {
+func replaceIn[V, B any](of func(*api) collection[V, B]) func(*api, *call) (answer, error) {
 	return func(a *api, c *call) (answer, error) {
 		k := of(a)
 		var b B
 		if err := c.read(&b); err != nil {
 			return answer{}, err
 		}
-		return k.written(k.change(c.Context(), c.by(), c.arg(k.arg), P(&b).onto))
+		return k.written(k.change(c.Context(), c.by(), c.arg(k.arg), func(v *V) error { return k.onto(&b, v) }))
 	}
 }
 
-func deleteIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*api, *call) (answer, error) {
+func deleteIn[V, B any](of func(*api) collection[V, B]) func(*api, *call) (answer, error) {
 	return func(a *api, c *call) (answer, error) {
 		k := of(a)
 		if err := k.remove(c.Context(), c.by(), c.arg(k.arg)); err != nil {
@@ -83,7 +78,7 @@ func deleteIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P]) func(*a
 	}
 }
 
-func statusIn[V, B any, P sent[V, B]](of func(*api) collection[V, B, P], s access.Status) func(*api, *call) (answer, error) {
+func statusIn[V, B any](of func(*api) collection[V, B], s access.Status) func(*api, *call) (answer, error) {
 	return func(a *api, c *call) (answer, error) {
 		k := of(a)
 		return k.shown(k.change(c.Context(), c.by(), c.arg(k.arg), func(v *V) error {

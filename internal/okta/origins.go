@@ -62,9 +62,10 @@ func (a *api) listOrigins(c *call) (answer, error) {
 
 // origins are the trusted origins, for the operations on a collection. Okta lets an
 // active one be deleted as well.
-func origins(a *api) collection[access.Origin, originBody, *originBody] {
-	return collection[access.Origin, originBody, *originBody]{
-		arg: "trustedOriginId", unique: "origin", show: a.origin, status: func(o *access.Origin) *access.Status { return &o.Status },
+func origins(a *api) collection[access.Origin, originBody] {
+	return collection[access.Origin, originBody]{
+		onto: (*originBody).onto,
+		arg:  "trustedOriginId", unique: "origin", show: a.origin, status: func(o *access.Origin) *access.Status { return &o.Status },
 		find: a.Access.FindOrigin, make: a.Access.CreateOrigin, change: a.Access.ChangeOrigin, remove: a.Access.DeleteOrigin,
 	}
 }

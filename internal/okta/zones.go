@@ -81,9 +81,10 @@ func (a *api) listZones(c *call) (answer, error) {
 }
 
 // zones are the network zones, for the operations on a collection.
-func zones(a *api) collection[access.Zone, zoneBody, *zoneBody] {
-	return collection[access.Zone, zoneBody, *zoneBody]{
-		arg: "zoneId", unique: "name", show: a.zone, status: func(z *access.Zone) *access.Status { return &z.Status },
+func zones(a *api) collection[access.Zone, zoneBody] {
+	return collection[access.Zone, zoneBody]{
+		onto: (*zoneBody).onto,
+		arg:  "zoneId", unique: "name", show: a.zone, status: func(z *access.Zone) *access.Status { return &z.Status },
 		find: a.Access.FindZone, make: a.Access.CreateZone, change: a.Access.ChangeZone, remove: a.Access.DeleteZone,
 	}
 }

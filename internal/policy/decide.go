@@ -110,7 +110,7 @@ func (s *Set) Shadow(p *Principal, src Source) Verdict { return s.ask(s.shadow, 
 // ask evaluates rules, of which condition may be one.
 func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Verdict {
 	left := forCaller{ruleList: rules, not: p.not}
-	resource, context, n := left.reads()
+	resource, _, n := left.reads()
 	if n == 0 {
 		return Verdict{}
 	}
@@ -121,7 +121,8 @@ func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Ve
 	if left.screen(&sight{src: src, set: s, who: p, headers: headers}, condition) {
 		condition = nil
 	}
-	if resource, context, n = left.reads(); n == 0 {
+	resource, context, n := left.reads()
+	if n == 0 {
 		return Verdict{}
 	}
 	world := &entities{principal: p, resource: types.Entity{UID: s.api}}

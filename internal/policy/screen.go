@@ -176,7 +176,7 @@ func (c *screens) flag(n ast.IsNode) test {
 			return func(s *sight) bool { return v.Value.Match(types.String(arg(s))) }
 		}
 	case ast.NodeTypeIs:
-		if variable(v.Left) && v.Left.(ast.NodeTypeVariable).Name == "principal" { //nolint:forcetypeassert // variable has looked
+		if of, ok := v.Left.(ast.NodeTypeVariable); ok && of.Name == "principal" {
 			return func(s *sight) bool { return s.who.entity.UID.Type == v.EntityType }
 		}
 	case ast.NodeTypeIn:

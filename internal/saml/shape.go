@@ -3,6 +3,7 @@ package saml
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"io"
 	"slices"
 	"strings"
@@ -44,7 +45,7 @@ func examine(raw []byte) (f form, err error) {
 	s := shape{ids: map[string]bool{}}
 	for first := true; ; first = false {
 		t, err := d.Token()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -28,6 +28,7 @@ func (n numbers) form(of int) string {
 		return "few"
 	case plural.Many:
 		return "many"
+	case plural.Other:
 	}
 	return "other"
 }

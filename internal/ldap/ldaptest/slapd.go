@@ -4,6 +4,7 @@ package ldaptest
 
 import (
 	"bytes"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -82,7 +83,7 @@ func Start(t testing.TB) *Server {
 
 func freePort(t testing.TB) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -157,7 +158,7 @@ func (s *Server) unprivileged() *syscall.SysProcAttr {
 	uid, _ := strconv.ParseUint(u.Uid, 10, 32) // the system's own numbers
 	gid, _ := strconv.ParseUint(u.Gid, 10, 32)
 	err = filepath.WalkDir(s.folder, func(path string, _ os.DirEntry, err error) error {
-		return errors.Join(err, os.Chown(path, int(uid), int(gid)))
+		return errors.Join(err, os.Chown(path, int(uid), int(gid))) // #nosec G122 -- a folder of this test alone
 	})
 	if err != nil {
 		s.t.Fatal(err)
@@ -168,7 +169,8 @@ func (s *Server) unprivileged() *syscall.SysProcAttr {
 // Run starts the server, anew after Stop, and waits until it answers.
 func (s *Server) Run() {
 	s.t.Helper()
-	s.cmd = exec.Command("/usr/sbin/slapd", "-d", "0", "-h", s.LDAPS+"/ "+s.LDAP+"/", "-f", filepath.Join(s.folder, "slapd.conf"))
+	// #nosec G204 -- a test's own choice
+	s.cmd = exec.CommandContext(context.Background(), "/usr/sbin/slapd", "-d", "0", "-h", s.LDAPS+"/ "+s.LDAP+"/", "-f", filepath.Join(s.folder, "slapd.conf"))
 	s.cmd.SysProcAttr, s.cmd.Stderr, s.cmd.Stdout = s.unprivileged(), &s.log, &s.log
 	if err := s.cmd.Start(); err != nil {
 		s.t.Fatal(err)

@@ -110,20 +110,23 @@ func (a Answer) Now(now time.Time) Answer {
 	return a
 }
 
-var document = template.Must(template.New("").Funcs(template.FuncMap{
-	"time": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
-	"xml": func(s string) string {
-		var b strings.Builder
-		_ = xml.EscapeText(&b, []byte(s)) // a builder takes everything
-		return b.String()
-	},
-	"text": rand.Text,
-}).Parse(`<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_r{{text}}" Version="2.0" IssueInstant="{{time .Instant}}" Destination="{{xml .Destination}}"{{with .InResponseTo}} InResponseTo="{{xml .}}"{{end}}><saml:Issuer>{{xml .Issuer}}</saml:Issuer><samlp:Status><samlp:StatusCode Value="{{xml .Status}}"/></samlp:Status>` +
-	`<saml:Assertion ID="{{xml .ID}}" Version="2.0" IssueInstant="{{time .Instant}}"><saml:Issuer>{{xml .Issuer}}</saml:Issuer>` +
-	`<saml:Subject><saml:NameID Format="{{xml .Format}}"{{with .Qualifier}} NameQualifier="{{xml .}}"{{end}}>{{xml .Subject}}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{{time .Until}}" Recipient="{{xml .Recipient}}"{{with .InResponseTo}} InResponseTo="{{xml .}}"{{end}}/></saml:SubjectConfirmation></saml:Subject>` +
-	`<saml:Conditions NotBefore="{{time .Instant}}" NotOnOrAfter="{{time .Until}}">{{with .Audience}}<saml:AudienceRestriction><saml:Audience>{{xml .}}</saml:Audience></saml:AudienceRestriction>{{end}}{{.Conditions}}</saml:Conditions>` +
-	`<saml:AuthnStatement AuthnInstant="{{time .Authn}}"><saml:AuthnContext><saml:AuthnContextClassRef>{{xml .Class}}</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>` +
-	`{{if .Attributes}}<saml:AttributeStatement>{{range $name, $values := .Attributes}}<saml:Attribute Name="{{xml $name}}">{{range $values}}<saml:AttributeValue>{{xml .}}</saml:AttributeValue>{{end}}</saml:Attribute>{{end}}</saml:AttributeStatement>{{end}}</saml:Assertion></samlp:Response>`))
+// document is the template of a response.
+func document() *template.Template {
+	return template.Must(template.New("").Funcs(template.FuncMap{
+		"time": func(t time.Time) string { return t.UTC().Format(time.RFC3339) },
+		"xml": func(s string) string {
+			var b strings.Builder
+			_ = xml.EscapeText(&b, []byte(s)) // a builder takes everything
+			return b.String()
+		},
+		"text": rand.Text,
+	}).Parse(`<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_r{{text}}" Version="2.0" IssueInstant="{{time .Instant}}" Destination="{{xml .Destination}}"{{with .InResponseTo}} InResponseTo="{{xml .}}"{{end}}><saml:Issuer>{{xml .Issuer}}</saml:Issuer><samlp:Status><samlp:StatusCode Value="{{xml .Status}}"/></samlp:Status>` +
+		`<saml:Assertion ID="{{xml .ID}}" Version="2.0" IssueInstant="{{time .Instant}}"><saml:Issuer>{{xml .Issuer}}</saml:Issuer>` +
+		`<saml:Subject><saml:NameID Format="{{xml .Format}}"{{with .Qualifier}} NameQualifier="{{xml .}}"{{end}}>{{xml .Subject}}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{{time .Until}}" Recipient="{{xml .Recipient}}"{{with .InResponseTo}} InResponseTo="{{xml .}}"{{end}}/></saml:SubjectConfirmation></saml:Subject>` +
+		`<saml:Conditions NotBefore="{{time .Instant}}" NotOnOrAfter="{{time .Until}}">{{with .Audience}}<saml:AudienceRestriction><saml:Audience>{{xml .}}</saml:Audience></saml:AudienceRestriction>{{end}}{{.Conditions}}</saml:Conditions>` +
+		`<saml:AuthnStatement AuthnInstant="{{time .Authn}}"><saml:AuthnContext><saml:AuthnContextClassRef>{{xml .Class}}</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>` +
+		`{{if .Attributes}}<saml:AttributeStatement>{{range $name, $values := .Attributes}}<saml:Attribute Name="{{xml $name}}">{{range $values}}<saml:AttributeValue>{{xml .}}</saml:AttributeValue>{{end}}</saml:Attribute>{{end}}</saml:AttributeStatement>{{end}}</saml:Assertion></samlp:Response>`))
+}
 
 // Respond returns a response.
 func (i *IDP) Respond(t testing.TB, a Answer) []byte {
@@ -132,7 +135,7 @@ func (i *IDP) Respond(t testing.TB, a Answer) []byte {
 		a.Issuer = i.Issuer
 	}
 	var b bytes.Buffer
-	if err := document.Execute(&b, a); err != nil {
+	if err := document().Execute(&b, a); err != nil {
 		t.Fatal(err)
 	}
 	doc := etree.NewDocument()
