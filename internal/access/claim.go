@@ -4,6 +4,8 @@ import (
 	"regexp"
 	"slices"
 
+	"gatehouse/internal/expression"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 )
 
@@ -105,6 +107,11 @@ func checkClaim(c Claim) error {
 	k.that(c.ValueType != ValueSystem || c.System, "valueType", "is SYSTEM, which only the server's own claims can be")
 	k.that(c.ValueType == ValueSystem || c.Value != "", "value", "is empty: give an expression, or what groups are filtered by")
 	k.that(len(c.Value) <= 1024, "value", "is longer than 1024 bytes")
+	if c.ValueType == ValueExpression && c.Value != "" && len(c.Value) <= 1024 {
+		if _, err := expression.Compile(c.Value); err != nil {
+			k.that(false, "value", "is not an expression: "+fault.Of(err).Message)
+		}
+	}
 	if c.ValueType == ValueGroups {
 		k.oneOf("group_filter_type", c.GroupFilter, FilterStartsWith, FilterEquals, FilterContains, FilterRegex)
 		if c.GroupFilter == FilterRegex {

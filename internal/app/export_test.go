@@ -8,6 +8,7 @@ import (
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/mail"
+	"gatehouse/internal/store"
 )
 
 // NewAPIToken makes an API token of a user of a running program.
@@ -17,6 +18,31 @@ func NewAPIToken(t testing.TB, a *App, name, user string, expires time.Time) (to
 		token, err = access.CreateAPIToken(tx, name, user, expires)
 		return err
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+// NewOldAPIToken makes an API token that was made, and used last, some time ago.
+func NewOldAPIToken(t testing.TB, a *App, name, user string, created, used time.Time) (token string) {
+	t.Helper()
+	token = NewAPIToken(t, a, name, user, time.Time{})
+	r := a.current()
+	var id string
+	_, err := r.ledger.Update(withTenant(t.Context()), ledger.System("test"), "an old token", func(tx *ledger.Tx) error {
+		o, err := access.FindAPIToken(tx, token)
+		if err != nil {
+			return err
+		}
+		id = o.ID
+		o.Value.Created = created
+		_, err = access.APITokens.Put(tx, o)
+		return err
+	})
+	if err == nil && !used.IsZero() {
+		err = r.db.SaveKeyStates(withTenant(t.Context()), []store.KeyState{{ID: id, LastUsed: used, Uses: 1}})
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,6 +80,55 @@ func TestClaimsInTokens(t *testing.T) {
 	}
 }
 
+// attack identity 60: a claim with a name of the protocol changes no token, and where the
+// server's own check lets the name be it is still not in the token.
+func TestClaimsOfTheProtocolStay(t *testing.T) {
+	s := newSignIn(t, nil)
+	a := s.authorization()
+	a.Scopes = []string{"openid", "profile", "orders:read"}
+	read := func() (map[string]any, map[string]any) {
+		t.Helper()
+		got := s.redeem(s.code(a)).ok(t)
+		return claims(t, got.text("access_token"), 1), claims(t, got.text("id_token"), 1)
+	}
+	token, id := read()
+	server := s.target().Server.ID
+	refused := 0
+	for _, name := range []string{
+		"iss", "sub", "aud", "exp", "iat", "nbf", "jti", "scp", "scope", "cid", "uid", "client_id", "cnf", "act", "ver", "typ", "auth_time", "acr", "amr", "nonce", "sid", "azp", "at_hash", "c_hash", "events",
+		"authorization_details",
+	} {
+		for _, kind := range []string{access.ClaimResource, access.ClaimIdentity} {
+			c := access.Claim{Server: server, Status: access.Active, Name: name, ClaimType: kind, ValueType: access.ValueExpression, Value: `"forged"`, AlwaysInclude: true}
+			r, err := s.ledger.Update(s.ctx, s.admin, "test", func(tx *ledger.Tx) error {
+				_, err := access.Claims.Create(tx, c)
+				return err
+			})
+			if err != nil {
+				refused++
+				continue
+			}
+			s.views.Revised(s.ctx, s.target().Tenant, int64(r))
+		}
+	}
+	if refused == 0 {
+		t.Error("no such claim is refused")
+	}
+	tokenNow, idNow := read()
+	for _, pair := range [][2]map[string]any{{token, tokenNow}, {id, idNow}} {
+		for _, own := range []string{"jti", "at_hash"} { // of each token anew
+			if pair[1][own] == "forged" {
+				t.Errorf("%s is forged", own)
+			}
+			delete(pair[0], own)
+			delete(pair[1], own)
+		}
+		if d := cmp.Diff(pair[0], pair[1]); d != "" {
+			t.Error(d)
+		}
+	}
+}
+
 // What client credentials get is the same with claims about people there: they are
 // left out, and what names the app is not.
 func TestClaimsOfClientCredentials(t *testing.T) {

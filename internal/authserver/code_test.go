@@ -27,6 +27,8 @@ type signIn struct {
 	*house
 	app  access.Created
 	user ledger.Object[directory.User]
+	// group is the one that the user has the app by; empty: the user has it directly.
+	group string
 }
 
 // newSignIn makes the app; change may alter it before it is stored.
@@ -362,6 +364,11 @@ func TestRefreshAsksAgain(t *testing.T) {
 		change func(*signIn) error
 		error  string
 	}{
+		"deactivated":  {func(s *signIn) error { return s.people.SetStatus(s.ctx, s.admin, s.user.ID, directory.Deprovisioned) }, "invalid_grant"},
+		"deleted":      {func(s *signIn) error { return s.deleteUser() }, "invalid_grant"},
+		"app deleted":  {func(s *signIn) error { return s.deleteApp() }, "invalid_client"},
+		"group left":   {func(s *signIn) error { return s.leaveGroup() }, "access_denied"},
+		"group taken":  {func(s *signIn) error { return s.access.UnassignGroup(s.ctx, s.admin, s.app.ID, s.byGroup()) }, "access_denied"},
 		"suspended":    {func(s *signIn) error { return s.people.SetStatus(s.ctx, s.admin, s.user.ID, directory.Suspended) }, "invalid_grant"},
 		"unassigned":   {func(s *signIn) error { return s.access.UnassignUser(s.ctx, s.admin, s.app.ID, s.user.ID) }, "access_denied"},
 		"app off":      {func(s *signIn) error { return s.access.DeactivateApp(s.ctx, s.admin, s.app.ID) }, "invalid_client"},
@@ -371,6 +378,9 @@ func TestRefreshAsksAgain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newSignIn(t, nil)
+			if strings.HasPrefix(name, "group") {
+				s.byGroup()
+			}
 			token := s.redeem(s.code(s.authorization())).ok(t).text("refresh_token")
 			code := s.code(s.authorization())
 			must(t, tc.change(s))
@@ -385,6 +395,41 @@ func TestRefreshAsksAgain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// byGroup has the user assigned to the app by a group alone, and returns the group.
+func (s *signIn) byGroup() string {
+	s.t.Helper()
+	if s.group == "" {
+		g, err := s.people.CreateGroup(s.ctx, s.admin, directory.Group{Name: "buyers"})
+		must(s.t, err)
+		s.group = g.ID
+		must(s.t, s.people.AddMember(s.ctx, s.admin, g.ID, s.user.ID))
+		must(s.t, s.access.UnassignUser(s.ctx, s.admin, s.app.ID, s.user.ID))
+		_, err = s.access.AssignGroup(s.ctx, s.admin, s.app.ID, g.ID, nil, nil)
+		must(s.t, err)
+	}
+	return s.group
+}
+
+func (s *signIn) leaveGroup() error {
+	return s.people.RemoveMember(s.ctx, s.admin, s.byGroup(), s.user.ID)
+}
+
+// deleteUser deletes the user: the first time deactivates.
+func (s *signIn) deleteUser() error {
+	_, err := s.people.DeleteUser(s.ctx, s.admin, s.user.ID)
+	if err == nil {
+		_, err = s.people.DeleteUser(s.ctx, s.admin, s.user.ID)
+	}
+	return err
+}
+
+func (s *signIn) deleteApp() error {
+	if err := s.access.DeactivateApp(s.ctx, s.admin, s.app.ID); err != nil {
+		return err
+	}
+	return s.access.DeleteApp(s.ctx, s.admin, s.app.ID)
 }
 
 // onlyFor changes the rules of the default server to name one new group.
@@ -409,8 +454,8 @@ func (s *signIn) onlyFor(name string) error {
 	return err
 }
 
-// attack identity 25: what is revoked stays so after a restart, and nothing at
-// rest can be presented: codes and tokens are hashes.
+// attack identity 25: nothing at rest can be presented: codes and tokens are hashes.
+// (What is revoked stays so after a restart: TestTokensOnBothEngines.)
 func TestNothingAtRestCanBePresented(t *testing.T) {
 	s := newSignIn(t, nil)
 	code := s.code(s.authorization())

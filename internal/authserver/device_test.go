@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,6 +124,23 @@ func TestUserCodesCannotBeGuessed(t *testing.T) {
 	s.clock.Advance(time.Minute)
 	if _, err := s.devices.Find(s.ctx, s.target(), begun.text("user_code"), s.user.ID); err != nil {
 		t.Errorf("a minute later: %v", err)
+	}
+
+	// 32 guesses at once are judged no more often than one after the other.
+	s.clock.Advance(time.Hour)
+	target := s.target()
+	var wg sync.WaitGroup
+	var judged atomic.Int32
+	for range 32 {
+		wg.Go(func() {
+			if _, err := s.devices.Find(s.ctx, target, "BCDF-GHJK", s.user.ID); fault.Is(err, fault.NotFound) {
+				judged.Add(1)
+			}
+		})
+	}
+	wg.Wait()
+	if judged.Load() != 10 {
+		t.Errorf("%d of 32 guesses at once were judged", judged.Load())
 	}
 }
 
