@@ -12,6 +12,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/access"
+	"gatehouse/internal/app"
 	"gatehouse/internal/geo/geotest"
 )
 
@@ -40,6 +41,22 @@ func TestAdaptiveSignOn(t *testing.T) {
 	}
 	b.get("/account/activity").has(t, 200, "New browser · New network")
 
+	// Where somebody was goes with them, and not before.
+	ben := p.Ready().Demo.Users[1]
+	other := p.browser(t).at(tokyo)
+	other.signIn(other.get("/account"), ben.Login, ben.Password).has(t, 200, "Last changed")
+	id, _ := p.okta("GET", "/api/v1/users/"+ben.Login, "").json(t)["id"].(string)
+	for i, want := range []int{1, 1, 0} { // signed in, deactivated, deleted
+		if i > 0 {
+			if a := p.okta("DELETE", "/api/v1/users/"+id, ""); a.Status != 204 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+		}
+		if n := app.KnownPlaces(t, p.App, id); n != want {
+			t.Errorf("after %d deletions %d places are known, want %d", i, n, want)
+		}
+	}
+
 	policy := p.made("/api/v1/policies", `{"type":"OKTA_SIGN_ON","name":"adaptive"}`)
 	rules := "/api/v1/policies/" + policy + "/rules"
 	p.made(rules, `{"type":"SIGN_ON","name":"too risky","conditions":{"riskScore":{"level":"HIGH"}},"actions":{"signon":{"access":"DENY"}}}`)
@@ -60,7 +77,7 @@ func TestAdaptiveSignOn(t *testing.T) {
 	b.post(b.get("/account"), "step", "switch")
 	// The known browser, and another one in the known network.
 	c.answer(t, anew(b))
-	other := p.browser(t).at(berlin)
+	other = p.browser(t).at(berlin)
 	c.answer(t, anew(other))
 	// Another one from elsewhere: it stays new until it has shown what was asked for.
 	for range 2 {

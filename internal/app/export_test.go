@@ -81,6 +81,16 @@ func Letters(t testing.TB, a *App, n int) []mail.Caught {
 	return list
 }
 
+// KnownPlaces returns how many places a running program remembers of a user.
+func KnownPlaces(t testing.TB, a *App, user string) int {
+	t.Helper()
+	list, err := a.current().db.KnownPlaces(withTenant(t.Context()), user)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
 // Verifier returns that of a user's password in a running program.
 func Verifier(t testing.TB, a *App, user string) string {
 	t.Helper()

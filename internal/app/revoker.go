@@ -196,6 +196,12 @@ func (v *revoker) keep(ctx context.Context) error {
 
 // see revokes what a change takes back, and reports whether that was anything.
 func (v *revoker) see(ctx context.Context, c *ledger.Change) (acted bool, err error) {
+	if c.Kind == directory.Users.Name() && c.After == nil {
+		// Where they signed in from is about them, however long ago they were deleted.
+		if err := v.db.ForgetPlaces(ctx, c.ID); err != nil {
+			return false, err
+		}
+	}
 	if c.Before == nil || v.now().Sub(c.Time) > access.MaxAccessTokenLifetime {
 		return false, nil // nobody has a token of what was just made, nor one as old as that
 	}
