@@ -38,7 +38,7 @@ var rules = []rule{
 	{room: "internal/authzen", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it asks a decision point; what it is asked about is the gateway's business"},
 	{room: "internal/hostile", only: []string{}, reason: "an enemy of the tests knows nobody"},
 	{room: "internal/revocation", only: []string{"internal/cluster", "internal/fault", "internal/tenant", "verify"}, reason: "it is asked on every request, and knows neither stores nor requests"},
-	{room: "internal/relying", only: []string{"internal/fault", "internal/safehttp", "verify"}, reason: "it leads browsers to an issuer and back; what a session may do is the gateway's business"},
+	{room: "internal/relying", only: []string{"internal/fault", "internal/safehttp", "internal/web", "verify"}, reason: "it leads browsers to an issuer and back; what a session may do is the gateway's business"},
 	{room: "internal/ratelimit", only: []string{"internal/fault", "internal/tenant"}, reason: "arithmetic"},
 	{room: "internal/policy", only: []string{"internal/fault", "internal/spec"}, reason: "rules know plain data, not files or requests"},
 	{room: "internal/expression", only: []string{"internal/fault"}, reason: "strangers' expressions reach nothing but what their environment shows"},

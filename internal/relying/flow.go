@@ -64,10 +64,10 @@ func LoginURL(path, returnTo, acr, maxAge string) string {
 func (p *Party) login(w http.ResponseWriter, r *http.Request) error {
 	origin, err := origin(r)
 	if err != nil {
-		return p.fail(w, r, http.StatusBadRequest, "Sign-in needs https", "A browser keeps a sign-in over https alone, and this page was reached without.", err)
+		return p.fail(w, r, http.StatusBadRequest, "https_title", "https_text", err)
 	}
 	if d := r.Header.Get("Sec-Fetch-Dest"); d != "" && d != "document" {
-		return p.fail(w, r, http.StatusBadRequest, "Sign-in is a page", "Open it as one, not from within another.", fault.New(fault.Invalid, "the browser wants a %s", word(d)))
+		return p.fail(w, r, http.StatusBadRequest, "page_title", "page_text", fault.New(fault.Invalid, "the browser wants a %s", word(d)))
 	}
 	q := r.URL.Query()
 	f := flow{
@@ -76,7 +76,7 @@ func (p *Party) login(w http.ResponseWriter, r *http.Request) error {
 	}
 	acr, age := q.Get("acr_values"), q.Get("max_age")
 	if n, err := strconv.ParseInt(age, 10, 32); age != "" && (err != nil || n < 0) || len(acr) > 1024 {
-		return p.fail(w, r, http.StatusBadRequest, "This link is not right", "It asks for a sign-in that cannot be had.", fault.New(fault.Invalid, "acr_values or max_age cannot be read"))
+		return p.fail(w, r, http.StatusBadRequest, "link_title", "link_text", fault.New(fault.Invalid, "acr_values or max_age cannot be read"))
 	} else if age != "" {
 		f.MaxAge = max(n, 1)
 	}
@@ -165,16 +165,16 @@ func (p *Party) callback(w http.ResponseWriter, r *http.Request) error {
 	q := r.URL.Query()
 	for name, values := range q {
 		if len(values) > 1 {
-			return p.fail(w, r, http.StatusBadRequest, "Sign-in did not work", "The answer of the sign-in service has two meanings.", fault.New(fault.Invalid, "the parameter %s is there twice", word(name)))
+			return p.fail(w, r, http.StatusBadRequest, "failed_title", "twice_text", fault.New(fault.Invalid, "the parameter %s is there twice", word(name)))
 		}
 	}
 	f, err := p.flow(r, q.Get("state"))
 	if err != nil {
-		return p.fail(w, r, http.StatusBadRequest, "Sign-in did not work", "This sign-in was begun in another browser, too long ago, or has ended already. If it happens again, allow cookies for this site.", err)
+		return p.fail(w, r, http.StatusBadRequest, "failed_title", "elsewhere_text", err)
 	}
 	setCookie(w, flowCookie(f.State), "", -1)
 	if !p.spent.first(f.State, p.cfg.Now(), flowLife) {
-		return p.fail(w, r, http.StatusBadRequest, "Sign-in did not work", "This sign-in has ended already.", fault.New(fault.Invalid, "the state has been used"))
+		return p.fail(w, r, http.StatusBadRequest, "failed_title", "ended_text", fault.New(fault.Invalid, "the state has been used"))
 	}
 	n, err := p.redeem(r.Context(), f, q)
 	if err != nil {

@@ -3,7 +3,6 @@ package relying
 import (
 	"encoding/json"
 	"errors"
-	"html/template"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,6 +28,7 @@ func (p *Party) table() map[string]page {
 		"signed-out":          {http.MethodGet, p.signedOut},    // the issuer sends the browser here after that
 		"frontchannel-logout": {http.MethodGet, p.frontChannel}, // a frame of the issuer's signs out
 		"backchannel-logout":  {http.MethodPost, p.backChannel}, // the issuer itself signs out
+		"style.css":           {http.MethodGet, p.style},        // what the pages look like
 	}
 }
 
@@ -43,14 +43,14 @@ func (p *Party) ServePage(w http.ResponseWriter, r *http.Request) error {
 	h.Set("Cache-Control", "no-store")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
 	pg, ok := p.pages[strings.TrimPrefix(r.URL.Path, p.path)]
 	switch {
 	case !ok:
-		return p.fail(w, r, http.StatusNotFound, "There is no such page", "", nil)
+		return p.fail(w, r, http.StatusNotFound, "missing_title", "", nil)
 	case r.Method != pg.method && (r.Method != http.MethodHead || pg.method != http.MethodGet):
 		h.Set("Allow", pg.method)
-		return p.fail(w, r, http.StatusMethodNotAllowed, "This address takes "+pg.method, "", nil)
+		return p.fail(w, r, http.StatusMethodNotAllowed, "method_title", "", nil)
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, maxForm)
 	return pg.serve(w, r)
@@ -67,7 +67,7 @@ func (p *Party) sessionOf(r *http.Request) *Session {
 // session tells a script of the same origin who is signed in, and until when at most.
 func (p *Party) session(w http.ResponseWriter, r *http.Request) error {
 	if !ownPage(r) && r.Header.Get("Sec-Fetch-Site") != "" {
-		return p.fail(w, r, http.StatusForbidden, "Not for other sites", "", fault.New(fault.Denied, "another site asks"))
+		return p.fail(w, r, http.StatusForbidden, "foreign_title", "", fault.New(fault.Denied, "another site asks"))
 	}
 	s := p.sessionOf(r)
 	if s == nil {
@@ -84,7 +84,7 @@ func (p *Party) session(w http.ResponseWriter, r *http.Request) error {
 // by telling a script where to go.
 func (p *Party) logout(w http.ResponseWriter, r *http.Request) error {
 	if !ownPage(r) {
-		return p.fail(w, r, http.StatusForbidden, "Not for other sites", "Signing out is done on the page itself.", fault.New(fault.Denied, "another site, or nobody says which, wants to sign out"))
+		return p.fail(w, r, http.StatusForbidden, "foreign_title", "foreign_text", fault.New(fault.Denied, "another site, or nobody says which, wants to sign out"))
 	}
 	s := p.sessionOf(r)
 	setCookie(w, p.cookie, "", -1)
@@ -92,7 +92,7 @@ func (p *Party) logout(w http.ResponseWriter, r *http.Request) error {
 	if s != nil {
 		t := s.tokens.Load()
 		if err := p.cfg.Sessions.end(s); err != nil {
-			return p.fail(w, r, http.StatusServiceUnavailable, "Signed out, but not for sure", "You are signed out now. It could not be written down, so after a restart of the server the sign-in may come back: sign out again later.", err)
+			return p.fail(w, r, http.StatusServiceUnavailable, "unsure_title", "unsure_text", err)
 		}
 		p.count("signed_out")
 		p.forget(r.Context(), t.refresh)
@@ -118,7 +118,7 @@ func (p *Party) endSessionURL(r *http.Request, idToken string) string {
 }
 
 func (p *Party) signedOut(w http.ResponseWriter, r *http.Request) error {
-	return write(w, http.StatusOK, "text/html; charset=utf-8", p.html(view{Title: "You are signed out", Login: LoginURL(p.path, "", "", "")}))
+	return write(w, http.StatusOK, "text/html; charset=utf-8", p.html(r, "out_title", "", LoginURL(p.path, "", "", "")))
 }
 
 // frontChannel ends sessions when the issuer loads this page in a frame (OpenID
@@ -129,10 +129,10 @@ func (p *Party) frontChannel(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; frame-ancestors "+u.Scheme+"://"+u.Host)
+	w.Header().Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; frame-ancestors "+u.Scheme+"://"+u.Host)
 	q := r.URL.Query()
 	if q.Get("iss") != p.cfg.Issuer || q.Get("sid") == "" {
-		return p.fail(w, r, http.StatusBadRequest, "Not signed out", "The sign-in service does not say which session it means.", fault.New(fault.Invalid, "iss is another issuer, or sid is missing"))
+		return p.fail(w, r, http.StatusBadRequest, "unnamed_title", "unnamed_text", fault.New(fault.Invalid, "iss is another issuer, or sid is missing"))
 	}
 	if _, err := p.cfg.Sessions.EndAll(Ending{Issuer: p.cfg.Issuer, Client: p.cfg.ClientID, Session: q.Get("sid")}); err != nil {
 		return p.failed(w, r, fault.Because(err, fault.Unavailable, "the end of a session could not be written down"))
@@ -173,48 +173,16 @@ func (p *Party) failed(w http.ResponseWriter, r *http.Request, err error) error 
 	switch {
 	case fault.Is(err, fault.Full):
 		p.count("full")
-		return p.fail(w, r, http.StatusServiceUnavailable, "Too many people are signed in", "Try again later.", err)
+		return p.fail(w, r, http.StatusServiceUnavailable, "full_title", "full_text", err)
 	case !fault.Is(err, fault.Denied):
 		p.count("unreachable")
-		return p.fail(w, r, http.StatusServiceUnavailable, "The sign-in service does not answer", "Try again in a moment.", err)
+		return p.fail(w, r, http.StatusServiceUnavailable, "down_title", "down_text", err)
 	case errors.As(err, &said) && said.code == "access_denied":
 		p.count("denied")
-		return p.fail(w, r, http.StatusForbidden, "You were not let in", "The sign-in service says that you may not, or you have changed your mind.", err)
+		return p.fail(w, r, http.StatusForbidden, "denied_title", "denied_text", err)
 	}
 	p.count("failed")
-	return p.fail(w, r, http.StatusBadRequest, "Sign-in did not work", "What the sign-in service sent is not accepted. Whoever runs this site can see why.", err)
-}
-
-// fail answers with a page for a person. It returns the cause for the record.
-func (p *Party) fail(w http.ResponseWriter, _ *http.Request, status int, title, say string, cause error) error {
-	v := view{Title: title, Say: say}
-	if status != http.StatusNotFound && status != http.StatusMethodNotAllowed {
-		v.Login = LoginURL(p.path, "", "", "")
-	}
-	if err := write(w, status, "text/html; charset=utf-8", p.html(v)); err != nil {
-		return err
-	}
-	if cause == nil {
-		cause = fault.New(fault.NotFound, "there is no such page")
-	}
-	return cause
-}
-
-// view is what a page shows.
-type view struct{ Title, Say, Login string }
-
-const pageText = `<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="color-scheme" content="light dark"><title>{{.Title}}</title></head>
-<body><main><h1>{{.Title}}</h1>{{with .Say}}<p>{{.}}</p>{{end}}{{with .Login}}<p><a href="{{.}}">Sign in</a></p>{{end}}</main></body></html>
-`
-
-// html writes the page.
-func (p *Party) html(v view) []byte {
-	var b strings.Builder
-	if err := p.paper.Execute(&b, v); err != nil {
-		return []byte(template.HTMLEscapeString(v.Title))
-	}
-	return []byte(b.String())
+	return p.fail(w, r, http.StatusBadRequest, "failed_title", "refused_text", err)
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) error {

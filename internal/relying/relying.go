@@ -11,7 +11,6 @@ package relying
 import (
 	"context"
 	"crypto/sha256"
-	"html/template"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -93,7 +92,7 @@ type Party struct {
 	spent    used // flows that have come back
 	logouts  used // ids of logout tokens
 	pages    map[string]page
-	paper    *template.Template
+	paper    *paper
 
 	life context.Context //nolint:containedctx // the life of the party itself
 	end  context.CancelFunc
@@ -125,7 +124,10 @@ func New(cfg Config) (*Party, error) {
 		provider: provider{turn: make(chan struct{}, 1)},
 	}
 	p.pages = p.table()
-	p.paper = template.Must(template.New("page").Parse(pageText))
+	var err error
+	if p.paper, err = newPaper(); err != nil {
+		return nil, err
+	}
 	p.life, p.end = context.WithCancel(context.Background())
 	return p, nil
 }
