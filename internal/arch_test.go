@@ -56,6 +56,7 @@ var rules = []rule{
 	{room: "internal/mail", only: []string{"internal/audit", "internal/fault", "internal/tenant"}, reason: "it carries letters; why one is written and what its link opens is the writer's business"},
 	{room: "internal/scimfilter", only: []string{}, reason: "it reads what strangers ask for; which attributes there are is the edges' business"},
 	{room: "internal/strictjson", only: []string{}, reason: "bytes in, values out"},
+	{room: "internal/credential", only: []string{"internal/fault"}, reason: "it reads one header; whose token it is, others know"},
 	{room: "internal/colour", only: []string{}, reason: "arithmetic"},
 	{room: "internal/web", only: []string{"internal/colour"}, reason: "a page kit knows no product"},
 	{room: "internal/login", never: []string{"internal/store", "internal/gateway", "internal/authserver", "internal/okta", "internal/admin", "internal/app", "internal/cli"}, reason: "an edge calls domain services; authserver brings it requests"},

@@ -11,9 +11,9 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
-	"strings"
 
 	"gatehouse/client"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/tenant"
 )
@@ -29,8 +29,9 @@ type Actor struct {
 // request comes from, and a Denied one for a token that may not do everything.
 type Authenticator interface {
 	Authenticate(ctx context.Context, token string, from *http.Request) (Actor, error)
-	// AuthenticateNative does the same for an access token of the org server.
-	AuthenticateNative(ctx context.Context, token string) (Actor, error)
+	// AuthenticateNative does the same for an access token of the org server. One that is
+	// bound to its sender comes with its proof, in the scheme DPoP if it is bound to a key.
+	AuthenticateNative(w http.ResponseWriter, r *http.Request, token string, dpop bool) (Actor, error)
 }
 
 // Configurations changes what is served.
@@ -161,7 +162,7 @@ func (a *API) handler(r route) http.Handler {
 		w.Header().Set("Cache-Control", "no-store")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		ctx := tenant.With(req.Context(), a.Tenant)
-		actor, err := a.authenticate(ctx, req)
+		actor, err := a.authenticate(ctx, w, req)
 		if err != nil {
 			a.fail(w, req, err)
 			return
@@ -177,20 +178,23 @@ func (a *API) handler(r route) http.Handler {
 	})
 }
 
-func (a *API) authenticate(ctx context.Context, r *http.Request) (Actor, error) {
-	h := r.Header.Values("Authorization")
-	if len(h) != 1 {
-		return Actor{}, fault.New(fault.Unauthenticated, "send one Authorization header: SSWS and an API token, or Bearer and an access token of the org server")
+func (a *API) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (Actor, error) {
+	p, err := credential.Of(r.Header)
+	if err != nil {
+		return Actor{}, err
 	}
-	scheme, token, ok := strings.Cut(h[0], " ")
-	if ok && strings.EqualFold(scheme, "Bearer") && token != "" {
-		return a.Authenticator.AuthenticateNative(ctx, token)
+	if p.Scheme == credential.SSWS {
+		return a.Authenticator.Authenticate(ctx, p.Token, r)
 	}
-	if !ok || !strings.EqualFold(scheme, "SSWS") || token == "" {
-		return Actor{}, fault.New(fault.Unauthenticated, "send \"Authorization: SSWS\" with an API token")
+	actor, err := a.Authenticator.AuthenticateNative(w, r.WithContext(ctx), p.Token, p.Scheme == credential.DPoP)
+	if fault.Is(err, fault.Unauthenticated) {
+		w.Header().Set("WWW-Authenticate", p.Challenge(realm, err))
 	}
-	return a.Authenticator.Authenticate(ctx, token, r)
+	return actor, err
 }
+
+// realm is what challenges name.
+const realm = `realm="gatehouse"`
 
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	w.Header().Set("Content-Type", "application/json")

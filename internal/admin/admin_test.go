@@ -182,7 +182,7 @@ func TestOpenAPI(t *testing.T) {
 }
 
 // AuthenticateNative knows one access token.
-func (fakeAuth) AuthenticateNative(_ context.Context, token string) (Actor, error) {
+func (fakeAuth) AuthenticateNative(_ http.ResponseWriter, _ *http.Request, token string, _ bool) (Actor, error) {
 	if token != "access" {
 		return Actor{}, fault.New(fault.Unauthenticated, "the access token is not valid")
 	}

@@ -45,8 +45,8 @@ func (a *administrators) Authenticate(ctx context.Context, token string, from *h
 
 // AuthenticateNative implements admin.Authenticator: an access token with the scope of the
 // native API, of a super administrator.
-func (a *administrators) AuthenticateNative(ctx context.Context, token string) (admin.Actor, error) {
-	c, err := a.authenticateUnbound(ctx, token)
+func (a *administrators) AuthenticateNative(w http.ResponseWriter, r *http.Request, token string, dpop bool) (admin.Actor, error) {
+	c, err := a.AuthenticateBearer(w, r, token, dpop)
 	switch {
 	case err != nil:
 		return admin.Actor{}, err

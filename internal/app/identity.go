@@ -71,12 +71,11 @@ type identity struct {
 	apps    *safehttp.Client // calls addresses that apps have named
 	logouts *authserver.Logouts
 
-	tokenUse  *tokenUse
-	orgToken  func(ctx context.Context, token string) (*verify.Token, error) // verifies one for the management APIs
-	presented func(w http.ResponseWriter, r *http.Request, token string, dpop bool) (*verify.Token, error)
-	members   []*cluster.Member
-	stop      context.CancelFunc
-	work      sync.WaitGroup
+	tokenUse *tokenUse
+	orgToken func(w http.ResponseWriter, r *http.Request, token string, dpop bool) (*verify.Token, error) // verifies one for the management APIs
+	members  []*cluster.Member
+	stop     context.CancelFunc
+	work     sync.WaitGroup
 }
 
 // identityConfig is what openIdentity needs.
@@ -176,11 +175,8 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 		return nil, err
 	}
 	id.handler = pages.handler(protocol)
-	id.orgToken = func(ctx context.Context, token string) (*verify.Token, error) {
-		return protocol.OrgToken(ctx, site, token)
-	}
-	id.presented = func(w http.ResponseWriter, r *http.Request, token string, dpop bool) (*verify.Token, error) {
-		return protocol.PresentedOrgToken(w, r, site, token, dpop)
+	id.orgToken = func(w http.ResponseWriter, r *http.Request, token string, dpop bool) (*verify.Token, error) {
+		return protocol.OrgToken(w, r, site, token, dpop)
 	}
 	if err := id.join(ctx, c); err != nil {
 		id.leave()

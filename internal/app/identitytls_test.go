@@ -178,6 +178,7 @@ func TestCertificatesOfApps(t *testing.T) {
 	if a := p.call(http.MethodGet, "/x", token); a.Status != http.StatusUnauthorized || !strings.Contains(a.Body, "proof_invalid") {
 		t.Errorf("the gateway answers %d %s", a.Status, a.Body)
 	}
+	p.certManagement(plain, certClient(t, roots, cert, key), certClient(t, roots, other, otherKey))
 	// Under FAPI 2.0 a token is bound to the certificate that is shown, whatever the app's
 	// settings say.
 	if _, err := p.admin().UpdateServer(t.Context(), "default", client.Server{Algorithm: "ES256"}); err != nil {
@@ -203,6 +204,59 @@ func TestCertificatesOfApps(t *testing.T) {
 	if strings.Contains(string(raw), "mtls_endpoint_aliases") {
 		t.Error("the metadata names endpoints that there are not")
 	}
+}
+
+// certManagement asks each management API with a token that is bound to the certificate of
+// own: it is taken on that one's connections, and on no other.
+func (p *program) certManagement(plain, own, other *http.Client) {
+	p.t.Helper()
+	app := p.certApp(plain, "tls_client_auth", "", `{"tls_client_auth":{"subject_dn":"CN=device-23"},"tls_client_certificate_bound_access_tokens":true}`)
+	p.manage(plain, http.MethodPost, "/api/v1/apps/"+app+"/grants", "SSWS "+p.Ready().APIToken, `{"issuer":"`+p.Ready().Identity+`","scopeId":"okta.users.read"}`)
+	p.manage(plain, http.MethodPost, "/oauth2/v1/clients/"+app+"/roles", "SSWS "+p.Ready().APIToken, `{"type":"READ_ONLY_ADMIN"}`)
+	form := url.Values{"grant_type": {"client_credentials"}, "scope": {"okta.users.read"}, "client_id": {app}}
+	_, body := p.manage(own, http.MethodPost, "/oauth2/v1/token", "", form.Encode())
+	var got struct {
+		Token string `json:"access_token"`
+	}
+	if json.Unmarshal([]byte(body), &got) != nil || got.Token == "" {
+		p.t.Fatalf("no token: %s", body)
+	}
+	for path, in := range map[string]int{"/api/v1/users?limit=1": 200, "/scim/v2/Users?count=1": 200, "/gatehouse/v1/apps": 403} {
+		for _, c := range []struct {
+			name   string
+			client *http.Client
+			status int
+		}{{"its certificate", own, in}, {"another", other, 401}, {"none", plain, 401}} {
+			if status, body := p.manage(c.client, http.MethodGet, path, "Bearer "+got.Token, ""); status != c.status {
+				p.t.Errorf("%s with %s: %d %s, want %d", path, c.name, status, body, c.status)
+			}
+		}
+	}
+}
+
+// manage sends one request to the identity listener.
+func (p *program) manage(c *http.Client, method, path, authorization, body string) (int, string) {
+	p.t.Helper()
+	r, err := http.NewRequestWithContext(p.t.Context(), method, p.Ready().Identity+path, strings.NewReader(body))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	if authorization != "" {
+		r.Header.Set("Authorization", authorization)
+	} else {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	res, err := c.Do(r)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	raw, err := io.ReadAll(res.Body)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return res.StatusCode, string(raw)
 }
 
 // attack identity 42: a proxy that ends TLS is believed when it is trusted, and nobody

@@ -45,31 +45,18 @@ func (a *administrators) AuthenticateSSWS(ctx context.Context, token string, fro
 	return okta.Caller{User: t.Value.User, Token: t.ID, Name: t.Value.Name, Permissions: may, Share: share}, err
 }
 
-// AuthenticateBearer implements okta.Authenticator.
+// AuthenticateBearer implements okta.Authenticator: every management API takes access
+// tokens here.
 func (a *administrators) AuthenticateBearer(w http.ResponseWriter, r *http.Request, token string, dpop bool) (okta.Caller, error) {
 	id := a.identity()
 	if id == nil {
 		return okta.Caller{}, errStoreDown()
 	}
-	tok, err := id.presented(w, r, token, dpop)
+	tok, err := id.orgToken(w, r, token, dpop)
 	if err != nil {
 		return okta.Caller{}, err
 	}
 	return id.bearer(r.Context(), tok)
-}
-
-// authenticateUnbound is AuthenticateBearer for the management APIs that ask for no proof:
-// tokens that are bound to their sender are refused there.
-func (a *administrators) authenticateUnbound(ctx context.Context, token string) (okta.Caller, error) {
-	id := a.identity()
-	if id == nil {
-		return okta.Caller{}, errStoreDown()
-	}
-	tok, err := id.orgToken(ctx, token)
-	if err != nil {
-		return okta.Caller{}, err
-	}
-	return id.bearer(ctx, tok)
 }
 
 // bearer is the caller with an access token of the org server. Its scopes count as long

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
@@ -57,75 +58,108 @@ func TestOktaSDKWithDPoP(t *testing.T) {
 	closeBody(t, resp)
 }
 
-// A token of the management API that is bound to a key is worth nothing without a fresh
-// proof by that key, for this call and this token. Attack identity 40, 41.
-func TestOktaDPoP(t *testing.T) {
+// A token of the management APIs that is bound to a key is worth nothing without a fresh
+// proof by that key, for this call and this token, at each of them. Attack identity 40, 41.
+func TestManagementDPoP(t *testing.T) {
 	p := startOrg(t)
 	s := p.boundApp("job", "okta.users.read")
-	key, jwk := newKey(t)
-	token := s.boundToken(key, jwk, "okta.users.read")
-	const path = "/api/v1/users/me"
-	claims := func(change map[string]any) map[string]any {
-		sum := sha256.Sum256([]byte(token))
-		c := map[string]any{
-			"htm": "GET", "htu": orgURL + "/api/v1/users", "jti": rand.Text(), "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(sum[:]),
-		}
-		for k, v := range change {
-			if c[k] = v; v == nil {
-				delete(c, k)
-			}
-		}
-		return c
-	}
-	proof := func(change map[string]any) string {
-		return es256(t, key, map[string]any{"typ": "dpop+jwt", "jwk": jwk}, claims(change))
-	}
-	call := func(scheme, bound string, proofs ...string) answer {
-		t.Helper()
-		header := []string{"Authorization", scheme + " " + bound}
-		for _, x := range proofs {
-			header = append(header, "DPoP", x)
-		}
-		return p.request(http.MethodGet, p.Ready().Identity+"/api/v1/users?limit=1", "", "", header...)
-	}
-	good := proof(nil)
-	if a := call("DPoP", token, good); a.Status != http.StatusOK {
-		t.Fatalf("%d %s %v", a.Status, a.Body, a.Header)
-	}
-	other, otherJWK := newKey(t)
-	for name, a := range map[string]answer{
-		"as a bearer":          call("Bearer", token),
-		"a bearer with proof":  call("Bearer", token, proof(nil)),
-		"no proof":             call("DPoP", token),
-		"the same proof again": call("DPoP", token, good),
-		"another method":       call("DPoP", token, proof(map[string]any{"htm": "POST"})),
-		"another path":         call("DPoP", token, proof(map[string]any{"htu": orgURL + path})),
-		"another host":         call("DPoP", token, proof(map[string]any{"htu": "http://evil.test/api/v1/users"})),
-		"another token":        call("DPoP", token, proof(map[string]any{"ath": strings.Repeat("A", 43)})),
-		"no token named":       call("DPoP", token, proof(map[string]any{"ath": nil})),
-		"old":                  call("DPoP", token, proof(map[string]any{"iat": time.Now().Add(-10 * time.Minute).Unix()})),
-		"of the future":        call("DPoP", token, proof(map[string]any{"iat": time.Now().Add(10 * time.Minute).Unix()})),
-		"another key":          call("DPoP", token, es256(t, other, map[string]any{"typ": "dpop+jwt", "jwk": otherJWK}, claims(nil))),
-		"another's signature":  call("DPoP", token, es256(t, other, map[string]any{"typ": "dpop+jwt", "jwk": jwk}, claims(nil))),
-	} {
-		scheme, code := "DPoP", "invalid_dpop_proof"
-		if strings.Contains(name, "bearer") {
-			scheme, code = "Bearer", "invalid_token"
-		}
-		if why := a.Header.Get("WWW-Authenticate"); a.Status != http.StatusUnauthorized || !strings.HasPrefix(why, scheme+" ") || !strings.Contains(why, `error="`+code+`"`) {
-			t.Errorf("%s: %d %s %q", name, a.Status, a.Body, why)
-		}
-	}
-	// A token that is bound to nothing gains nothing by the scheme.
 	free := p.serviceApp("free", "okta.users.read")
 	p.made(clientsPath+"/"+free.id+"/roles", `{"type":"READ_ONLY_ADMIN"}`)
-	token, _ = free.token("okta.users.read").json(t)["access_token"].(string)
-	if a := call("DPoP", token, proof(nil)); a.Status != http.StatusUnauthorized {
-		t.Errorf("a bearer token in the scheme DPoP: %d", a.Status)
+	key, jwk := newKey(t)
+	bound := s.boundToken(key, jwk, "okta.users.read")
+	unbound, _ := free.token("okta.users.read").json(t)["access_token"].(string)
+	for _, api := range []struct {
+		path string
+		in   int // the status for who is let in
+	}{
+		{"/api/v1/users", http.StatusOK},
+		{"/scim/v2/Users", http.StatusOK},
+		{"/gatehouse/v1/apps", http.StatusForbidden}, // nobody's token: it is known, and may not
+	} {
+		m := &managementCalls{program: p, path: api.path, key: key, jwk: jwk}
+		good := m.proof(bound, nil)
+		if a := m.call("DPoP", bound, good); a.Status != api.in {
+			t.Fatalf("%s: %d %s %v", api.path, a.Status, a.Body, a.Header)
+		}
+		other, otherJWK := newKey(t)
+		for name, a := range map[string]answer{
+			"as a bearer":          m.call("Bearer", bound),
+			"a bearer with proof":  m.call("Bearer", bound, m.proof(bound, nil)),
+			"no proof":             m.call("DPoP", bound),
+			"two proofs":           m.call("DPoP", bound, m.proof(bound, nil), m.proof(bound, nil)),
+			"the same proof again": m.call("DPoP", bound, good),
+			"another method":       m.call("DPoP", bound, m.proof(bound, map[string]any{"htm": "POST"})),
+			"another path":         m.call("DPoP", bound, m.proof(bound, map[string]any{"htu": orgURL + "/api/v1/users/me"})),
+			"another host":         m.call("DPoP", bound, m.proof(bound, map[string]any{"htu": "http://evil.test" + api.path})),
+			"another token":        m.call("DPoP", bound, m.proof(bound, map[string]any{"ath": strings.Repeat("A", 43)})),
+			"no token named":       m.call("DPoP", bound, m.proof(bound, map[string]any{"ath": nil})),
+			"old":                  m.call("DPoP", bound, m.proof(bound, map[string]any{"iat": time.Now().Add(-10 * time.Minute).Unix()})),
+			"of the future":        m.call("DPoP", bound, m.proof(bound, map[string]any{"iat": time.Now().Add(10 * time.Minute).Unix()})),
+			"another key":          m.call("DPoP", bound, es256(t, other, map[string]any{"typ": "dpop+jwt", "jwk": otherJWK}, m.claims(bound, nil))),
+			"another's signature":  m.call("DPoP", bound, es256(t, other, map[string]any{"typ": "dpop+jwt", "jwk": jwk}, m.claims(bound, nil))),
+		} {
+			scheme, code := "DPoP", "invalid_dpop_proof"
+			if strings.Contains(name, "bearer") {
+				scheme, code = "Bearer", "invalid_token"
+			}
+			if why := a.Header.Get("WWW-Authenticate"); a.Status != http.StatusUnauthorized || !strings.HasPrefix(why, scheme+" ") || !strings.Contains(why, `error="`+code+`"`) {
+				t.Errorf("%s, %s: %d %s %q", api.path, name, a.Status, a.Body, why)
+			}
+		}
+		// A token that is bound to nothing gains nothing by the scheme.
+		if a := m.call("DPoP", unbound, m.proof(unbound, nil)); a.Status != http.StatusUnauthorized {
+			t.Errorf("%s, a bearer token in the scheme DPoP: %d", api.path, a.Status)
+		}
+		if a := m.call("Bearer", unbound); a.Status != api.in {
+			t.Errorf("%s, a bearer token: %d %s", api.path, a.Status, a.Body)
+		}
 	}
-	if a := call("Bearer", token); a.Status != http.StatusOK {
-		t.Errorf("a bearer token: %d %s", a.Status, a.Body)
+}
+
+// managementCalls are those of one address with tokens that may be bound to a key.
+type managementCalls struct {
+	*program
+	path string
+	key  *ecdsa.PrivateKey
+	jwk  map[string]any
+}
+
+// claims are those of a good proof but for the change; nil takes one out.
+func (m *managementCalls) claims(token string, change map[string]any) map[string]any {
+	sum := sha256.Sum256([]byte(token))
+	c := map[string]any{
+		"htm": "GET", "htu": orgURL + m.path, "jti": rand.Text(), "iat": time.Now().Unix(), "ath": base64.RawURLEncoding.EncodeToString(sum[:]),
 	}
+	for k, v := range change {
+		if c[k] = v; v == nil {
+			delete(c, k)
+		}
+	}
+	return c
+}
+
+func (m *managementCalls) proof(token string, change map[string]any) string {
+	return es256(m.t, m.key, map[string]any{"typ": "dpop+jwt", "jwk": m.jwk}, m.claims(token, change))
+}
+
+func (m *managementCalls) call(scheme, token string, proofs ...string) answer {
+	m.t.Helper()
+	req, err := http.NewRequestWithContext(m.t.Context(), http.MethodGet, m.Ready().Identity+m.path+"?limit=1", nil)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	req.Header.Set("Authorization", scheme+" "+token)
+	req.Header["Dpop"] = proofs // as many lines
+	res, err := m.http.Do(req)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	return answer{res.StatusCode, res.Header, string(b)}
 }
 
 // boundToken gets an access token of the org server that is bound to the key.

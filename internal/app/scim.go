@@ -3,7 +3,6 @@ package app
 import (
 	"context"
 	"net/http"
-	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -23,17 +22,20 @@ func (a *App) scimAPI(id *identity) scim.Config {
 // provisioners says whose token it is. It implements scim.Authenticator.
 type provisioners struct{ tokens *administrators }
 
-// Authenticate implements scim.Authenticator. An access token has three parts, an API
-// token has one.
-func (p provisioners) Authenticate(ctx context.Context, token string, from *http.Request) (scim.Caller, error) {
-	var c okta.Caller
-	var err error
-	if strings.Count(token, ".") == 2 {
-		c, err = p.tokens.authenticateUnbound(ctx, token)
-	} else {
-		c, err = p.tokens.AuthenticateSSWS(ctx, token, from)
-	}
-	return scim.Caller{User: c.User, App: c.App, Name: c.Name, Permissions: c.Permissions, Scopes: c.Scopes}, err
+// AuthenticateSSWS implements scim.Authenticator.
+func (p provisioners) AuthenticateSSWS(ctx context.Context, token string, from *http.Request) (scim.Caller, error) {
+	c, err := p.tokens.AuthenticateSSWS(ctx, token, from)
+	return provisioner(&c), err
+}
+
+// AuthenticateBearer implements scim.Authenticator.
+func (p provisioners) AuthenticateBearer(w http.ResponseWriter, r *http.Request, token string, dpop bool) (scim.Caller, error) {
+	c, err := p.tokens.AuthenticateBearer(w, r, token, dpop)
+	return provisioner(&c), err
+}
+
+func provisioner(c *okta.Caller) scim.Caller {
+	return scim.Caller{User: c.User, App: c.App, Name: c.Name, Permissions: c.Permissions, Scopes: c.Scopes}
 }
 
 // memberRights says what those may do who are provisioned. It implements scim.Rights.

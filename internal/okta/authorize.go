@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/fault"
 )
 
@@ -42,73 +43,37 @@ type Rights interface {
 	UserPermissions(ctx context.Context, user string) (access.Permissions, error)
 }
 
-// maxToken is longer than any token of ours.
-const maxToken = 16 << 10
-
 // authenticate finds out who calls, and counts the call.
 func (a *api) authenticate(ctx context.Context, w http.ResponseWriter, c *call) error {
-	all := c.Header.Values("Authorization")
-	if len(all) != 1 || len(all[0]) > maxToken {
-		return fault.New(fault.Unauthenticated, "the call needs one header Authorization: SSWS and an API token, or Bearer and an access token")
-	}
-	scheme, token, _ := strings.Cut(all[0], " ")
-	token = strings.TrimSpace(token)
 	var err error
+	if c.presented, err = credential.Of(c.Header); err != nil {
+		return err
+	}
+	token, byToken := c.presented.Token, c.presented.Scheme == credential.SSWS
 	switch {
-	case token == "":
-		err = fault.New(fault.Unauthenticated, "the token is missing")
-	case strings.EqualFold(scheme, "SSWS"):
+	case byToken:
 		c.actor, err = a.Authenticator.AuthenticateSSWS(ctx, token, c.Request)
-	case strings.EqualFold(scheme, "Bearer"):
-		c.bearer = true
-		if access.IsRegistrationToken(token) {
-			c.actor, err = a.registrant(ctx, c, token)
-			break
-		}
-		c.actor, err = a.Authenticator.AuthenticateBearer(w, c.Request, token, false)
-	case strings.EqualFold(scheme, "DPoP"):
-		c.bearer, c.dpop = true, true
-		c.actor, err = a.Authenticator.AuthenticateBearer(w, c.Request, token, true)
+	case c.presented.Scheme == credential.Bearer && access.IsRegistrationToken(token):
+		c.actor, err = a.registrant(ctx, c, token)
 	default:
-		err = fault.New(fault.Unauthenticated, "the scheme must be SSWS, Bearer or DPoP")
+		c.actor, err = a.Authenticator.AuthenticateBearer(w, c.Request, token, c.presented.Scheme == credential.DPoP)
 	}
 	if err != nil {
-		if c.bearer && fault.Is(err, fault.Unauthenticated) {
-			a.challenge(w, c, err)
+		if !byToken && fault.Is(err, fault.Unauthenticated) {
+			about := `authorization_uri="` + a.URL + `/oauth2/v1/authorize", realm="` + a.URL + `", scope="okta.*"`
+			w.Header().Set("WWW-Authenticate", c.presented.Challenge(about, err))
 		}
 		return err
 	}
 	return a.countCall(w, c) //nolint:contextcheck // a call carries its context
 }
 
-// challenge says what is wrong with an access token (RFC 6750 section 3.1, RFC 9449
-// section 7.1). Clients read it as a list with ", " between.
-func (a *api) challenge(w http.ResponseWriter, c *call, err error) {
-	code, text := "invalid_token", "The access token is invalid."
-	if f := fault.Of(err); f != nil && f.Reason == reasonProof {
-		code, text = f.Reason, strings.ReplaceAll(f.Message, `"`, "'")
-	}
-	w.Header().Set("WWW-Authenticate", c.scheme()+` authorization_uri="`+a.URL+`/oauth2/v1/authorize", realm="`+a.URL+
-		`", scope="okta.*", error="`+code+`", error_description="`+text+`"`)
-}
-
-// reasonProof is the reason of a fault about a DPoP proof.
-const reasonProof = "invalid_dpop_proof"
-
-// scheme is that of the caller's access token.
-func (c *call) scheme() string {
-	if c.dpop {
-		return "DPoP"
-	}
-	return "Bearer"
-}
-
 // authorize refuses what the caller's roles, or the scopes of the token, do not
 // allow, and what would change somebody who may do more.
 func (a *api) authorize(w http.ResponseWriter, c *call, r *route) error {
 	if r.needs != anyone && !c.actor.may(r.needs) {
-		if c.bearer && !c.actor.Scopes.Allow(r.needs) {
-			w.Header().Set("WWW-Authenticate", c.scheme()+` realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
+		if c.presented.Scheme != credential.SSWS && !c.actor.Scopes.Allow(r.needs) {
+			w.Header().Set("WWW-Authenticate", string(c.presented.Scheme)+` realm="`+a.URL+`", error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", scope="`+scopeFor(r.needs)+`"`)
 		}
 		return errNotAllowed(r.needs)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/federation"
 	"gatehouse/internal/keys"
@@ -75,10 +76,9 @@ func New(c Config) http.Handler {
 // call is one request with what is known of it.
 type call struct {
 	*http.Request
-	args   map[string]string // of the path
-	actor  Caller
-	bearer bool // the call came with an access token
-	dpop   bool // which is bound to a key
+	args      map[string]string // of the path
+	actor     Caller
+	presented credential.Credential
 	// The caller is the client that the path names, by its registration access token.
 	registrant bool
 }

@@ -4,11 +4,11 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/credential"
 	"gatehouse/internal/fault"
 )
 
@@ -28,10 +28,13 @@ func (c *Caller) may(permission string) bool {
 	return c.Permissions.Allow(permission) && (c.Scopes == nil || c.Scopes.Allow(permission))
 }
 
-// Authenticator says whose token it is: an API token, or an access token of the org
-// server. It returns an Unauthenticated fault for one that is not valid here.
+// Authenticator says whose token it is. It returns an Unauthenticated fault for one that
+// is not valid here.
 type Authenticator interface {
-	Authenticate(ctx context.Context, token string, from *http.Request) (Caller, error)
+	AuthenticateSSWS(ctx context.Context, token string, from *http.Request) (Caller, error)
+	// AuthenticateBearer takes an access token of the org server. One that is bound to its
+	// sender comes with its proof, in the scheme DPoP if it is bound to a key.
+	AuthenticateBearer(w http.ResponseWriter, r *http.Request, token string, dpop bool) (Caller, error)
 }
 
 // Rights says what those may do who are changed.
@@ -40,30 +43,32 @@ type Rights interface {
 	GroupPermissions(ctx context.Context, group string) (access.Permissions, error)
 }
 
-// maxToken is longer than any token of ours.
-const maxToken = 16 << 10
-
 // authenticate finds out who calls, and counts the call. Systems that provision send
-// whatever token they were given as a bearer token, so both schemes take both kinds.
-func (s *server) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (Caller, error) {
-	all := r.Header.Values("Authorization")
-	err := fault.New(fault.Unauthenticated, "the call needs one header Authorization: Bearer, with an API token or an access token of the org server")
-	if len(all) == 1 && len(all[0]) <= maxToken {
-		scheme, token, _ := strings.Cut(all[0], " ")
-		token = strings.TrimSpace(token)
-		if token != "" && (strings.EqualFold(scheme, "Bearer") || strings.EqualFold(scheme, "SSWS")) {
-			c, e := s.Authenticator.Authenticate(ctx, token, r)
-			if e == nil {
-				return c, s.limits.count(w, c, 1)
-			}
-			if !fault.Is(e, fault.Unauthenticated) {
-				return c, e
-			}
-			err = fault.Because(e, fault.Unauthenticated, "the token is not valid here")
-		}
+// whatever token they were given as a bearer token, so the schemes SSWS and Bearer take
+// both kinds.
+func (s *server) authenticate(ctx context.Context, w http.ResponseWriter, r *http.Request) (caller Caller, err error) {
+	realm := `realm="` + s.URL + Root + `"`
+	p, err := credential.Of(r.Header)
+	if err != nil {
+		w.Header().Set("WWW-Authenticate", "Bearer "+realm)
+		return Caller{}, err
 	}
-	w.Header().Set("WWW-Authenticate", `Bearer realm="`+s.URL+Root+`"`)
-	return Caller{}, err
+	if dpop := p.Scheme == credential.DPoP; dpop || p.AccessToken() {
+		caller, err = s.Authenticator.AuthenticateBearer(w, r.WithContext(ctx), p.Token, dpop)
+	} else {
+		caller, err = s.Authenticator.AuthenticateSSWS(ctx, p.Token, r)
+	}
+	if fault.Is(err, fault.Unauthenticated) {
+		if p.Scheme == credential.SSWS {
+			p.Scheme = credential.Bearer
+		}
+		w.Header().Set("WWW-Authenticate", p.Challenge(realm, err))
+		return Caller{}, fault.Because(err, fault.Unauthenticated, "the token is not valid here")
+	}
+	if err != nil {
+		return Caller{}, err
+	}
+	return caller, s.limits.count(w, caller, 1)
 }
 
 func errNotAllowed(permission string) error {
