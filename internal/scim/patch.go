@@ -76,7 +76,7 @@ func (t *resourceType) target(text string) (target, error) {
 			}
 		}
 	}
-	if out.attr != nil && out.attr.readOnly() || out.sub != nil && out.sub.mutability != "" {
+	if out.attr != nil && out.attr.readOnly() || out.sub != nil && out.sub.mutability != "" && !out.sub.made {
 		return target{}, wrong(mutability, "%q cannot be changed", text)
 	}
 	return out, nil
@@ -93,6 +93,17 @@ func (t *resourceType) apply(res resource, o operation) error {
 	}
 	m, _ := o.Value.(map[string]any)
 	for _, name := range slices.Sorted(maps.Keys(m)) {
+		if strings.Contains(name, "[") {
+			// Entra has paths with conditions for names, too.
+			at, err := t.target(name)
+			if err == nil {
+				err = t.change(res, at, operation{Op: o.Op, Value: m[name]})
+			}
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		// What is not here, and what clients send back without being able to change
 		// it, is passed over as in a PUT.
 		p, ok := t.locate(name)
@@ -116,6 +127,8 @@ func (t *resourceType) change(res resource, at target, o operation) error {
 	}
 	to := container(res, at.urn)
 	switch {
+	case at.sub != nil && at.sub.made:
+		return nil
 	case at.attr.multi:
 		return changeList(to, at, o)
 	case o.Op == "remove" && at.sub == nil:
@@ -224,7 +237,9 @@ func changeElements(list []any, at target, o operation) ([]any, error) {
 	}
 	if !slices.ContainsFunc(list, chosen) && o.Op != "remove" {
 		fresh, ok := described(at.inner, at.attr)
-		if !ok || o.Op == "replace" && at.inner != nil {
+		// To replace what is not there is noTarget (RFC 7644 section 3.5.2.3); Entra
+		// replaces a value in an element without looking whether there is one.
+		if !ok || o.Op == "replace" && at.inner != nil && at.sub == nil {
 			return nil, wrong(noTarget, "no element of %s fulfils the condition", at.attr.name)
 		}
 		list = append(list, fresh)
@@ -265,7 +280,7 @@ func changeElements(list []any, at target, o operation) ([]any, error) {
 }
 
 // described returns the element that a condition of equalities describes: what Entra
-// means when it adds to emails[type eq "work"].value and there is none.
+// means by emails[type eq "work"].value when there is none.
 func described(f *filter, attr *attribute) (resource, bool) {
 	m := resource{}
 	if f == nil {

@@ -21,6 +21,7 @@ type attribute struct {
 	required    bool
 	exact       bool
 	mutability  string // "" is readWrite
+	made        bool   // of others: what clients send for it is passed over in PATCH too, and not refused
 	returned    string // "" is default
 	uniqueness  string // "" is none
 	refers      []string
@@ -88,7 +89,7 @@ func userType() resourceType {
 		core: schema{id: schemaUser, name: "User", about: "A person.", attributes: []attribute{
 			{name: "userName", required: true, uniqueness: "server", about: "What the person signs in as."},
 			{name: "name", kind: "complex", about: "The parts of the person's name.", sub: []attribute{
-				{name: "formatted", mutability: "readOnly", about: "The whole name, made of its parts."},
+				{name: "formatted", mutability: "readOnly", made: true, about: "The whole name, made of its parts."},
 				{name: "familyName", about: "The family name."},
 				{name: "givenName", about: "The given name."},
 				{name: "middleName", about: "The middle name."},
