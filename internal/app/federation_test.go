@@ -184,6 +184,7 @@ func TestProvidersDoNotTakeAccounts(t *testing.T) {
 	issuer := issuertest.New(t)
 	p.admitsAll()
 	p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, `,"domains":["authority.example"]`)
+	p.provider("Second", "https://second.example", "c", "s", `,"domains":["second.example"]`)
 	ben := p.Ready().Demo.Users[1]
 	const refusedAddress = "Your address has not been verified there"
 	hal := p.made("/api/v1/users", `{"profile":{"login":"hal@authority.example","email":"hal@authority.example"}}`)
@@ -206,6 +207,9 @@ func TestProvidersDoNotTakeAccounts(t *testing.T) {
 		{"no address", "evil-7", map[string]any{}, 403, "cannot be used here", ""},
 		{"a subject that is longer than any", strings.Repeat("x", 300), map[string]any{"email": "x@authority.example"}, 403, "cannot be accepted", ""},
 		{"an administrator of the provider's own domain", "boss", map[string]any{"email": "boss@authority.example", "email_verified": true}, 200, "Confirm", ""},
+		{"an address of its domain that it does not stand for", "free", map[string]any{"email": "hal@authority.example", "email_verified": false}, 403, refusedAddress, ""},
+		{"a new address of its domain, the same", "free", map[string]any{"email": "new@authority.example", "email_verified": false}, 403, refusedAddress, ""},
+		{"a new person with an address of another provider's domain", "early", map[string]any{"email": "early@second.example", "email_verified": true}, 403, "cannot be used here", ""},
 		{"who was deactivated here", "gone", map[string]any{"email": "gone@authority.example"}, 403, "Ask an administrator", ""},
 		{"an account of the provider's own domain", "hal", map[string]any{"email": "HAL@authority.example"}, 200, "Allow My HR", "hal@authority.example"},
 		{"a new person of the provider's own domain", "ida", map[string]any{"email": "ida@authority.example", "given_name": "Ida"}, 200, "", "ida@authority.example"},
@@ -373,6 +377,58 @@ func TestProviderFactorsAreTrustedOnlyWhenTold(t *testing.T) {
 	}
 }
 
+// Providers of each kind, with the claims that their tokens have: who is new gets an
+// account with attributes and groups, which follow the provider; whose groups it has left
+// out is not signed in with those of before.
+func TestProvidersOfEachKind(t *testing.T) {
+	p := start(t, "")
+	p.admitsAll()
+	staff, payroll := p.made("/api/v1/groups", `{"profile":{"name":"staff"}}`), p.made("/api/v1/groups", `{"profile":{"name":"payroll"}}`)
+	for i, c := range []struct {
+		kind           string
+		first, second  map[string]any
+		claim, mapping string
+		third          map[string]any // refused
+	}{
+		{"OKTA_INTEGRATION",
+			map[string]any{"email_verified": true, "preferred_username": "u0@k0.example", "given_name": "Uta", "family_name": "Zero", "zoneinfo": "Europe/Berlin", "groups": []string{"Everyone", "staff"}},
+			map[string]any{"email_verified": true, "groups": []string{"payroll"}, "given_name": "Ute"}, "groups", `{"timezone":"idpuser.zoneinfo"}`, nil},
+		{"MICROSOFT",
+			map[string]any{"ver": "2.0", "tid": "8f2f", "oid": "b5a1", "acct": 0, "preferred_username": "u1@k1.example", "given_name": "Uta", "roles": []string{"staff"}, "ctry": "DE"},
+			map[string]any{"ver": "2.0", "roles": []string{"payroll"}, "given_name": "Ute"}, "roles", `{"countryCode":"idpuser.ctry"}`, nil},
+		{"OIDC", // Keycloak
+			map[string]any{"typ": "ID", "email_verified": true, "preferred_username": "u2", "given_name": "Uta", "groups": []string{"/staff", "/else/payroll"}, "realm_access": map[string]any{"roles": []string{"x"}}},
+			map[string]any{"email_verified": true, "groups": []string{"/payroll"}, "given_name": "Ute"}, "groups", `{"nickName":"idpuser.preferred_username"}`,
+			map[string]any{"email_verified": true, "_claim_names": map[string]any{"groups": "src1"}}},
+	} {
+		issuer, login := issuertest.New(t), fmt.Sprintf("u%d@k%d.example", i, i)
+		idp := p.made("/api/v1/idps", fmt.Sprintf(`{"name":"K%d","type":%q,"domains":["k%d.example"],"mapping":%s,"protocol":{"issuer":{"url":%q},"credentials":{"client":{"client_id":%q,"client_secret":%q}}},
+			"policy":{"provisioning":{"profileMaster":true,"groups":{"action":"SYNC","sourceAttributeName":%q,"filter":[%q,%q]}}}}`, i, c.kind, i, c.mapping, issuer.URL, issuer.ClientID, issuer.Secret, c.claim, staff, payroll))
+		for round, claims := range []map[string]any{c.first, c.second, c.third} {
+			if claims == nil {
+				continue
+			}
+			claims["email"] = login
+			b, page := p.visited(t, issuer, says("sub", claims))
+			if want := []string{login, login, ""}[round]; b.whoIs() != want {
+				t.Fatalf("%s, sign-in %d: %q, want %q\n%s", c.kind, round, b.whoIs(), want, page.body)
+			}
+			u := p.okta("GET", "/api/v1/users/"+login, "").json(t)
+			if got, want := at(u, "profile", "firstName"), []string{"Uta", "Ute", "Ute"}[round]; got != want {
+				t.Errorf("%s, sign-in %d: the name is %v, want %s", c.kind, round, got, want)
+			}
+			groups := p.groupNames(login)
+			if in := [2]bool{strings.Contains(groups, "staff"), strings.Contains(groups, "payroll")}; in != [2]bool{round == 0, round > 0} {
+				t.Errorf("%s, sign-in %d: in %s", c.kind, round, groups)
+			}
+			if round == 0 && !strings.Contains(fmt.Sprint(at(u, "profile")), []string{"Europe/Berlin", "DE", "nickName:u2"}[i]) {
+				t.Errorf("%s: the profile %v", c.kind, at(u, "profile"))
+			}
+		}
+		p.okta("POST", "/api/v1/idps/"+idp+"/lifecycle/deactivate", "") // else the page has more than one
+	}
+}
+
 // What is managed is checked, and who may not manage it cannot.
 func TestProvidersAreManaged(t *testing.T) {
 	p := start(t, "")
@@ -393,6 +449,7 @@ func TestProvidersAreManaged(t *testing.T) {
 		"no issuer":                       body(issuer.URL, ""),
 		"an issuer with a query":          body(issuer.URL, issuer.URL+"?x"),
 		"every tenant of Microsoft":       body(issuer.URL, "https://login.microsoftonline.com/{tenantid}/v2.0"),
+		"the organizations of Microsoft":  body(issuer.URL, "https://login.microsoftonline.com/organizations/v2.0"),
 		"Google elsewhere":                body(`"type":"OIDC"`, `"type":"GOOGLE"`),
 		"a domain that is none":           body("one.example", "*.example"),
 		"an expression that is none":      body(`"matchType"`, `"userNameTemplate":{"template":"idpuser."},"matchType"`),

@@ -211,10 +211,18 @@ func checkClient(p Provider) (fields []fault.Field) {
 	wrong(err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || len(p.Issuer) > 1024,
 		"protocol.issuer.url", "must be the address that the provider's ID tokens name as iss, such as https://acme.okta.com")
 	wrong(p.Type == Google && p.Issuer != GoogleIssuer, "protocol.issuer.url", "must be "+GoogleIssuer+" for GOOGLE")
-	wrong(strings.Contains(p.Issuer, "{") || p.Type == Microsoft && strings.Contains(p.Issuer, "/common"), "protocol.issuer.url", "must be that of one tenant, such as https://login.microsoftonline.com/TENANT/v2.0")
+	wrong(strings.Contains(p.Issuer, "{") || err == nil && manyTenants(u), "protocol.issuer.url", "must be that of one tenant, such as https://login.microsoftonline.com/TENANT/v2.0")
 	wrong(p.ClientID == "" || len(p.ClientID) > 1024, "protocol.credentials.client.client_id", "must be 1 to 1024 bytes")
 	wrong(len(p.Scopes) > maxList || slices.ContainsFunc(p.Scopes, func(s string) bool { return !scopeName.MatchString(s) }), "protocol.scopes", "must be at most 100 scopes")
 	return fields
+}
+
+// manyTenants reports whether an issuer is one of those by which Entra signs in the people of
+// every tenant: none of their tokens names it, and whose word one would take is not to be
+// known.
+func manyTenants(u *url.URL) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(u.Path, "/"), "/")
+	return strings.EqualFold(u.Hostname(), "login.microsoftonline.com") && slices.Contains([]string{"common", "organizations", "consumers"}, strings.ToLower(first))
 }
 
 func checkExpressions(p Provider) (fields []fault.Field) {

@@ -26,6 +26,9 @@ func errUnverified() error {
 // else the person signs in to it first. E-mail that the provider merely says to be
 // verified proves an address for a new account, and no account (attack identity 68).
 func (s *Service) resolve(ctx context.Context, o ledger.Object[Provider], who someone) (user ledger.Object[directory.User], pending *Pending, err error) {
+	if who.withheld() {
+		return user, nil, refused("TOO_MANY_GROUPS", "Your account there cannot be used here.")
+	}
 	link, err := s.linked(ctx, o.ID, who.subject)
 	if err == nil {
 		user, err = s.welcome(ctx, o, who, link.Value.User)
@@ -154,6 +157,9 @@ func (s *Service) create(ctx context.Context, o ledger.Object[Provider], who som
 	if !who.proved(email) || domainOf(name) != "" && !who.proved(name) {
 		return user, errUnverified()
 	}
+	if err := s.elsewhere(ctx, o.ID, email, name); err != nil {
+		return user, err
+	}
 	n := directory.NewUser{Status: directory.Active, Profile: directory.Profile{Login: name, Email: email}}
 	if err := who.onto(&n.Profile); err != nil {
 		return user, err
@@ -251,21 +257,23 @@ func (s *Service) groups(ctx context.Context, o ledger.Object[Provider], who som
 	return nil
 }
 
-// named returns the names of groups in the provider's claim.
+// named returns the names of groups in the provider's claim; Keycloak's are paths, of which
+// that of a group that is in no other one is its name.
 func (p someone) named() map[string]bool {
 	out := map[string]bool{}
 	v, _ := p.claims.Claim(p.provider.GroupClaim)
+	add := func(name string) { out[name], out[strings.TrimPrefix(name, "/")] = true, true }
 	switch v := v.(type) {
 	case string:
-		out[v] = true
+		add(v)
 	case []string:
 		for _, g := range v {
-			out[g] = true
+			add(g)
 		}
 	case []any:
 		for _, g := range v {
 			if s, ok := g.(string); ok {
-				out[s] = true
+				add(s)
 			}
 		}
 	}

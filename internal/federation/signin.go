@@ -263,22 +263,6 @@ func (p someone) username() (string, error) {
 	return strings.TrimSpace(s), err
 }
 
-// authority reports whether the provider is the authority for an address.
-func (p someone) authority(address string) bool {
-	d := domainOf(address)
-	return d != "" && slices.Contains(p.provider.Domains, d)
-}
-
-// proved reports whether an address is theirs: the provider is the authority for it, or
-// says that it has verified it.
-func (p someone) proved(address string) bool {
-	if p.authority(address) {
-		return true
-	}
-	v, _ := p.claims.Claim("email_verified")
-	return (v == true || v == "true") && domainOf(address) != "" && strings.EqualFold(address, p.text("email"))
-}
-
 // passes reports whether the user name passes the provider's filter.
 func (p someone) passes(username string) bool {
 	if p.provider.Filter == "" {

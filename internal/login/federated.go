@@ -265,7 +265,7 @@ func refusedText(reason string) string {
 	switch reason {
 	case "UNVERIFIED_ADDRESS":
 		return "refused_unverified"
-	case "NOT_ELIGIBLE":
+	case "NOT_ELIGIBLE", "ANOTHER_AUTHORITY", "TOO_MANY_GROUPS":
 		return "refused_not_eligible"
 	case "AMBIGUOUS":
 		return "refused_ambiguous"

@@ -27,6 +27,7 @@ var claimNames = map[string]string{
 	"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/surname":      "family_name",
 	"http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn":          "upn",
 	"http://schemas.microsoft.com/ws/2008/06/identity/claims/groups":     "groups",
+	"http://schemas.microsoft.com/claims/groups.link":                    "groups_link",
 	"http://schemas.microsoft.com/claims/authnmethodsreferences":         "authnmethodsreferences",
 	// Directories, as Shibboleth and SimpleSAMLphp send them (RFC 4519, RFC 2798, eduPerson).
 	"urn:oid:0.9.2342.19200300.100.1.3": "email",
