@@ -390,16 +390,25 @@ func TestProvidersOfEachKind(t *testing.T) {
 		claim, mapping string
 		third          map[string]any // refused
 	}{
-		{"OKTA_INTEGRATION",
+		{
+			"OKTA_INTEGRATION",
 			map[string]any{"email_verified": true, "preferred_username": "u0@k0.example", "given_name": "Uta", "family_name": "Zero", "zoneinfo": "Europe/Berlin", "groups": []string{"Everyone", "staff"}},
-			map[string]any{"email_verified": true, "groups": []string{"payroll"}, "given_name": "Ute"}, "groups", `{"timezone":"idpuser.zoneinfo"}`, nil},
-		{"MICROSOFT",
+			map[string]any{"email_verified": true, "groups": []string{"payroll"}, "given_name": "Ute"},
+			"groups", `{"timezone":"idpuser.zoneinfo"}`, nil,
+		},
+		{
+			"MICROSOFT",
 			map[string]any{"ver": "2.0", "tid": "8f2f", "oid": "b5a1", "acct": 0, "preferred_username": "u1@k1.example", "given_name": "Uta", "roles": []string{"staff"}, "ctry": "DE"},
-			map[string]any{"ver": "2.0", "roles": []string{"payroll"}, "given_name": "Ute"}, "roles", `{"countryCode":"idpuser.ctry"}`, nil},
-		{"OIDC", // Keycloak
+			map[string]any{"ver": "2.0", "roles": []string{"payroll"}, "given_name": "Ute"},
+			"roles", `{"countryCode":"idpuser.ctry"}`, nil,
+		},
+		{
+			"OIDC", // Keycloak
 			map[string]any{"typ": "ID", "email_verified": true, "preferred_username": "u2", "given_name": "Uta", "groups": []string{"/staff", "/else/payroll"}, "realm_access": map[string]any{"roles": []string{"x"}}},
-			map[string]any{"email_verified": true, "groups": []string{"/payroll"}, "given_name": "Ute"}, "groups", `{"nickName":"idpuser.preferred_username"}`,
-			map[string]any{"email_verified": true, "_claim_names": map[string]any{"groups": "src1"}}},
+			map[string]any{"email_verified": true, "groups": []string{"/payroll"}, "given_name": "Ute"},
+			"groups", `{"nickName":"idpuser.preferred_username"}`,
+			map[string]any{"email_verified": true, "_claim_names": map[string]any{"groups": "src1"}},
+		},
 	} {
 		issuer, login := issuertest.New(t), fmt.Sprintf("u%d@k%d.example", i, i)
 		idp := p.made("/api/v1/idps", fmt.Sprintf(`{"name":"K%d","type":%q,"domains":["k%d.example"],"mapping":%s,"protocol":{"issuer":{"url":%q},"credentials":{"client":{"client_id":%q,"client_secret":%q}}},

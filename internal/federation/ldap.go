@@ -176,7 +176,7 @@ func (s *Service) Directory(ctx context.Context, identifier string, user *ledger
 func (s *Service) meant(ctx context.Context, o ledger.Object[Provider], identifier string, user *ledger.Object[directory.User]) (name, subject string, err error) {
 	who := someone{provider: o.Value}
 	if user == nil {
-		if who.authority(identifier) {
+		if who.declared(identifier) {
 			name = identifier
 		}
 		return name, "", nil
@@ -188,7 +188,7 @@ func (s *Service) meant(ctx context.Context, o ledger.Object[Provider], identifi
 	if !fault.Is(err, fault.NotFound) {
 		return "", "", err
 	}
-	i := slices.IndexFunc([]string{identifier, user.Value.Profile.Login, user.Value.Profile.Email}, who.authority)
+	i := slices.IndexFunc([]string{identifier, user.Value.Profile.Login, user.Value.Profile.Email}, who.declared)
 	if i < 0 {
 		return "", "", nil
 	}
