@@ -17,12 +17,6 @@ import (
 	"testing"
 	"time"
 
-	core "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	auth "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/metadata"
-
 	"gatehouse/client"
 )
 
@@ -44,76 +38,11 @@ func signWith(t *testing.T, key *ecdsa.PrivateKey, header, claims string) string
 // forgery is a token and why it is refused: for what it tries, and not for a slip.
 type forgery struct{ token, reason string }
 
-// asker has a request with a token decided in one way, and returns what the caller is
-// answered.
-type asker func(path, token string) (status int, reason, said string)
-
-// askers are the ways to the gateway's decision: its lanes, and those who only ask.
-func (p *program) askers(t *testing.T) map[string]asker {
-	t.Helper()
-	reason := func(body string) string {
-		var problem struct{ Reason string }
-		_ = json.Unmarshal([]byte(body), &problem)
-		return problem.Reason
-	}
-	call := func(header ...string) asker {
-		return func(path, token string) (int, string, string) {
-			a := p.call(http.MethodGet, path, token, header...)
-			return a.Status, reason(a.Body), fmt.Sprint(a.Header, a.Body)
-		}
-	}
-	var protocols http.Protocols
-	protocols.SetUnencryptedHTTP2(true)
-	h2 := &http.Transport{Protocols: &protocols}
-	t.Cleanup(h2.CloseIdleConnections)
-	conn, err := grpc.NewClient(p.Ready().Envoy, grpc.WithTransportCredentials(insecure.NewCredentials()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	envoy := auth.NewAuthorizationClient(conn)
-	return map[string]asker{
-		"strict lane": call(), "standard lane": call("Expect", "100-continue"),
-		"HTTP/2": func(path, token string) (int, string, string) {
-			over := *p
-			over.http = &http.Client{Transport: h2, Timeout: 20 * time.Second}
-			a := over.call(http.MethodGet, path, token)
-			return a.Status, reason(a.Body), fmt.Sprint(a.Header, a.Body)
-		},
-		"a program asks": func(path, token string) (int, string, string) {
-			a, err := p.admin().Authz(t.Context(), client.AuthzQuestion{
-				Method: "GET", Scheme: "http", Host: "api.test", Path: path, ClientIP: "192.0.2.9", Headers: map[string][]string{"Authorization": {"Bearer " + token}},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return a.Status, a.Reason, fmt.Sprint(a.Headers, a.Body)
-		},
-		"Envoy asks": func(path, token string) (int, string, string) {
-			from := &core.SocketAddress{Address: "192.0.2.9"}
-			ctx := metadata.AppendToOutgoingContext(t.Context(), "authorization", "Bearer "+decideToken)
-			a, err := envoy.Check(ctx, &auth.CheckRequest{Attributes: &auth.AttributeContext{
-				Source: &auth.AttributeContext_Peer{Address: &core.Address{Address: &core.Address_SocketAddress{SocketAddress: from}}},
-				Request: &auth.AttributeContext_Request{Http: &auth.AttributeContext_HttpRequest{
-					Method: "GET", Path: path, Host: "api.test", Scheme: "http", Headers: map[string]string{"authorization": "Bearer " + token},
-				}},
-			}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			if a.GetOkResponse() != nil {
-				return http.StatusOK, "", ""
-			}
-			d := a.GetDeniedResponse()
-			return int(d.GetStatus().GetCode()), reason(d.GetBody()), fmt.Sprint(d)
-		},
-	}
-}
-
 // Forged, misused and malformed tokens against the whole program, on both lanes, where
 // the issuer is elsewhere (attack gateway 1-5, 13-24; attack identity 31-33, 38, 39, 72):
 // nothing gets through, the upstream hears of none, nobody that a token names is called,
-// and a good token is served all the while. Those who only ask are told the same.
+// and a good token is served all the while. Those who only ask are told the same, and real
+// nginx, Caddy and HAProxy pass none on (attack gateway 30 and 41, attack identity 41 and 42).
 func TestForgedTokensThroughTheProgram(t *testing.T) {
 	var reached, called atomic.Int64
 	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
@@ -125,9 +54,73 @@ func TestForgedTokensThroughTheProgram(t *testing.T) {
   okta:  { url: %s, audience: api://orders }
   other: { url: %s, audience: api://orders }
 apis:
-  orders: { upstream: %s, auth: okta,  routes: { GET /orders/*: orders:read } }
+  orders: { base_path: /hr, upstream: %s, auth: okta,  routes: { GET /orders/*: orders:read } }
   b:      { base_path: /b, upstream: %s, auth: other, routes: { GET /*: orders:read } }
 `, is.URL, other.URL, up.URL, up.URL)))
+	bad, good := forgeries(t, is, other, evil.URL)
+	dead := good(map[string]any{"jti": "dead"})
+	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: "dead", Issuer: is.URL}); err != nil {
+		t.Fatal(err)
+	}
+	bad["30: revoked"] = forgery{dead, "revoked"}
+	fine := good(nil)
+	passed := int64(0)
+	askers := p.askers(t, up.URL)
+	for where, ask := range askers {
+		if status, _, said := ask("/hr/orders/1", fine); status != http.StatusOK {
+			t.Errorf("%s, a good token: %d %s", where, status, said)
+		}
+		if !strings.HasSuffix(where, "asks") {
+			passed++
+		}
+	}
+	for name, f := range bad {
+		for where, ask := range askers {
+			status, reason, said := ask("/hr/orders/1", f.token)
+			if fronts()[where] != nil && len(f.token) > 8<<10 && status >= 400 {
+				continue // longer than the proxy takes itself
+			}
+			if status != http.StatusUnauthorized || reason != f.reason && where != "nginx" { // which makes a page of its own
+				t.Errorf("%s, %s: %d %s, want 401 %s", name, where, status, reason, f.reason)
+			}
+			if strings.Contains(said, "okta") || strings.Contains(said, is.URL) {
+				t.Errorf("%s, %s: the answer says too much: %s", name, where, said)
+			}
+		}
+		if a := p.call(http.MethodGet, "/hr/orders/1", fine); a.Status != http.StatusOK {
+			t.Fatalf("after %s a good token is answered %d %s", name, a.Status, a.Body)
+		}
+		passed++
+	}
+	for name, address := range map[string]string{
+		"24: in the query":     "/hr/orders/1?access_token=" + fine,
+		"24: in a matrix":      "/hr/orders/1;access_token=" + fine,
+		"24: in the path":      "/hr/orders/" + fine,
+		"24: beside a forgery": "/hr/orders/1?access_token=" + fine,
+	} {
+		token := ""
+		if strings.HasSuffix(name, "forgery") {
+			token = bad["1: alg none"].token
+		}
+		if a := p.call(http.MethodGet, address, token); a.Status != http.StatusUnauthorized && a.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d", name, a.Status)
+		}
+	}
+	if n := reached.Load(); n != passed {
+		t.Errorf("the upstream was reached %d times, by %d good tokens", n, passed)
+	}
+	if n := called.Load(); n != 0 {
+		t.Errorf("whom the tokens name was called %d times", n)
+	}
+	if said := p.out.String() + p.err.String(); strings.Contains(said, fine) {
+		t.Error("a token was logged")
+	}
+}
+
+// forgeries returns what is not a token of is for api://orders, and what makes one that is,
+// with claims changed. evil is an address that nobody may call.
+func forgeries(t *testing.T, is, other *issuer, evil string) (bad map[string]forgery, good func(change map[string]any) string) {
+	t.Helper()
 	now := time.Now().Unix()
 	claims := func(change map[string]any) string {
 		all := map[string]any{"iss": is.URL, "aud": "api://orders", "sub": "ana", "iat": now, "exp": now + 600, "jti": rand.Text(), "cid": "app1", "scp": []string{"orders:read"}}
@@ -143,7 +136,7 @@ apis:
 		return string(b)
 	}
 	const head = `{"alg":"ES256","kid":"k1","typ":"at+jwt"}`
-	good := func(change map[string]any) string { return signWith(t, is.key, head, claims(change)) }
+	good = func(change map[string]any) string { return signWith(t, is.key, head, claims(change)) }
 	thief, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
@@ -162,12 +155,12 @@ apis:
 		t.Fatal(err)
 	}
 	jwk := fmt.Sprintf(`{"kty":"EC","crv":"P-256","x":%q,"y":%q}`, b64(thiefRaw[1:33]), b64(thiefRaw[33:]))
-	bad := map[string]forgery{
+	bad = map[string]forgery{
 		"3: jwk in the header":      {signWith(t, thief, `{"alg":"ES256","kid":"k1","jwk":`+jwk+`}`, plain), "bad_signature"},
 		"3: jwk without kid":        {signWith(t, thief, `{"alg":"ES256","jwk":`+jwk+`}`, plain), "bad_signature"},
-		"4: jku":                    {signWith(t, thief, `{"alg":"ES256","kid":"k2","jku":"`+evil.URL+`/jwks"}`, plain), "unknown_key"},
-		"4: x5u":                    {signWith(t, thief, `{"alg":"ES256","kid":"k1","x5u":"`+evil.URL+`/cert"}`, plain), "bad_signature"},
-		"4: iss":                    {signWith(t, thief, head, claims(map[string]any{"iss": evil.URL})), "unknown_issuer"},
+		"4: jku":                    {signWith(t, thief, `{"alg":"ES256","kid":"k2","jku":"`+evil+`/jwks"}`, plain), "unknown_key"},
+		"4: x5u":                    {signWith(t, thief, `{"alg":"ES256","kid":"k1","x5u":"`+evil+`/cert"}`, plain), "bad_signature"},
+		"4: iss":                    {signWith(t, thief, head, claims(map[string]any{"iss": evil})), "unknown_issuer"},
 		"5: a path":                 {signWith(t, thief, `{"alg":"ES256","kid":"../../dev/null"}`, plain), "unknown_key"},
 		"5: SQL":                    {signWith(t, thief, `{"alg":"ES256","kid":"' OR 1=1 --"}`, plain), "unknown_key"},
 		"5: NUL":                    {signWith(t, thief, `{"alg":"ES256","kid":"k1\u0000"}`, plain), "unknown_key"},
@@ -187,6 +180,8 @@ apis:
 		"16: one of our own issuer": {good(map[string]any{"sub": "app1", "scp": nil, "aud": []string{"api://orders", is.URL + "/token"}}), "token_type_not_accepted"},
 		"16: a DPoP proof":          {signWith(t, is.key, `{"alg":"ES256","kid":"k1","typ":"dpop+jwt"}`, plain), "token_type_not_accepted"},
 		"16: a refresh token":       {rand.Text() + rand.Text(), "token_malformed"},
+		"41: bound to a key":        {good(map[string]any{"cnf": map[string]any{"jkt": b64(make([]byte, 32))}}), "proof_invalid"},
+		"42: to a certificate":      {good(map[string]any{"cnf": map[string]any{"x5t#S256": b64(make([]byte, 32))}}), "proof_invalid"},
 		"17: no exp":                {good(map[string]any{"exp": nil}), "token_malformed"},
 		"17: exp as text":           {good(map[string]any{"exp": fmt.Sprint(now + 600)}), "token_malformed"},
 		"17: exp beyond all":        {signWith(t, is.key, head, strings.Replace(plain, fmt.Sprint(now+600), "1e30", 1)), "token_malformed"},
@@ -226,53 +221,5 @@ apis:
 		mac.Write([]byte(signed))
 		bad["2: HMAC by the "+name] = forgery{signed + "." + b64(mac.Sum(nil)), "unknown_key"}
 	}
-	fine := good(nil)
-	passed := int64(0)
-	askers := p.askers(t)
-	for where, ask := range askers {
-		if status, _, said := ask("/orders/1", fine); status != http.StatusOK {
-			t.Errorf("%s, a good token: %d %s", where, status, said)
-		}
-		if !strings.HasSuffix(where, "asks") {
-			passed++
-		}
-	}
-	for name, f := range bad {
-		for where, ask := range askers {
-			status, reason, said := ask("/orders/1", f.token)
-			if status != http.StatusUnauthorized || reason != f.reason {
-				t.Errorf("%s, %s: %d %s, want 401 %s", name, where, status, reason, f.reason)
-			}
-			if strings.Contains(said, "okta") || strings.Contains(said, is.URL) {
-				t.Errorf("%s, %s: the answer says too much: %s", name, where, said)
-			}
-		}
-		if a := p.call(http.MethodGet, "/orders/1", fine); a.Status != http.StatusOK {
-			t.Fatalf("after %s a good token is answered %d %s", name, a.Status, a.Body)
-		}
-		passed++
-	}
-	for name, address := range map[string]string{
-		"24: in the query":     "/orders/1?access_token=" + fine,
-		"24: in a matrix":      "/orders/1;access_token=" + fine,
-		"24: in the path":      "/orders/" + fine,
-		"24: beside a forgery": "/orders/1?access_token=" + fine,
-	} {
-		token := ""
-		if strings.HasSuffix(name, "forgery") {
-			token = bad["1: alg none"].token
-		}
-		if a := p.call(http.MethodGet, address, token); a.Status != http.StatusUnauthorized && a.Status != http.StatusBadRequest {
-			t.Errorf("%s: %d", name, a.Status)
-		}
-	}
-	if n := reached.Load(); n != passed {
-		t.Errorf("the upstream was reached %d times, by %d good tokens", n, passed)
-	}
-	if n := called.Load(); n != 0 {
-		t.Errorf("whom the tokens name was called %d times", n)
-	}
-	if said := p.out.String() + p.err.String(); strings.Contains(said, fine) {
-		t.Error("a token was logged")
-	}
+	return bad, good
 }

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -149,121 +148,39 @@ func (f *certFront) attack(front string) {
 	}
 }
 
-// nginxCertificates is the configuration of docs/howto/client-certificates.md with the
-// addresses of a test.
-const nginxCertificates = `daemon off;
-master_process off;
-worker_processes 1;
-pid %[1]s/nginx.pid;
-error_log stderr warn;
-events { worker_connections 64; }
-http {
-  access_log off;
-  client_body_temp_path %[1]s/a;
-  proxy_temp_path %[1]s/b;
-  fastcgi_temp_path %[1]s/c;
-  uwsgi_temp_path %[1]s/d;
-  scgi_temp_path %[1]s/e;
-  server {
-    listen %[2]s ssl;
-    ssl_certificate     %[5]s;
-    ssl_certificate_key %[6]s;
-    ssl_verify_client   optional_no_ca;
-    location /hr/ {
-      auth_request      /_gatehouse;
-      auth_request_set  $user    $upstream_http_x_user_id;
-      auth_request_set  $client  $upstream_http_x_client_id;
-      proxy_set_header  X-User-ID     $user;
-      proxy_set_header  X-Client-ID   $client;
-      proxy_set_header  Authorization "";
-      proxy_pass        %[3]s;
-    }
-    location = /_gatehouse {
-      internal;
-      proxy_pass              %[4]s/authz/forward;
-      proxy_pass_request_body off;
-      proxy_set_header        Content-Length     "";
-      proxy_set_header        X-Original-Method  $request_method;
-      proxy_set_header        X-Original-URI     $request_uri;
-      proxy_set_header        X-Forwarded-Method "";
-      proxy_set_header        X-Forwarded-Uri    "";
-      proxy_set_header        X-Forwarded-Proto  $scheme;
-      proxy_set_header        X-Forwarded-Host   $http_host;
-      proxy_set_header        X-Forwarded-For    $remote_addr;
-      proxy_set_header        Ssl-Client-Cert    $ssl_client_escaped_cert;
-    }
-  }
-}
-`
-
 // The real nginx hands over the certificate of its own client, and nobody else's.
 func TestNginxHandsOverCertificates(t *testing.T) {
-	bin, err := exec.LookPath("nginx")
-	if err != nil {
-		missing(t, "nginx is not installed")
-	}
 	f := newCertFront(t, "ssl-client-cert")
-	address, dir := freeAddress(t), t.TempDir()
-	file := filepath.Join(dir, "nginx.conf")
-	if err := os.WriteFile(file, fmt.Appendf(nil, nginxCertificates, dir, address, f.upstream, f.Ready().Console, f.server, f.key), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	runFront(t, "nginx", address, bin, "-p", dir, "-c", file, "-e", "stderr")
+	address := freeAddress(t)
+	locations := howto(t, "forward-auth.md", "nginx", askedInHowto, bare(f.Ready().Console), upstreamInHowto, bare(f.upstream),
+		"    internal;\n", "    internal;\n    proxy_set_header Ssl-Client-Cert $ssl_client_escaped_cert;\n")
+	startNginx(t, address+" ssl", "ssl_certificate "+f.server+";\nssl_certificate_key "+f.key+";\nssl_verify_client optional_no_ca;\n"+locations)
 	f.attack("https://" + address)
 }
 
 // The real HAProxy, by the script that the how-to ships.
 func TestHAProxyHandsOverCertificates(t *testing.T) {
-	bin, err := exec.LookPath("haproxy")
-	if err != nil {
-		missing(t, "haproxy is not installed")
-	}
-	script, err := filepath.Abs("../../docs/howto/haproxy.lua")
-	if err != nil {
-		t.Fatal(err)
-	}
 	f := newCertFront(t, "client-cert")
-	address, dir := freeAddress(t), t.TempDir()
-	both := filepath.Join(dir, "both.pem")
-	var text []byte
+	var both []byte
 	for _, part := range []string{f.server, f.key} {
 		b, err := os.ReadFile(part)
 		if err != nil {
 			t.Fatal(err)
 		}
-		text = append(text, b...)
+		both = append(both, b...)
 	}
-	file := filepath.Join(dir, "haproxy.cfg")
-	conf := fmt.Sprintf(haproxyLua, address+" ssl crt "+both+" ca-file "+f.ca+" verify optional crt-ignore-err all ca-ignore-err all", strings.TrimPrefix(f.upstream, "http://"), f.Ready().Console, script)
-	for path, b := range map[string][]byte{both: text, file: []byte(conf)} {
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	runFront(t, "haproxy", address, bin, "-db", "-f", file)
+	address := freeAddress(t)
+	startHAProxy(t, address+" ssl crt "+configuration(t, "both.pem", string(both))+" ca-file "+f.ca+" verify optional crt-ignore-err all ca-ignore-err all", f.upstream, f.Ready().Console, "")
 	f.attack("https://" + address)
 }
 
 // The real Caddy.
 func TestCaddyHandsOverCertificates(t *testing.T) {
-	bin, err := filepath.Abs("../../bin/caddy")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(bin); err != nil {
-		missing(t, "Caddy has not been built: make bin/caddy does")
-	}
 	f := newCertFront(t, "client-cert")
-	address := freeAddress(t)
-	text := fmt.Sprintf(caddyForwardAuth, address, f.upstream, strings.TrimPrefix(f.Ready().Console, "http://"))
-	name := strings.Replace(address, "127.0.0.1", "localhost", 1) // Caddy holds the Host line against the handshake's name
-	text = strings.Replace(text, "http://"+address+" {", "https://"+name+" {\n\tbind 127.0.0.1\n\ttls "+f.server+" "+f.key+" {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}", 1)
-	text = strings.Replace(text, "header_up Host localhost", "header_up Host localhost\n\t\t\theader_up Client-Cert \":{http.request.tls.client.certificate_der_base64}:\"\n\t\t\theader_up -Client-Cert-Chain", 1)
-	file := filepath.Join(t.TempDir(), "Caddyfile")
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	runFront(t, "Caddy", address, bin, "run", "--adapter", "caddyfile", "--config", file)
+	name := strings.Replace(freeAddress(t), "127.0.0.1", "localhost", 1) // Caddy holds the Host line against the handshake's name
+	site := "https://" + name + " {\n\tbind 127.0.0.1\n\ttls " + f.server + " " + f.key + " {\n\t\tclient_auth {\n\t\t\tmode request\n\t\t}\n\t}"
+	startCaddy(t, site, f.upstream, f.Ready().Console,
+		"header_up Host localhost", "header_up Host localhost\n\t\theader_up Client-Cert \":{http.request.tls.client.certificate_der_base64}:\"\n\t\theader_up -Client-Cert-Chain")
 	f.attack("https://" + name)
 }
 

@@ -154,6 +154,10 @@ func (p *program) request(method, address, token, body string, header ...string)
 		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	for i := 0; i+1 < len(header); i += 2 {
+		if i > 1 && header[i] == header[i-2] {
+			req.Header.Add(header[i], header[i+1]) // a line of its own
+			continue
+		}
 		req.Header.Set(header[i], header[i+1])
 	}
 	res, err := p.http.Do(req)
