@@ -175,6 +175,9 @@ func BenchmarkDecide(b *testing.B) {
 		{"50 policies that begin with the path", fifty(`context.path like "/hr/*/%d" && context.method == "PUT"`)},
 		{"50 policies that begin with a header", fifty(`resource.headers["x-role"].contains("r%d") && context.hour < 7`)},
 		{"50 policies about address and zone", fifty(`context.ip.isInRange(ip("10.%d.0.0/16")) && !context.zones.contains("office")`)},
+		{"50 policies that count", fifty(`context.hour * 60 + context.minute == %d`)},
+		{"50 policies with an if", fifty(`if context.ip.isIpv4() then context.minute == 30 + %d + 1 else context.hour < 7`)},
+		{"50 policies about a claim and the request", fifty(`principal.claims has department && resource.headers["x-role"].contains(principal.claims.department) && context.minute == %d`)},
 		{"50 policies about what a request may lack", fifty(`context has risk && context.risk == "r%d"`)},
 	} {
 		b.Run(x.name, func(b *testing.B) {

@@ -3,7 +3,6 @@ package policy
 import (
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
 
 // What screens compare: attributes that are always there, or known to be, and literals.
@@ -51,41 +50,6 @@ func (c *screens) text(n ast.IsNode) func(*sight) string {
 		return func(s *sight) string { return s.src.Param(s.param(path[1])) }
 	}
 	return nil
-}
-
-// number compiles a whole number, or a time in milliseconds; the two do not mix.
-func (c *screens) number(n ast.IsNode) (value func(*sight) int64, ofTime bool) {
-	switch v := n.(type) {
-	case ast.NodeValue:
-		if l, ok := v.Value.(types.Long); ok {
-			return func(*sight) int64 { return int64(l) }, false
-		}
-	case ast.NodeTypeExtensionCall:
-		if v.Name != "datetime" {
-			return nil, false
-		}
-		at, err := eval.Eval(v, eval.Env{})
-		if d, ok := at.(types.Datetime); ok && err == nil {
-			return func(*sight) int64 { return d.Milliseconds() }, true
-		}
-	}
-	name := nameOf(pathOf(n))
-	if !c.certain(name) {
-		return nil, false
-	}
-	switch name {
-	case "context.hour":
-		return func(s *sight) int64 { return int64(s.now().Now.Hour()) }, false
-	case "context.minute":
-		return func(s *sight) int64 { return int64(s.now().Now.Minute()) }, false
-	case "context.asn":
-		return func(s *sight) int64 { return int64(s.place().asn) }, false
-	case "context.auth_age":
-		return func(s *sight) int64 { age, _ := s.signInAge(); return age }, false
-	case "context.time":
-		return func(s *sight) int64 { return s.now().Now.UnixMilli() }, true
-	}
-	return nil, false
 }
 
 // list compiles a set of texts.

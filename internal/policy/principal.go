@@ -29,8 +29,9 @@ type Caller struct {
 // as the token is.
 type Principal struct {
 	entity types.Entity
-	caller Caller // as screens look at it
-	not    mask   // the policies that cannot apply to the caller
+	caller Caller       // as screens look at it
+	claims types.Record // likewise: those that policies name
+	not    mask         // the policies that cannot apply to the caller
 }
 
 // Principal makes a caller what the rules of c can ask about.
@@ -57,11 +58,12 @@ func (c *Compiled) Principal(who Caller) *Principal {
 			claims[types.String(name)] = v
 		}
 	}
+	p.claims = types.NewRecord(claims)
 	all := types.RecordMap{
 		"login": types.String(who.Login), "id": types.String(who.ID), "client": types.String(who.Client),
 		"issuer": types.String(who.Issuer), "acr": types.String(who.ACR), "device": types.String(who.Device),
 		"scopes": texts(who.Scopes), "groups": texts(who.Groups), "roles": texts(who.Roles), "amr": texts(who.AMR),
-		"claims": types.NewRecord(claims),
+		"claims": p.claims,
 	}
 	attributes := types.RecordMap{} // a map of a few names is looked into much faster
 	for name, v := range all {

@@ -1,12 +1,10 @@
 package policy
 
 import (
-	"net/netip"
 	"slices"
 
 	"github.com/cedar-policy/cedar-go/types"
 	"github.com/cedar-policy/cedar-go/x/exp/ast"
-	"github.com/cedar-policy/cedar-go/x/exp/eval"
 )
 
 // Most statements are not about the request at hand, and what says so is simple: an
@@ -126,8 +124,12 @@ func conjuncts(n ast.IsNode) []ast.IsNode {
 func (c *screens) learn(n ast.IsNode) {
 	for _, part := range conjuncts(n) {
 		if has, ok := part.(ast.NodeTypeHas); ok {
-			if name := nameOf(append(pathOf(has.Arg), string(has.Value))); name != "" {
+			path := append(pathOf(has.Arg), string(has.Value))
+			if name := nameOf(path); name != "" {
 				c.there = append(c.there, name)
+			}
+			if name, ok := claimOf(path); ok {
+				c.there = append(c.there, claimed(name))
 			}
 		}
 	}
@@ -143,8 +145,10 @@ func nameOf(path []string) string {
 
 // certain reports whether an attribute is there in every request that comes so far.
 func (c *screens) certain(name string) bool {
-	return !slices.Contains(c.optional, name) || slices.Contains(c.there, name)
+	return !slices.Contains(c.optional, name) || c.learned(name)
 }
+
+func (c *screens) learned(name string) bool { return slices.Contains(c.there, name) }
 
 // flag compiles an expression that is true or false; nil: it is not for a screen.
 func (c *screens) flag(n ast.IsNode) test {
@@ -181,6 +185,8 @@ func (c *screens) flag(n ast.IsNode) test {
 		}
 	case ast.NodeTypeIn:
 		return c.member(v)
+	case ast.NodeTypeIfThenElse:
+		return c.choice(v)
 	default:
 		return c.comparison(n)
 	}
@@ -203,9 +209,31 @@ func (c *screens) and(v ast.NodeTypeAnd) test {
 	return func(s *sight) bool { return left(s) && right(s) }
 }
 
+// choice compiles if a then b else c: what a asks for is there in b.
+func (c *screens) choice(v ast.NodeTypeIfThenElse) test {
+	either, before := c.flag(v.If), c.there
+	c.learn(v.If)
+	then := c.flag(v.Then)
+	c.there = before[:len(before):len(before)]
+	otherwise := c.flag(v.Else)
+	if either == nil || then == nil || otherwise == nil {
+		return nil
+	}
+	return func(s *sight) bool {
+		if either(s) {
+			return then(s)
+		}
+		return otherwise(s)
+	}
+}
+
 // has compiles a question for an attribute.
 func (c *screens) has(v ast.NodeTypeHas) test {
-	switch name := nameOf(append(pathOf(v.Arg), string(v.Value))); {
+	path := append(pathOf(v.Arg), string(v.Value))
+	if name, ok := claimOf(path); ok {
+		return hasClaim(name)
+	}
+	switch name := nameOf(path); {
 	case name == "context.auth_age":
 		return func(s *sight) bool { _, known := s.signInAge(); return known }
 	case name == "context.risk":
@@ -228,8 +256,12 @@ func (c *screens) comparison(n ast.IsNode) test {
 	case ast.NodeTypeGreaterThanOrEqual:
 		return c.ordered(v.Left, v.Right, func(a, b int64) bool { return a >= b })
 	case ast.NodeTypeContains:
-		if of, one := c.list(v.Left), c.text(v.Right); of != nil && one != nil {
+		of, one, claim := c.list(v.Left), c.text(v.Right), c.claim(v.Right)
+		switch {
+		case of != nil && one != nil:
 			return func(s *sight) bool { return slices.Contains(of(s), one(s)) }
+		case of != nil && claim != nil:
+			return func(s *sight) bool { v, ok := claim(s).(types.String); return ok && slices.Contains(of(s), string(v)) }
 		}
 	case ast.NodeTypeContainsAll:
 		if of, all := c.list(v.Left), c.list(v.Right); of != nil && all != nil {
@@ -250,26 +282,31 @@ func (c *screens) comparison(n ast.IsNode) test {
 			return func(s *sight) bool { return len(of(s)) == 0 }
 		}
 	case ast.NodeTypeExtensionCall:
-		return c.address(v)
+		return c.network(v)
 	}
 	return nil
 }
 
-// same compiles == between texts, numbers or times.
+// same compiles == between texts, claims, addresses, numbers or times.
 func (c *screens) same(left, right ast.IsNode) test {
 	if a, b := c.text(left), c.text(right); a != nil && b != nil {
 		return func(s *sight) bool { return a(s) == b(s) }
+	}
+	if claim := c.claimIs(left, right); claim != nil {
+		return claim
+	}
+	if a, b := addressOf(left), addressOf(right); a != nil && b != nil {
+		return func(s *sight) bool { return a(s).Equal(b(s)) }
 	}
 	return c.ordered(left, right, func(a, b int64) bool { return a == b })
 }
 
 func (c *screens) ordered(left, right ast.IsNode, holds func(a, b int64) bool) test {
-	a, ofTime := c.number(left)
-	b, alsoTime := c.number(right)
-	if a == nil || b == nil || ofTime != alsoTime {
+	a, b := c.number(left), c.number(right)
+	if a.value == nil || b.value == nil || a.unit != b.unit {
 		return nil
 	}
-	return func(s *sight) bool { return holds(a(s), b(s)) }
+	return func(s *sight) bool { return holds(a.value(s), b.value(s)) }
 }
 
 // member compiles principal in Group::"staff".
@@ -285,26 +322,6 @@ func (c *screens) member(v ast.NodeTypeIn) test {
 	}
 	return func(s *sight) bool {
 		return s.who.entity.UID == e || e.Type == typeGroup && slices.Contains(s.who.caller.Groups, string(e.ID))
-	}
-}
-
-// address compiles context.ip.isInRange(ip("10.0.0.0/8")).
-func (c *screens) address(v ast.NodeTypeExtensionCall) test {
-	if v.Name != "isInRange" || len(v.Args) != 2 || nameOf(pathOf(v.Args[0])) != "context.ip" {
-		return nil
-	}
-	call, ok := v.Args[1].(ast.NodeTypeExtensionCall)
-	if !ok || call.Name != "ip" {
-		return nil
-	}
-	value, err := eval.Eval(call, eval.Env{})
-	network, ok := value.(types.IPAddr)
-	if err != nil || !ok {
-		return nil
-	}
-	return func(s *sight) bool {
-		client := s.now().Client
-		return network.Contains(types.IPAddr(netip.PrefixFrom(client, client.BitLen())))
 	}
 }
 

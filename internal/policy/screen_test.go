@@ -32,8 +32,12 @@ func conditionsOf(c *Compiled) []*Rule {
 func parts() []string {
 	return []string{
 		`true`, `false`, `context.hour < 7`, `context.hour < 12`, `context.hour > 12`, `12 >= context.hour`, `context.hour >= 12`, `7 > context.hour`, `context.hour <= 12`, `context.minute == 30`, `context.asn != 64500`, `context.hour + 1 == 13`,
+		`context.hour * 60 + context.minute >= 750`, `context.hour * 60 + context.minute - 1 < 749`, `-context.hour < -11`, `context.asn * 4294967296 > 1`, `context.asn * context.asn * context.hour > 1`, `9223372036854775807 + context.hour > 1`, `context.hour - 9223372036854775807 < 1`,
+		`-9223372036854775807 - context.hour < 0`, `context.hour + context.minute == 42`, `if context.hour < 13 then context.minute < 31 else context.hour > 20`, `if context has risk then context.risk == "high" else false`, `(if context.hour < 13 then 1 else 2) == 1`,
 		`context.country == "DE"`, `context.path like "/hr/*"`, `context.path like "*\*"`, `context.method == "PUT"`, `"api.test" != context.host`, `context.path == context.host`,
 		`context.time > datetime("2026-01-01")`, `context.time == datetime("2026-01-05T12:30:00Z")`, `context.time < context.time.offset(duration("1h"))`,
+		`context.time.offset(duration("-1h30m")) == datetime("2026-01-05T11:00:00Z")`, `context.time.toTime() > duration("7h")`, `duration("1h") < duration("2h")`, `context.time.offset(duration("9223372036854775807ms")) > context.time`, `context.time == datetime("2026-01-05").offset(duration("12h30m"))`,
+		`context.ip.isIpv6()`, `context.ip.isLoopback()`, `!context.ip.isMulticast()`, `ip("203.0.113.0/24").isInRange(context.ip)`, `context.ip != ip("2001:db8::1")`, `ip("127.0.0.1").isLoopback()`, `context.ip == ip("203.0.113.0/24")`,
 		`context.ip.isInRange(ip("203.0.113.0/24"))`, `context.ip.isInRange(ip("::/0"))`, `context.ip.isInRange(ip("203.0.113.9"))`, `context.ip.isIpv4()`, `context.ip == ip("203.0.113.9")`,
 		`context.zones.contains("office")`, `context.zones.isEmpty()`, `context.zones.containsAll(["office", "home"])`, `["office"].contains("office")`,
 		`principal.groups.contains("staff")`, `principal.scopes.containsAny(["a", "payroll:write"])`, `principal.roles.isEmpty()`, `principal.amr.containsAll(principal.amr)`, `[principal.login].contains("ana")`,
@@ -44,6 +48,9 @@ func parts() []string {
 		`(context has risk || true) && context.risk == "high"`, `(resource has user || true) && resource.user == "ana"`, `context.auth_age > 60 || context has auth_age`, `(context has auth_age && context.hour > 99) || context.auth_age > 60`,
 		`context has risk && (context.hour > 7 || context.risk like "h*")`, `context has hour`, `principal has login`, `resource has user`,
 		`principal.claims.missing == 1`, `principal.claims.department == "hr"`, `principal.claims has department`, `principal.claims.tags.contains("a")`, `principal.claims.department`,
+		`principal.claims has department && principal.claims.department == "hr"`, `principal.claims has user && resource.headers["x-role"].contains(principal.claims.department)`, `principal.claims has department && principal.claims.department != context.method`,
+		`principal.claims has department && resource.headers["x-role"].contains(principal.claims.department)`, `principal.claims has floor && principal.claims.floor == 3`, `principal.claims has tags && ["a"].contains(principal.claims.tags)`, `principal.claims has tags && principal.claims.tags == principal.claims.tags`,
+		`principal.claims has missing && principal.claims.missing == 1`, `principal.claims has department && principal.claims.department like "h*"`, `principal has claims && principal.claims has department`,
 	}
 }
 
@@ -144,17 +151,30 @@ func words(v Verdict) []string {
 // never theirs.
 func TestWhatIsScreened(t *testing.T) {
 	for expression, want := range map[string]int{
-		`context.hour < 7 && principal.claims.x == 1 && context.hour > 3`: 1, // what comes behind is not come to
-		`context.hour < 7 && context.minute > 3 && principal.login == ""`: 3,
-		`principal.claims.x == 1 && context.hour < 7`:                     0,
-		`context.hour < 7 || principal.claims.x == 1`:                     0,
-		`context.hour + 1 < 7`:                                            0, // it may be too large
-		`context has risk && context.risk == "high"`:                      2,
-		`context has risk && !(context.risk == "high")`:                   2,
-		`(context has risk && context.hour > 7) && context.risk != "low"`: 3,
-		`(context has risk || context.hour > 7) && context.hour > 1`:      2,
-		`resource has user && resource.user == principal.login`:           2,
-		`resource.api == "hr" && resource.headers["x-a"].contains("b")`:   2,
+		`context.hour < 7 && principal.claims.x == 1 && context.hour > 3`:                1, // what comes behind is not come to
+		`context.hour < 7 && context.minute > 3 && principal.login == ""`:                3,
+		`principal.claims.x == 1 && context.hour < 7`:                                    0,
+		`context.hour < 7 || principal.claims.x == 1`:                                    0,
+		`context.hour + 1 < 7`:                                                           1,
+		`context.hour * 60 + context.minute < 450`:                                       1,
+		`context.asn * context.asn < 450`:                                                0, // it may be too large
+		`context.hour + 9223372036854775800 > 0`:                                         0,
+		`context.ip.isIpv4() && context.ip == ip("203.0.113.9")`:                         2,
+		`context.time.offset(duration("1h")) > datetime("2026-01-01")`:                   1,
+		`if context has risk then context.risk == "high" else true`:                      1,
+		`if principal.claims.x == 1 then true else context.hour < 7`:                     0,
+		`context has risk && context.risk == "high"`:                                     2,
+		`context has risk && !(context.risk == "high")`:                                  2,
+		`(context has risk && context.hour > 7) && context.risk != "low"`:                3,
+		`(context has risk || context.hour > 7) && context.hour > 1`:                     2,
+		`resource has user && resource.user == principal.login`:                          2,
+		`principal.claims has t && principal.claims.t == resource.api`:                   2,
+		`principal.claims has t && resource.headers["x-t"].contains(principal.claims.t)`: 2,
+		`principal.claims has t && principal.claims.t like "a*"`:                         1, // it may be no text
+		`principal.claims has t && principal.claims.t.contains("a")`:                     1,
+		`principal.claims has t && principal.claims.u == "a"`:                            1,
+		`(principal.claims has t || context.hour > 7) && principal.claims.t == "a"`:      1,
+		`resource.api == "hr" && resource.headers["x-a"].contains("b")`:                  2,
 	} {
 		c, problems := Compile(world("", "forbid (principal, action, resource) when { "+expression+" };"))
 		if len(problems) > 0 {
