@@ -103,8 +103,9 @@ var doors = map[string][]string{
 	"golang.org/x/crypto/argon2":  {"internal/keys"},
 	"golang.org/x/crypto/bcrypt":  {"internal/keys"},
 	"github.com/envoyproxy":       {"internal/extauthz"},
-	"google.golang.org/grpc":      {"internal/extauthz", "verify/grpcverify"},
+	"google.golang.org/grpc":      {"internal/extauthz", "verify/grpcverify", "examples/ordersgrpc"}, // the last is no part of the binary
 	"google.golang.org/genproto":  {"internal/extauthz"},
+	"google.golang.org/protobuf":  {"examples/ordersgrpc"},
 	"github.com/oschwald":         {"internal/geo"},
 	"github.com/pquerna/otp":      {"internal/keys"},
 	"golang.org/x/text":           {"internal/web"},
