@@ -234,24 +234,51 @@ func (s *Service) AppsOfGroup(ctx context.Context, group, after string, limit in
 	return p, err
 }
 
+// CountAppsOfGroup returns how many apps a group is assigned to.
+func (s *Service) CountAppsOfGroup(ctx context.Context, group string) (n int, err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		n, err = AppGroups.Count(tx, ledger.Query{By: "group", Equal: []string{group}})
+		return err
+	})
+	return n, err
+}
+
+// AssignedApps returns the ids of the apps that are assigned to a user or to one of the
+// groups.
+func (s *Service) AssignedApps(ctx context.Context, user string, groups []string) (ids map[string]bool, err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		ids, err = assignedApps(tx, user, groups)
+		return err
+	})
+	return ids, err
+}
+
+func assignedApps(tx *ledger.Tx, user string, groups []string) (map[string]bool, error) {
+	ids := map[string]bool{}
+	for o, err := range AppUsers.All(tx, ledger.Query{By: "user", Equal: []string{user}}) {
+		if err != nil {
+			return nil, err
+		}
+		ids[o.Value.App] = true
+	}
+	for _, g := range groups {
+		for o, err := range AppGroups.All(tx, ledger.Query{By: "group", Equal: []string{g}}) {
+			if err != nil {
+				return nil, err
+			}
+			ids[o.Value.App] = true
+		}
+	}
+	return ids, nil
+}
+
 // AppsOfUser returns the active apps that are assigned to a user or to one of the
 // groups, sorted by label.
 func (s *Service) AppsOfUser(ctx context.Context, user string, groups []string) (out []ledger.Object[App], err error) {
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
-		ids := map[string]bool{}
-		for o, err := range AppUsers.All(tx, ledger.Query{By: "user", Equal: []string{user}}) {
-			if err != nil {
-				return err
-			}
-			ids[o.Value.App] = true
-		}
-		for _, g := range groups {
-			for o, err := range AppGroups.All(tx, ledger.Query{By: "group", Equal: []string{g}}) {
-				if err != nil {
-					return err
-				}
-				ids[o.Value.App] = true
-			}
+		ids, err := assignedApps(tx, user, groups)
+		if err != nil {
+			return err
 		}
 		for id := range ids {
 			o, err := Apps.Get(tx, id)

@@ -129,7 +129,10 @@ func (s *Service) ChangeGroup(ctx context.Context, actor ledger.Actor, id string
 		if err := change(&g.Value); err != nil {
 			return err
 		}
-		g.Value.BuiltIn, g.Value.MembersChanged, g.Value.ProfileChanged = was.BuiltIn, was.MembersChanged, tx.Now()
+		g.Value.BuiltIn, g.Value.MembersChanged, g.Value.ProfileChanged, g.Value.External = was.BuiltIn, was.MembersChanged, tx.Now(), was.External
+		if err := checkGroupProfile(tx, g.Value); err != nil {
+			return err
+		}
 		g, err = Groups.Put(tx, g)
 		return err
 	})
@@ -194,6 +197,23 @@ func (s *Service) Members(ctx context.Context, groupID, after string, limit int)
 	return p, err
 }
 
+// CountMembers returns how many users a group has.
+func (s *Service) CountMembers(ctx context.Context, groupID string) (n int, err error) {
+	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		g, err := Groups.Get(tx, groupID)
+		if err != nil {
+			return err
+		}
+		if g.Value.BuiltIn {
+			n, err = Users.Count(tx, ledger.Query{})
+			return err
+		}
+		n, err = Memberships.Count(tx, ledger.Query{By: "pair", Equal: []string{groupID}})
+		return err
+	})
+	return n, err
+}
+
 // UserGroups returns the groups of a user, Everyone first and the others by name.
 func (s *Service) UserGroups(ctx context.Context, userID string) (out []ledger.Object[Group], err error) {
 	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
@@ -235,6 +255,9 @@ func (s *Service) CreateGroup(ctx context.Context, actor ledger.Actor, g Group) 
 	defer fault.Wrap(&err, "make group %q", g.Name)
 	g.BuiltIn, g.MembersChanged, g.ProfileChanged = false, time.Time{}, time.Time{}
 	_, err = s.cfg.Ledger.Update(ctx, actor, "make group "+g.Name, func(tx *ledger.Tx) error {
+		if err := checkGroupProfile(tx, g); err != nil {
+			return err
+		}
 		out, err = Groups.Create(tx, g)
 		return err
 	})

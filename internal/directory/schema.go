@@ -100,7 +100,8 @@ func checkSchema(s Schema) error {
 	for _, name := range slices.Sorted(maps.Keys(s.Custom)) {
 		a, at := s.Custom[name], "definitions.custom.properties."+name
 		_, base := BaseAttribute(name)
-		wrong(!attributeName.MatchString(name) || s.Of == SchemaOfType && base, at, "is not a name of a custom attribute: letters, digits and _, and not one of the base schema")
+		base = base && s.Of == SchemaOfType || s.Of == SchemaOfGroup && slices.Contains(GroupBaseAttributes(), name)
+		wrong(!attributeName.MatchString(name) || base, at, "is not a name of a custom attribute: letters, digits and _, and not one of the base schema")
 		fields = append(fields, a.check(at)...)
 	}
 	if len(fields) > 0 {
@@ -228,29 +229,35 @@ func checkProfile(tx *ledger.Tx, u User) error {
 	if err == nil {
 		custom = s.Value.Custom
 	}
-	var fields []fault.Field
-	for _, name := range slices.Sorted(maps.Keys(u.Profile.Attributes)) {
-		if _, base := BaseAttribute(name); base {
+	base := func(name string) bool { _, is := BaseAttribute(name); return is }
+	if fields := fitSchema(u.Profile.Attributes, custom, base, "the user type's schema"); len(fields) > 0 {
+		return fault.New(fault.Invalid, "the user is not valid").WithFields(fields...)
+	}
+	return nil
+}
+
+// fitSchema returns what is wrong with the attributes of a profile by a schema's own;
+// those of its base are looked at elsewhere.
+func fitSchema(profile map[string]any, custom map[string]SchemaAttribute, base func(name string) bool, schema string) (fields []fault.Field) {
+	for _, name := range slices.Sorted(maps.Keys(profile)) {
+		if base(name) {
 			continue
 		}
 		a, known := custom[name]
 		if !known {
-			fields = append(fields, fault.Field{Path: "profile." + name, Message: "is not an attribute of the user type's schema"})
+			fields = append(fields, fault.Field{Path: "profile." + name, Message: "is not an attribute of " + schema})
 			continue
 		}
-		if why := a.Fits(u.Profile.Attributes[name]); why != "" {
+		if why := a.Fits(profile[name]); why != "" {
 			fields = append(fields, fault.Field{Path: "profile." + name, Message: why})
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(custom)) {
-		if _, set := u.Profile.Attributes[name]; custom[name].Required && !set {
-			fields = append(fields, fault.Field{Path: "profile." + name, Message: "is required by the user type's schema"})
+		if _, set := profile[name]; custom[name].Required && !set {
+			fields = append(fields, fault.Field{Path: "profile." + name, Message: "is required by " + schema})
 		}
 	}
-	if len(fields) > 0 {
-		return fault.New(fault.Invalid, "the user is not valid").WithFields(fields...)
-	}
-	return nil
+	return fields
 }
 
 // Schema returns the schema of a user type or an app; an empty one when nothing was
@@ -292,22 +299,32 @@ func (s *Service) ChangeSchema(ctx context.Context, actor ledger.Actor, of, id s
 		} else {
 			o, err = Schemas.Put(tx, o)
 		}
-		if err != nil || of != SchemaOfType {
+		switch {
+		case err != nil:
 			return err
+		case of == SchemaOfType:
+			return dropAttributes(tx, id, custom)
+		case of == SchemaOfGroup:
+			return dropGroupAttributes(tx, custom)
 		}
-		return dropAttributes(tx, id, custom)
+		return nil
 	})
 	return o, err
 }
 
-// dropAttributes takes the attributes that are gone out of the profiles of a type's users.
-func dropAttributes(tx *ledger.Tx, userType string, custom map[string]*SchemaAttribute) error {
-	var gone []string
+// removed returns the attributes that a change takes away.
+func removed(custom map[string]*SchemaAttribute) (gone []string) {
 	for name, a := range custom {
 		if a == nil {
 			gone = append(gone, name)
 		}
 	}
+	return gone
+}
+
+// dropAttributes takes the attributes that are gone out of the profiles of a type's users.
+func dropAttributes(tx *ledger.Tx, userType string, custom map[string]*SchemaAttribute) error {
+	gone := removed(custom)
 	if len(gone) == 0 {
 		return nil
 	}

@@ -87,6 +87,12 @@ const (
 // The faults of bodies that cannot be read.
 const reasonMalformed = "malformed_body"
 
+// The faults of new users whose password is to expire at once.
+const (
+	reasonExpireNothing = "no_password_to_expire"
+	reasonExpireStaged  = "not_activated"
+)
+
 func malformed(cause error) error {
 	return fault.Because(cause, fault.Invalid, "the request body is not well-formed JSON").WithReason(reasonMalformed)
 }

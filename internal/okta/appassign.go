@@ -1,8 +1,9 @@
 package okta
 
 import (
+	"context"
 	"encoding/json"
-	"net/http"
+	"slices"
 	"strings"
 
 	"gatehouse/internal/access"
@@ -15,17 +16,45 @@ func (a *api) listAppUsers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p, err := a.Access.ListAppUsers(c.Context(), c.arg("appId"), c.FormValue("after"), limit)
+	p, err := looked(c, limit, a.Access.ListAppUsers, func(o ledger.Object[access.AppUser]) ([]string, error) {
+		u, err := a.People.User(c.Context(), o.Value.User)
+		return []string{o.Value.UserName, u.Value.Profile.FirstName, u.Value.Profile.LastName, u.Value.Profile.Email}, err
+	})
 	if err != nil {
 		return answer{}, err
 	}
-	out := make([]object, len(p.Items))
-	for i, o := range p.Items {
-		if out[i], err = a.appUser(c, o); err != nil {
-			return answer{}, err
+	return each(p, func(o ledger.Object[access.AppUser]) (object, error) { return a.appUser(c, o) })
+}
+
+// looked returns a page of the assignments of an app, or the first of those of which
+// one of the names begins with q: that looks somebody up, and has no second page.
+func looked[T any](c *call, limit int, list func(ctx context.Context, app, after string, limit int) (ledger.Page[T], error), names func(ledger.Object[T]) ([]string, error)) (ledger.Page[T], error) {
+	q := strings.ToLower(c.FormValue("q"))
+	if q == "" {
+		return list(c.Context(), c.arg("appId"), c.FormValue("after"), limit)
+	}
+	found := ledger.Page[T]{}
+	for after := ""; ; {
+		p, err := list(c.Context(), c.arg("appId"), after, 1000)
+		if err != nil {
+			return found, err
+		}
+		for _, o := range p.Items {
+			all, err := names(o)
+			if err != nil {
+				return found, err
+			}
+			if slices.ContainsFunc(all, func(s string) bool { return strings.HasPrefix(strings.ToLower(s), q) }) {
+				found.Items = append(found.Items, o)
+			}
+			if len(found.Items) == limit {
+				return found, nil
+			}
+		}
+		if after = p.Next; after == "" {
+			return found, nil
 		}
 	}
-	return answer{status: http.StatusOK, body: out, list: true, next: p.Next}, nil
 }
 
 func (a *api) getAppUser(c *call) (answer, error) {
@@ -99,12 +128,16 @@ func (a *api) appUser(c *call, o ledger.Object[access.AppUser]) (object, error) 
 	for name, v := range x.Profile {
 		profile[name] = v
 	}
-	return object{
+	out := object{
 		"id": x.User, "externalId": nil, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "scope": "USER", "status": "ACTIVE",
 		"statusChanged": stamp(o.Created), "passwordChanged": nil, "syncState": "DISABLED", "credentials": object{"userName": x.UserName},
 		"profile": profile,
 		"_links":  object{"app": object{"href": a.href("apps", x.App)}, "user": object{"href": a.href("users", x.User)}},
-	}, nil
+	}
+	if c.expands("user") {
+		out.embed("user", a.user(u, true))
+	}
+	return out, nil
 }
 
 // oidcProfile is a user's profile by the names of OpenID Connect Core section 5.1.
@@ -133,11 +166,14 @@ func (a *api) listAppGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	p, err := a.Access.ListAppGroups(c.Context(), c.arg("appId"), c.FormValue("after"), limit)
+	p, err := looked(c, limit, a.Access.ListAppGroups, func(o ledger.Object[access.AppGroup]) ([]string, error) {
+		g, err := a.People.Group(c.Context(), o.Value.Group)
+		return []string{g.Value.Name}, err
+	})
 	if err != nil {
 		return answer{}, err
 	}
-	return page(p.Items, p.Next, a.appGroup)
+	return each(p, func(o ledger.Object[access.AppGroup]) (object, error) { return a.expandedAppGroup(c, o) })
 }
 
 func (a *api) getAppGroup(c *call) (answer, error) {
@@ -145,7 +181,24 @@ func (a *api) getAppGroup(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.appGroup(o))
+	shown, err := a.expandedAppGroup(c, o)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(shown)
+}
+
+// expandedAppGroup is the assignment of a group, with the group when the call asks for it.
+func (a *api) expandedAppGroup(c *call, o ledger.Object[access.AppGroup]) (object, error) {
+	out := a.appGroup(o)
+	if c.expands("group") {
+		g, err := a.People.Group(c.Context(), o.Value.Group)
+		if err != nil {
+			return nil, err
+		}
+		out.embed("group", a.group(g))
+	}
+	return out, nil
 }
 
 func (a *api) assignGroup(c *call) (answer, error) {

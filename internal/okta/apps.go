@@ -2,7 +2,6 @@ package okta
 
 import (
 	"encoding/json"
-	"strings"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
@@ -225,48 +224,6 @@ func (a *api) deactivateApp(c *call) (answer, error) {
 		return answer{}, err
 	}
 	return ok(object{})
-}
-
-// listApps answers q (the beginning of a label) and a filter of status, name and
-// label.
-func (a *api) listApps(c *call) (answer, error) {
-	limit, err := c.limit(20, 200)
-	if err != nil {
-		return answer{}, err
-	}
-	f, err := parseFilter(c.FormValue("filter"))
-	if err != nil {
-		return answer{}, err
-	}
-	q := strings.ToLower(c.FormValue("q"))
-	p, err := a.Access.FindApps(c.Context(), c.FormValue("after"), limit, func(o ledger.Object[access.App]) bool {
-		return strings.HasPrefix(strings.ToLower(o.Value.Label), q) && f.match(func(path string) any { return appAttribute(o, path) })
-	})
-	if err != nil {
-		return answer{}, err
-	}
-	return page(p.Items, p.Next, func(o ledger.Object[access.App]) object { return a.app(o, "") })
-}
-
-// appAttribute returns what a filter compares.
-func appAttribute(o ledger.Object[access.App], path string) any {
-	switch path {
-	case "id":
-		return o.ID
-	case "client_id":
-		return o.Value.Client(o.ID)
-	case "status":
-		return string(o.Value.Status)
-	case "label":
-		return o.Value.Label
-	case "name":
-		return appName
-	case "lastUpdated":
-		return o.Updated
-	case "created":
-		return o.Created
-	}
-	return nil
 }
 
 // defaultSignOn returns the id of the policy that a new app has.

@@ -42,7 +42,7 @@ func (a *api) createClaim(c *call) (answer, error) {
 	_ = b.onto(&x)
 	o, err := a.Access.AddClaim(c.Context(), c.by(), c.arg("authServerId"), x)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return created(a.claim(c, o))
 }
@@ -62,7 +62,7 @@ func (a *api) replaceClaim(c *call) (answer, error) {
 	}
 	o, err := a.Access.ChangeClaim(c.Context(), c.by(), c.arg("authServerId"), c.arg("claimId"), b.onto)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return ok(a.claim(c, o))
 }

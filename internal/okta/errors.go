@@ -41,6 +41,10 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusMethodNotAllowed, "E0000022", "The endpoint does not support the provided HTTP method"}, true
 	case reasonMalformed:
 		return known{http.StatusBadRequest, "E0000003", "The request body was not well-formed."}, true
+	case reasonExpireNothing:
+		return known{http.StatusBadRequest, "E0000124", "Could not create user. To create a user and expire their password immediately, a password must be specified"}, true
+	case reasonExpireStaged:
+		return known{http.StatusBadRequest, "E0000125", "Could not create user. To create a user and expire their password immediately, \"activate\" must be true"}, true
 	case reasonSearch:
 		return known{http.StatusBadRequest, "E0000031", "Invalid search criteria."}, true
 	case directory.ReasonStatus:
@@ -154,7 +158,7 @@ var typeNames = map[string]string{
 	"authorizationServers": "AuthorizationServer", "scopes": "OAuth2Scope", "claims": "OAuth2Claim", "policies": "Policy",
 	"rules": "PolicyRule", "users": "User", "groups": "UserGroup", "apps": "AppInstance", "zones": "NetworkZone",
 	"trustedOrigins": "TrustedOrigin", "inlineHooks": "InlineHook", "idps": "IdentityProvider", "api-tokens": "ApiToken", "keys": "JsonWebKey", "tokens": "OAuth2RefreshToken",
-	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "user": "UserType", "roles": "Role", "clients": "OAuth2Client", "principal-rate-limits": "PrincipalRateLimitEntity",
+	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "user": "UserType", "roles": "Role", "sessions": "Session", "clients": "OAuth2Client", "principal-rate-limits": "PrincipalRateLimitEntity",
 }
 
 // missing says what is not there: the last object that the path names.

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -95,6 +96,44 @@ func (f *filter) match(get func(path string) any) bool {
 		return false
 	}
 	return compare(f.Op, v, f.Value)
+}
+
+// readFilter is parseFilter for lists that can be filtered by some attributes: a filter
+// by another one is refused, as it would find nothing.
+func (c *call) readFilter(name string, known func(path string) bool) (*filter, error) {
+	f, err := parseFilter(c.FormValue(name))
+	if err != nil {
+		return nil, err
+	}
+	if path, ok := f.foreign(known); ok {
+		return nil, fault.New(fault.Invalid, "there is no attribute %s to look for", path).WithReason(reasonSearch)
+	}
+	return f, nil
+}
+
+// among returns whether a path is one of some names, whatever its case, or is below
+// one of those that end with a dot.
+func among(names ...string) func(path string) bool {
+	return func(path string) bool {
+		path = strings.ToLower(path)
+		return slices.ContainsFunc(names, func(n string) bool {
+			return path == n || strings.HasSuffix(n, ".") && strings.HasPrefix(path, n) && len(path) > len(n)
+		})
+	}
+}
+
+// values returns the texts that the filter compares an attribute with.
+func (f *filter) values(path string) (out []string) {
+	if f == nil {
+		return nil
+	}
+	for i := range f.Parts {
+		out = append(out, f.part(i).values(path)...)
+	}
+	if text, ok := f.Value.(string); ok && strings.EqualFold(f.Path, path) {
+		out = append(out, text)
+	}
+	return out
 }
 
 // foreign returns an attribute that the filter names and that is not known, if there

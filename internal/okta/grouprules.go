@@ -56,7 +56,7 @@ func (a *api) listGroupRules(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return page(p.Items, p.Next, groupRule)
+	return each(p, func(r ledger.Object[directory.GroupRule]) (object, error) { return a.shownRule(c, r) })
 }
 
 func (a *api) createGroupRule(c *call) (answer, error) {
@@ -80,7 +80,11 @@ func (a *api) getGroupRule(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(groupRule(o))
+	shown, err := a.shownRule(c, o)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(shown)
 }
 
 func (a *api) replaceGroupRule(c *call) (answer, error) {

@@ -42,11 +42,15 @@ func (a *api) listGroups(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	search, err := parseFilter(c.FormValue("search"))
+	sorted, err := c.sorting(limit, groupKnows())
 	if err != nil {
 		return answer{}, err
 	}
-	filtered, err := parseFilter(c.FormValue("filter"))
+	search, err := c.readFilter("search", groupKnows())
+	if err != nil {
+		return answer{}, err
+	}
+	filtered, err := c.readFilter("filter", groupKnows())
 	if err != nil {
 		return answer{}, err
 	}
@@ -57,11 +61,39 @@ func (a *api) listGroups(c *call) (answer, error) {
 			return both.match(func(path string) any { return groupAttribute(g, path) })
 		}
 	}
+	if sorted.by != "" {
+		return a.sortedGroups(c, &sorted, asked)
+	}
 	p, err := a.People.ListGroups(c.Context(), asked)
 	if err != nil {
 		return answer{}, err
 	}
-	return page(p.Items, p.Next, a.group)
+	return each(p, func(g ledger.Object[directory.Group]) (object, error) { return a.shownGroup(c, g) })
+}
+
+// sortedGroups answers a page of all groups that match, in the order of an attribute.
+func (a *api) sortedGroups(c *call, sorted *sorting, asked directory.GroupList) (answer, error) {
+	var all []sortable
+	for asked.After, asked.Limit = "", 1000; ; {
+		p, err := a.People.ListGroups(c.Context(), asked)
+		if err != nil {
+			return answer{}, err
+		}
+		for _, g := range p.Items {
+			if all, err = sorted.add(all, groupAttribute(g, sorted.by), g.ID, func() object { return a.group(g) }); err != nil {
+				return answer{}, err
+			}
+		}
+		if asked.After = p.Next; p.Next == "" {
+			return sorted.page(all)
+		}
+	}
+}
+
+// groupKnows reports whether groupAttribute knows the attribute. No group comes from
+// elsewhere, so none has a source.
+func groupKnows() func(path string) bool {
+	return among("profile.", "id", "type", "created", "lastupdated", "lastmembershipupdated", "objectclass", "source.id")
 }
 
 // groupAttribute returns what a filter compares.
@@ -77,6 +109,8 @@ func groupAttribute(g ledger.Object[directory.Group], path string) any {
 		return orElse(g.Value.ProfileChanged, g.Updated)
 	case "lastmembershipupdated":
 		return orElse(g.Value.MembersChanged, g.Created)
+	case "objectclass":
+		return []any{groupClass}
 	case "profile.name":
 		return g.Value.Name
 	case "profile.description":
@@ -87,6 +121,9 @@ func groupAttribute(g ledger.Object[directory.Group], path string) any {
 	}
 	return nil
 }
+
+// groupClass is the class of every group: none comes from a directory elsewhere.
+const groupClass = "okta:user_group"
 
 func groupType(g directory.Group) string { return g.Type() }
 
@@ -125,7 +162,11 @@ func (a *api) getGroup(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.group(g))
+	shown, err := a.shownGroup(c, g)
+	if err != nil {
+		return answer{}, err
+	}
+	return ok(shown)
 }
 
 func (a *api) replaceGroup(c *call) (answer, error) {
@@ -190,7 +231,7 @@ func (a *api) group(g ledger.Object[directory.Group]) object {
 	return object{
 		"id": g.ID, "created": stamp(g.Created), "lastUpdated": stamp(orElse(g.Value.ProfileChanged, g.Updated)),
 		"lastMembershipUpdated": stamp(orElse(g.Value.MembersChanged, g.Created)),
-		"objectClass":           []string{"okta:user_group"}, "type": groupType(g.Value), "profile": profile,
+		"objectClass":           []string{groupClass}, "type": groupType(g.Value), "profile": profile,
 		"_links": object{
 			"users": object{"href": a.href("groups", g.ID, "users")},
 			"apps":  object{"href": a.href("groups", g.ID, "apps")},

@@ -1,6 +1,8 @@
 package okta
 
 import (
+	"strings"
+
 	"gatehouse/internal/access"
 	"gatehouse/internal/ledger"
 )
@@ -35,11 +37,15 @@ func (a *api) listOrigins(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := parseFilter(c.FormValue("filter"))
+	f, err := c.readFilter("filter", among("id", "name", "origin", "status"))
 	if err != nil {
 		return answer{}, err
 	}
+	q := strings.ToLower(c.FormValue("q"))
 	p, err := a.Access.ListOrigins(c.Context(), c.FormValue("after"), limit, func(o ledger.Object[access.Origin]) bool {
+		if !strings.Contains(strings.ToLower(o.Value.Name+"\n"+o.Value.Origin), q) {
+			return false
+		}
 		return f.match(func(path string) any {
 			switch path {
 			case "id":

@@ -64,7 +64,7 @@ func (a *api) createPolicy(c *call) (answer, error) {
 	_ = b.onto(&p)
 	id, err := a.Access.CreatePolicy(c.Context(), c.by(), p)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	o, err := a.Access.FindPolicy(c.Context(), server.ID, id)
 	if err != nil {
@@ -92,7 +92,7 @@ func (a *api) replacePolicy(c *call) (answer, error) {
 	}
 	o, err := a.Access.ChangePolicy(c.Context(), c.by(), c.arg("authServerId"), c.arg("policyId"), b.onto)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return a.showPolicy(c, o)
 }
@@ -257,7 +257,7 @@ func (a *api) createRule(c *call) (answer, error) {
 	}
 	id, err := a.Access.CreateRule(c.Context(), c.by(), r)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	o, err := a.Access.FindRule(c.Context(), c.arg("authServerId"), policy.ID, id)
 	if err != nil {
@@ -281,7 +281,7 @@ func (a *api) replaceRule(c *call) (answer, error) {
 	}
 	o, err := a.Access.ChangeRule(c.Context(), c.by(), c.arg("authServerId"), c.arg("policyId"), c.arg("ruleId"), b.onto)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return ok(a.rule(c, o))
 }

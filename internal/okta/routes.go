@@ -149,6 +149,9 @@ func routes() []route {
 		{get, "/api/v1/meta/schemas/apps/{appId}/default", "getApplicationUserSchema", "okta.schemas.read", free, (*api).getAppSchema},
 		{post, "/api/v1/meta/schemas/apps/{appId}/default", "updateApplicationUserProfile", "okta.schemas.manage", free, (*api).changeAppSchema},
 
+		{get, "/api/v1/meta/schemas/group/default", "getGroupSchema", "okta.schemas.read", free, (*api).getGroupSchema},
+		{post, "/api/v1/meta/schemas/group/default", "updateGroupSchema", "okta.schemas.manage", free, (*api).changeGroupSchema},
+
 		{get, "/api/v1/groups", "listGroups", "okta.groups.read", free, (*api).listGroups},
 		{post, "/api/v1/groups", "addGroup", "okta.groups.create", free, (*api).createGroup},
 		{get, group, "getGroup", "okta.groups.read", free, (*api).getGroup},

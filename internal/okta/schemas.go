@@ -97,21 +97,7 @@ func (a *api) userSchemaObject(t ledger.Object[directory.UserType], s ledger.Obj
 		p["permissions"] = []object{{"principal": "SELF", "action": self}}
 		base[x.Name] = p
 	}
-	custom, customRequired := object{}, []string{}
-	for name, x := range s.Value.Custom {
-		p := attribute(x)
-		p["mutability"] = orText(x.Mutability, "READ_WRITE")
-		allowed := x.Permissions
-		if len(allowed) == 0 {
-			allowed = []directory.SchemaAllowed{{Principal: "SELF", Action: "READ_ONLY"}}
-		}
-		p["permissions"] = allowed
-		addMaster(p, x.Master)
-		if x.Required {
-			customRequired = append(customRequired, name)
-		}
-		custom[name] = p
-	}
+	custom, customRequired := customAttributes(s.Value)
 	out := schemaObject(custom, customRequired, base, required)
 	name := t.Value.Name
 	id := "default"
@@ -126,6 +112,27 @@ func (a *api) userSchemaObject(t ledger.Object[directory.UserType], s ledger.Obj
 		"type": object{"rel": "type", "href": a.href("meta", "types", "user", t.ID), "method": "GET"},
 	}
 	return out
+}
+
+// customAttributes shows the attributes that a schema of people or groups adds, and which
+// of them are required.
+func customAttributes(s directory.Schema) (object, []string) {
+	custom, required := object{}, []string{}
+	for name, x := range s.Custom {
+		p := attribute(x)
+		p["mutability"] = orText(x.Mutability, "READ_WRITE")
+		allowed := x.Permissions
+		if len(allowed) == 0 {
+			allowed = []directory.SchemaAllowed{{Principal: "SELF", Action: "READ_ONLY"}}
+		}
+		p["permissions"] = allowed
+		addMaster(p, x.Master)
+		if x.Required {
+			required = append(required, name)
+		}
+		custom[name] = p
+	}
+	return custom, required
 }
 
 func schemaObject(custom object, customRequired []string, base object, required []string) object {

@@ -42,7 +42,7 @@ func (a *api) createScope(c *call) (answer, error) {
 	_ = b.onto(&s)
 	o, err := a.Access.AddScope(c.Context(), c.by(), c.arg("authServerId"), s)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return created(a.scope(c, o))
 }
@@ -62,7 +62,7 @@ func (a *api) replaceScope(c *call) (answer, error) {
 	}
 	o, err := a.Access.ChangeScope(c.Context(), c.by(), c.arg("authServerId"), c.arg("scopeId"), b.onto)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return ok(a.scope(c, o))
 }

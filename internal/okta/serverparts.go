@@ -98,6 +98,15 @@ func (a *api) addServerKey(c *call) (answer, error) {
 	if err := decode(raw, &b); err != nil {
 		return answer{}, err
 	}
+	var asked struct {
+		Status access.Status `json:"status"`
+	}
+	if err := decode(raw, &asked); err != nil {
+		return answer{}, err
+	}
+	if asked.Status == access.Active {
+		return answer{}, unsupported("status", "cannot be ACTIVE yet: add the key, then activate it")
+	}
 	k, err := a.Access.AddServerKey(c.Context(), c.by(), c.arg("authServerId"), b)
 	if err != nil {
 		return answer{}, err

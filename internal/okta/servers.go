@@ -98,7 +98,7 @@ func (a *api) createServer(c *call) (answer, error) {
 	_ = b.onto(&s)
 	o, err := a.Access.CreateServer(c.Context(), c.by(), s)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	shown, err := a.server(c, o)
 	if err != nil {
@@ -130,7 +130,7 @@ func (a *api) replaceServer(c *call) (answer, error) {
 	}
 	o, err := a.Access.ChangeServer(c.Context(), c.by(), c.arg("authServerId"), b.onto)
 	if err != nil {
-		return answer{}, err
+		return answer{}, taken(err, "name")
 	}
 	return a.showServer(c, o)
 }

@@ -4,7 +4,6 @@ import (
 	"strings"
 
 	"gatehouse/internal/directory"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 )
 
@@ -15,14 +14,15 @@ func (a *api) listUsers(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	if c.FormValue("sortBy") != "" {
-		return answer{}, fault.New(fault.Invalid, "sortBy is not available: users are listed by id").WithReason(reasonSearch)
-	}
-	search, err := parseFilter(c.FormValue("search"))
+	sorted, err := c.sorting(limit, userKnows())
 	if err != nil {
 		return answer{}, err
 	}
-	filtered, err := parseFilter(c.FormValue("filter"))
+	search, err := c.readFilter("search", userKnows())
+	if err != nil {
+		return answer{}, err
+	}
+	filtered, err := c.readFilter("filter", userKnows())
 	if err != nil {
 		return answer{}, err
 	}
@@ -56,11 +56,39 @@ func (a *api) listUsers(c *call) (answer, error) {
 		}
 		return page(found, "", show)
 	}
+	if sorted.by != "" {
+		return a.sortedUsers(c, &sorted, asked, show)
+	}
 	p, err := a.People.ListUsers(c.Context(), asked)
 	if err != nil {
 		return answer{}, err
 	}
 	return page(p.Items, p.Next, show)
+}
+
+// sortedUsers answers a page of all users who match, in the order of an attribute.
+func (a *api) sortedUsers(c *call, sorted *sorting, asked directory.UserList, show func(ledger.Object[directory.User]) object) (answer, error) {
+	var all []sortable
+	for asked.After, asked.Limit = "", 1000; ; {
+		p, err := a.People.ListUsers(c.Context(), asked)
+		if err != nil {
+			return answer{}, err
+		}
+		for _, u := range p.Items {
+			if all, err = sorted.add(all, a.userAttribute(u, sorted.by), u.ID, func() object { return show(u) }); err != nil {
+				return answer{}, err
+			}
+		}
+		if asked.After = p.Next; p.Next == "" {
+			return sorted.page(all)
+		}
+	}
+}
+
+// userKnows reports whether userAttribute knows the attribute.
+func userKnows() func(path string) bool {
+	return among("profile.", "id", "status", "created", "lastupdated", "activated", "statuschanged", "passwordchanged", "lastlogin",
+		"type.id", "credentials.provider.type", "credentials.provider.name")
 }
 
 // userAttribute returns what a filter compares.
@@ -86,6 +114,8 @@ func (a *api) userAttribute(u ledger.Object[directory.User], path string) any {
 		return orNil(u.Value.PasswordChanged)
 	case "type.id":
 		return a.typeOf(u.Value)
+	case "credentials.provider.type", "credentials.provider.name":
+		return providerOKTA
 	}
 	return nil
 }

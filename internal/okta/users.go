@@ -186,8 +186,14 @@ func (a *api) createUser(c *call) (answer, error) {
 	default:
 		n.Status = directory.Active
 	}
-	if next := c.FormValue("nextLogin"); next != "" && next != "changePassword" {
+	switch next := c.FormValue("nextLogin"); {
+	case next == "":
+	case next != "changePassword":
 		return answer{}, unsupported("nextLogin", "must be changePassword")
+	case n.Status == directory.Staged:
+		return answer{}, fault.New(fault.Invalid, "nextLogin is for users who are activated").WithReason(reasonExpireStaged)
+	case n.Status == directory.Provisioned:
+		return answer{}, fault.New(fault.Invalid, "nextLogin is for users who have a password").WithReason(reasonExpireNothing)
 	}
 	u, err := a.People.CreateUser(c.Context(), c.by(), n)
 	if err == nil && c.FormValue("nextLogin") != "" && u.Value.Status == directory.Active {

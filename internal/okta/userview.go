@@ -15,9 +15,12 @@ func (a *api) defaultType() string {
 // typeOf returns the id of a user's type.
 func (a *api) typeOf(u directory.User) string { return orText(u.Type, a.defaultType()) }
 
+// providerOKTA is who judges the passwords of people: this server.
+const providerOKTA = "OKTA"
+
 // credentials shows that a user has credentials, and none of them.
 func credentials(u directory.User) object {
-	o := object{"provider": object{"type": "OKTA", "name": "OKTA"}}
+	o := object{"provider": object{"type": providerOKTA, "name": providerOKTA}}
 	if u.Password != "" {
 		o["password"] = object{}
 	}

@@ -55,7 +55,7 @@ func (a *api) listZones(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	f, err := parseFilter(c.FormValue("filter"))
+	f, err := c.readFilter("filter", among("id", "usage", "name", "system", "type", "status"))
 	if err != nil {
 		return answer{}, err
 	}
@@ -70,6 +70,10 @@ func (a *api) listZones(c *call) (answer, error) {
 				return o.Value.Name
 			case "system":
 				return o.Value.System
+			case "type":
+				return o.Value.Type
+			case "status":
+				return string(o.Value.Status)
 			}
 			return nil
 		})
