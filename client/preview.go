@@ -19,6 +19,9 @@ type PreviewRequest struct {
 	// Risk is that of the user's sign-in, for rules about it: LOW, MEDIUM or HIGH; empty =
 	// unknown.
 	Risk string `json:"risk,omitempty"`
+	// Device is what is known of the one that the user signs in on, or that the app calls
+	// from, for rules about it: registered or managed; empty = nothing.
+	Device string `json:"device,omitempty"`
 	// MFA has the user just signed in with a second factor.
 	MFA bool `json:"mfa,omitempty"`
 }

@@ -21,6 +21,8 @@ type Request struct {
 	// Risk is that of the person's sign-in, one of RiskLevels; empty is not known, which
 	// fits no rule about it.
 	Risk string
+	// Device is that of the person's sign-in, or the one that the app calls from.
+	Device Device
 }
 
 // Decision is what the policies of a server say to a request.
@@ -60,6 +62,7 @@ const (
 	BecausePeople    = "the user is not among the rule's people"
 	BecauseScopes    = "not all requested scopes are among the rule's"
 	BecauseNetwork   = "the request does not come from where the rule says"
+	BecauseDevice    = "the device is not one that the rule is for"
 	BecauseGranted   = "the app was granted all requested scopes"
 	BecauseNoGrant   = "no administrator has granted the app all requested scopes"
 )
@@ -208,6 +211,9 @@ func (r *ruleView) rejects(req *Request, explain bool) (reason, detail string) {
 			detail = "it is for " + c.Risk + ", and this is " + cmp.Or(req.Risk, "not known")
 		}
 		return BecauseRisk, detail
+	}
+	if detail := c.Device.rejects(req.Device); detail != "" {
+		return BecauseDevice, detail
 	}
 	return "", ""
 }

@@ -45,6 +45,19 @@ func (s *Service) Person(ctx context.Context, user, app string) (p Person, err e
 	return p, err
 }
 
+// HoldsFactor reports whether the user has the factor, and it is in force.
+func (s *Service) HoldsFactor(ctx context.Context, user, id string) (holds bool, err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		f, err := directory.Factors.Get(tx, id)
+		holds = err == nil && f.Value.User == user && f.Value.Status == directory.FactorActive
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return false, nil
+	}
+	return holds, err
+}
+
 func person(tx *ledger.Tx, user, app string) (Person, error) {
 	u, err := directory.Users.Get(tx, user)
 	if err != nil {

@@ -66,6 +66,9 @@ type RuleConditions struct {
 	// Risk is the level that the person's sign-in has to have, one of RiskLevels; empty:
 	// any. It is Okta's condition of sign-on rules, and stays as Network does.
 	Risk string `json:"riskScore,omitempty"`
+	// Device is what the device has to be; nil: any. It is Okta's condition of app sign-on
+	// rules, and stays as Network does.
+	Device *DeviceCondition `json:"device,omitempty"`
 }
 
 // People selects users: those included by id or by group, less those excluded.
@@ -156,6 +159,7 @@ func checkRule(r Rule) error {
 	}
 	r.Conditions.Network.check(&c)
 	checkRisk(&c, r.Conditions.Risk)
+	r.Conditions.Device.check(&c)
 	c.that(len(r.Conditions.GrantTypes.Exclude) == 0, "conditions.grantTypes.exclude", "is not supported, list the grant types that are allowed")
 	c.that(len(r.Conditions.Scopes.Exclude) == 0, "conditions.scopes.exclude", "is not supported, list the scopes that are allowed")
 	c.lifetime("actions.token.accessTokenLifetimeMinutes", r.Actions.Token.AccessTokenMinutes)

@@ -65,8 +65,10 @@ type ServerView struct {
 	names    []string // of all scopes, sorted
 	defaults []string // names of the default scopes, sorted
 	policies []policyView
-	granted  map[string][]string // of the org server: what apps may ask it for, by client id
-	claims   claimViews
+	// asksDevice: a rule of the policies is about devices.
+	asksDevice bool
+	granted    map[string][]string // of the org server: what apps may ask it for, by client id
+	claims     claimViews
 }
 
 // Scope returns a scope of the server by name.
@@ -204,6 +206,7 @@ func newServerView(id string, s Server, scopes []Scope, policies []policyView) *
 		order.By(v.policies[i].rules, func(a, b ruleView) int {
 			return cmp.Or(cmp.Compare(a.Priority, b.Priority), strings.Compare(a.id, b.id))
 		})
+		v.asksDevice = v.asksDevice || slices.ContainsFunc(v.policies[i].rules, func(r ruleView) bool { return r.Conditions.Device != nil })
 	}
 	return v
 }

@@ -16,7 +16,7 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 	if id.inspector, err = grant.NewInspector(grant.InspectorConfig{Rings: id.rings, Revoked: c.Revoked, Now: c.Now}); err != nil {
 		return nil, err
 	}
-	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access, Consents: id.access})
+	judge := grant.NewJudge(grant.JudgeConfig{Persons: id.access, Consents: id.access, Certificates: c.Certificates, Now: c.Now})
 	id.previewer = grant.NewPreviewer(grant.PreviewConfig{Minter: minter, Judge: judge})
 	id.grants = issued.NewService(issued.Config{Store: c.DB, Bus: c.Bus, Now: c.Now})
 	id.codes = grant.NewCodes(grant.CodesConfig{Store: c.DB, Judge: judge, Minter: minter, Now: c.Now})

@@ -28,6 +28,10 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 	if r.Risk != "" && (r.User == "" || !slices.Contains(access.RiskLevels(), r.Risk)) {
 		return client.Preview{}, fault.New(fault.Invalid, "the risk is that of a user's sign-in: name the user, and LOW, MEDIUM or HIGH")
 	}
+	device, ok := previewedDevice(r.Device)
+	if !ok {
+		return client.Preview{}, fault.New(fault.Invalid, "%q is no device: name registered or managed, or leave it out", r.Device)
+	}
 	if r.MFA && r.User == "" {
 		return client.Preview{}, fault.New(fault.Invalid, "an app signs in without a second factor: name the user")
 	}
@@ -35,7 +39,7 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 	if err != nil {
 		return client.Preview{}, err
 	}
-	q := grant.PreviewRequest{Client: r.ClientID, GrantType: r.GrantType, Scopes: r.Scopes, Address: r.IP, Risk: r.Risk}
+	q := grant.PreviewRequest{Client: r.ClientID, GrantType: r.GrantType, Scopes: r.Scopes, Address: r.IP, Risk: r.Risk, Device: device}
 	if r.User != "" {
 		u, err := s.id.people.FindUser(ctx, r.User)
 		if fault.Is(err, fault.NotFound) {
@@ -63,6 +67,19 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 		return client.Preview{}, err
 	}
 	return shownPreview(&p, q.GrantType), nil
+}
+
+// previewedDevice returns the device that a preview names.
+func previewedDevice(name string) (d access.Device, ok bool) {
+	switch name {
+	case "":
+		return access.Device{}, true
+	case "registered":
+		return access.Device{Registered: true}, true
+	case "managed":
+		return access.Device{Registered: true, Managed: true}, true
+	}
+	return access.Device{}, false
 }
 
 func shownPreview(p *grant.Preview, grantType string) client.Preview {

@@ -41,7 +41,7 @@ func (id *identity) openPeople(c identityConfig) people {
 		Letters: letters, History: audit.NewLog(c.DB), Held: id.held,
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes, Devices: id.devices,
 		People: id.people, Lifecycle: id.people, Factors: id.people, Passkeys: id.people, MailCodes: id.people, Recovery: id.people, Attempts: c.DB, Places: c.DB, Atlas: atlasOf(c), Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
-		Federation: id.federation, Documents: id.documents,
+		Federation: id.federation, Documents: id.documents, Certificates: c.Certificates,
 		Revoke: id.revokeGrants, Audit: id.events, Log: c.Log, Now: c.Now,
 	})}
 }

@@ -162,7 +162,7 @@ func (h *house) serve(log *slog.Logger) {
 	must(t, err)
 	minter := grant.NewMinter(grant.MinterConfig{Rings: h.rings, Now: h.clock.Now})
 	h.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: h.people, Audit: h.audit})
-	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access, Consents: h.access})
+	judge := grant.NewJudge(grant.JudgeConfig{Persons: h.access, Consents: h.access, Now: h.clock.Now})
 	h.grants = issued.NewService(issued.Config{Store: h.db, Bus: h.bus, Now: h.clock.Now})
 	h.codes = grant.NewCodes(grant.CodesConfig{Store: h.db, Judge: judge, Minter: minter, Now: h.clock.Now})
 	h.devices = grant.NewDevices(grant.DevicesConfig{Store: h.db, Judge: judge, Now: h.clock.Now})

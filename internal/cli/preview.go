@@ -53,6 +53,7 @@ func newPreview(s *session) *cobra.Command {
 	f.StringSliceVar(&scopes, "scope", nil, "with these scopes")
 	f.StringVar(&r.IP, "ip", "", "from this address")
 	f.StringVar(&r.Risk, "risk", "", "as after a sign-in of this risk: LOW, MEDIUM or HIGH (needs --as)")
+	f.StringVar(&r.Device, "device", "", "from a device that is registered or managed")
 	f.BoolVar(&r.MFA, "mfa", false, "as after a sign-in with a second factor just now (needs --as)")
 	_ = c.MarkFlagRequired("client")
 	return c

@@ -118,9 +118,9 @@ var serverKeys = []key{
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the identity listener whose X-Forwarded-For is believed: what access rules, sessions and the system log know of a caller's address comes from it. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
 		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate an app has shown them: client-cert (RFC 9440), x-forwarded-client-cert (Envoy), ssl-client-cert ($ssl_client_escaped_cert of nginx) or x-forwarded-tls-client-cert (Traefik). Default: none is believed.", shape: words(CertHeaders()...)},
 		{name: "tls", doc: "Serve TLS with this certificate.", shape: group("a group with cert and key", []key{
-			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
-			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
-			{name: "client_ca", doc: "PEM file with the authorities that vouch for apps with the method tls_client_auth. Read again when it changes.", shape: filePath},
+			{name: "cert", doc: "PEM file with the certificate and its chain. Without it a proxy ends TLS.", shape: filePath},
+			{name: "key", doc: "PEM file with the private key.", shape: filePath},
+			{name: "client_ca", doc: "PEM file with the authorities that vouch for apps with the method tls_client_auth, and for managed devices. Read again when it changes.", shape: filePath},
 			{name: "client_certs", doc: "Apps may show a certificate, to authenticate and to have their tokens bound to it. Browsers may ask people for one, too.", shape: words(IdentityClientCerts())},
 		})},
 		{name: "scim_delete", doc: "What DELETE of a user by SCIM does: remove deactivates and deletes; deactivate deletes with the second DELETE. Default remove.", shape: words("remove", "deactivate")},

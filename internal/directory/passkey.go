@@ -361,6 +361,9 @@ type Proven struct {
 	User    ledger.Object[User]
 	Factor  ledger.Object[Factor]
 	Counter uint32
+	// Here reports whether the key is in the device that the browser is on and cannot leave
+	// it. That it cannot, the authenticator has signed; that it is this one, the browser says.
+	Here bool
 }
 
 // VerifyPasskey checks a browser's answer to AssertionOptions with the same
@@ -402,6 +405,9 @@ func (s *Service) VerifyPasskey(ctx context.Context, p Party, userID, challenge 
 		return Proven{}, notProven(nil)
 	}
 	out := Proven{User: h.user, Factor: own[at], Counter: parsed.Response.AuthenticatorData.Counter}
+	k := out.Factor.Value.Passkey
+	built := len(k.Transports) == 0 || slices.Contains(k.Transports, string(protocol.Internal))
+	out.Here = built && !k.Synced && !parsed.Response.AuthenticatorData.Flags.HasBackupEligible() && parsed.AuthenticatorAttachment == protocol.Platform
 	now, err := s.now(ctx)
 	if err != nil {
 		return Proven{}, err

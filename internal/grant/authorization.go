@@ -34,9 +34,11 @@ type Authorization struct {
 	AuthTime time.Time
 	AMR      []string
 	ACR      string
-	JKT      string // thumbprint of the key that the code is bound to (dpop_jkt, RFC 9449 section 10)
-	Address  string // of the person's browser, for rules about networks
-	Risk     string // of the person's sign-in, for rules about it; empty: not known
+	JKT      string             // thumbprint of the key that the code is bound to (dpop_jkt, RFC 9449 section 10)
+	Address  string             // of the person's browser, for rules about networks
+	Risk     string             // of the person's sign-in, for rules about it; empty: not known
+	Device   issued.DeviceProof // that the person signed in on, for rules about it
+	assumed  access.Device      // in its place, where there is none to look at
 }
 
 // lifetime of an authorization code: as long as a redirect takes, and what FAPI
@@ -94,7 +96,7 @@ func newGrant(t *Target, a *Authorization, grantType string, now time.Time) issu
 		Scopes: slices.Clone(a.Scopes), Created: now,
 		Terms: issued.Terms{
 			AuthTime: a.AuthTime, AMR: a.AMR, ACR: a.ACR, JKT: a.JKT, Resources: a.Resources, Details: a.Details,
-			Nonce: a.Nonce, GrantType: grantType, Address: a.Address, Risk: a.Risk,
+			Nonce: a.Nonce, GrantType: grantType, Address: a.Address, Risk: a.Risk, Device: a.Device,
 		},
 	}
 }

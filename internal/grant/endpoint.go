@@ -107,6 +107,8 @@ type exchange struct {
 	w      http.ResponseWriter
 	r      *http.Request
 	target *Target
+	// certificates are those that clients show.
+	certificates *Certificates
 
 	form     Form
 	app      *access.AppView // set when the client is authenticated
@@ -162,7 +164,7 @@ var phases = [...]phase{
 
 // ServeToken answers one request to the token endpoint of the target.
 func (e *Endpoint) ServeToken(w http.ResponseWriter, r *http.Request, t *Target) {
-	x := &exchange{w: w, r: r, target: t}
+	x := &exchange{w: w, r: r, target: t, certificates: e.cfg.Certificates}
 	for i := range phases {
 		if err := phases[i].do(e, x); err != nil {
 			e.recordRefusal(x, err)
@@ -248,6 +250,10 @@ func (e *Endpoint) evaluate(x *exchange) error {
 		return e.evaluateOnBehalf(x)
 	}
 	req := access.Request{Client: x.app.ID, GrantType: x.grant.name(), Scopes: x.scopes, Address: parseAddress(x.r.RemoteAddr)}
+	if x.target.Server.AsksDevice() {
+		d := e.cfg.Certificates.Device(x.r, x.target.Tenant)
+		req.Device.Managed = d.Certificate != ""
+	}
 	var err error
 	x.decision, err = judge(x.target, &req, nil)
 	return err

@@ -3,6 +3,7 @@ package grant
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -13,6 +14,8 @@ import (
 type Persons interface {
 	// Person returns a user as an app may see them, or fault.NotFound.
 	Person(ctx context.Context, user, app string) (access.Person, error)
+	// HoldsFactor reports whether the user has the factor, and it is in force.
+	HoldsFactor(ctx context.Context, user, id string) (bool, error)
 }
 
 // Consents finds out what a person has agreed to.
@@ -26,6 +29,9 @@ type Consents interface {
 type JudgeConfig struct {
 	Persons  Persons
 	Consents Consents
+	// Certificates are those that devices show; nil: none can.
+	Certificates *Certificates
+	Now          func() time.Time // the clock
 }
 
 // Judge says whether a person may have tokens of a server for an app, now. It is
@@ -57,11 +63,27 @@ func (j *Judge) through(ctx context.Context, t *Target, a *Authorization, asks, 
 	req := access.Request{
 		Client: asks, GrantType: grantType, Scopes: a.Scopes, User: who.userID, Groups: who.person.GroupIDs(), Address: parseAddress(a.Address), Risk: a.Risk,
 	}
+	if req.Device, err = j.device(ctx, t, a); err != nil {
+		return nil, access.Decision{}, err
+	}
 	d, err := judge(t, &req, trace)
 	if err != nil {
 		return nil, d, err
 	}
 	return who, d, nil
+}
+
+// device returns what the person's device is worth now: a passkey that was removed, and
+// a certificate that has ended or is revoked, say nothing of it any more.
+func (j *Judge) device(ctx context.Context, t *Target, a *Authorization) (d access.Device, err error) {
+	if d = a.assumed; d != (access.Device{}) || !t.Server.AsksDevice() {
+		return d, nil
+	}
+	d.Managed = j.cfg.Certificates.vouch(&a.Device, t.Tenant, j.cfg.Now())
+	if d.Registered = d.Managed; !d.Registered && a.Device.Passkey != "" {
+		d.Registered, err = j.cfg.Persons.HoldsFactor(tenant.With(ctx, t.Tenant), a.User, a.Device.Passkey)
+	}
+	return d, err
 }
 
 // agreed makes sure that the person still agrees to what is asked for: a consent may have

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"gatehouse/internal/access"
+	"gatehouse/internal/issued"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/tenant"
@@ -70,6 +71,11 @@ func (c *Certificates) authenticates(r *http.Request, t tenant.ID, app *access.A
 	if app.AuthMethod == access.AuthSelfSigned {
 		return hasKey(app, chain[0])
 	}
+	return c.vouchedFor(chain) && named(&app.Extension.TLS, chain[0])
+}
+
+// vouchedFor reports whether an authority of the operator's has issued a certificate.
+func (c *Certificates) vouchedFor(chain []*x509.Certificate) bool {
 	if c.cfg.Roots == nil {
 		return false
 	}
@@ -80,7 +86,22 @@ func (c *Certificates) authenticates(r *http.Request, t tenant.ID, app *access.A
 	_, err := chain[0].Verify(x509.VerifyOptions{
 		Roots: c.cfg.Roots(), Intermediates: between, CurrentTime: c.cfg.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
-	return err == nil && named(&app.Extension.TLS, chain[0])
+	return err == nil
+}
+
+// Device returns what the device of a request proves by its certificate: that an
+// authority of the operator's vouches for it.
+func (c *Certificates) Device(r *http.Request, t tenant.ID) (d issued.DeviceProof) {
+	chain, x5t := c.of(r, t)
+	if len(chain) > 0 && c.vouchedFor(chain) {
+		d.Certificate, d.Until = x5t, chain[0].NotAfter
+	}
+	return d
+}
+
+// vouch reports whether the certificate of a device still says that it is one.
+func (c *Certificates) vouch(d *issued.DeviceProof, t tenant.ID, now time.Time) bool {
+	return c != nil && d.Certificate != "" && now.Before(d.Until) && !c.cfg.Revoked.NamesCertificate(t, d.Certificate)
 }
 
 // named reports whether a certificate says what the app's settings say (section

@@ -41,8 +41,22 @@ func (x *exchange) authorization() Authorization {
 	g := x.kept
 	return Authorization{
 		Client: g.Client, Server: g.Server, User: g.User, Session: g.Session, Scopes: x.scopes,
-		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: x.address(), Risk: g.Terms.Risk,
+		AuthTime: g.Terms.AuthTime, AMR: g.Terms.AMR, ACR: g.Terms.ACR, Address: x.address(), Risk: g.Terms.Risk, Device: x.signedInOn(),
 	}
+}
+
+// signedInOn returns what proves the device of a person: in a browser, that of the sign-in,
+// whichever of its programs has the tokens. An app that asks for the password itself and
+// cannot keep a secret runs where the person is. What a person approves for a device from
+// elsewhere says nothing of that device.
+func (x *exchange) signedInOn() issued.DeviceProof {
+	switch kind := x.kept.Terms.GrantType; {
+	case kind == access.GrantAuthorizationCode, kind == access.GrantImplicit:
+		return x.kept.Terms.Device
+	case kind == access.GrantPassword && x.app.Public() && x.target.Server.AsksDevice():
+		return x.certificates.Device(x.r, x.target.Tenant)
+	}
+	return issued.DeviceProof{}
 }
 
 // address returns where the person of the grant is, for rules about networks. An app

@@ -34,6 +34,7 @@ type PreviewRequest struct {
 	User      string // id; empty: the client acts for itself
 	Address   string // where the request comes from; empty: unknown
 	Risk      string // of the person's sign-in; empty: unknown
+	Device    access.Device
 	// How the person is to be believed to have signed in.
 	AuthTime time.Time
 	ACR      string
@@ -92,11 +93,11 @@ func (p *Previewer) run(ctx context.Context, t *Target, app *access.AppView, q *
 	}
 	who := &subject{name: app.ID}
 	if q.User == "" {
-		req := access.Request{Client: app.ID, GrantType: q.GrantType, Scopes: out.Scopes, Address: parseAddress(q.Address)}
+		req := access.Request{Client: app.ID, GrantType: q.GrantType, Scopes: out.Scopes, Address: parseAddress(q.Address), Device: q.Device}
 		out.Decision, err = judge(t, &req, &out.Considered)
 	} else {
 		a := Authorization{
-			Client: app.ID, Server: t.Server.ID, User: q.User, Scopes: out.Scopes, Address: q.Address, Risk: q.Risk,
+			Client: app.ID, Server: t.Server.ID, User: q.User, Scopes: out.Scopes, Address: q.Address, Risk: q.Risk, assumed: q.Device,
 			AuthTime: q.AuthTime, AMR: q.AMR, ACR: q.ACR, Nonce: q.Nonce,
 		}
 		who, out.Decision, err = p.cfg.Judge.consider(ctx, t, &a, q.GrantType, &out.Considered)

@@ -54,6 +54,15 @@ type Terms struct {
 	Address string `json:"address,omitempty"`
 	// Risk is how unlike their earlier ones the person's sign-in was; empty: not known.
 	Risk string `json:"risk,omitempty"`
+	// Device is what the device that they signed in on has proved.
+	Device DeviceProof `json:"device,omitzero"`
+}
+
+// DeviceProof is what a device has proved, as far as it can be looked at again later.
+type DeviceProof struct {
+	Passkey     string    `json:"passkey,omitempty"`     // id of the factor that is in it; empty: none was used
+	Certificate string    `json:"certificate,omitempty"` // thumbprint (x5t#S256) of the one that vouches for it; empty: none was shown
+	Until       time.Time `json:"until,omitzero"`        // when that ends
 }
 
 // Code is an authorization code (RFC 6749 section 4.1.2), without the code.

@@ -302,19 +302,20 @@ func (s *Server) takeCode(v *visit, factor, code string, check func(code string)
 	if err := s.cfg.Attempts.EndAttempts(v.ctx(), counter, now); err != nil {
 		return err
 	}
-	return s.raise(v, factor, []string{"otp", "mfa"}, LevelTwoFactors)
+	return s.raise(v, factor, session.Proof{AMR: []string{"otp", "mfa"}, ACR: LevelTwoFactors})
 }
 
-// raise begins the session anew at the level that a factor has reached, in the ways
-// of RFC 8176: with another secret, so that nobody who had the old one has this.
-func (s *Server) raise(v *visit, factor string, ways []string, level string) error {
+// raise begins the session anew at the level that a factor has reached, in ways that
+// come to those before: with another secret, so that nobody who had the old one has this.
+func (s *Server) raise(v *visit, factor string, p session.Proof) error {
 	methods := slices.Clone(v.session.AMR)
-	for _, m := range ways {
+	for _, m := range p.AMR {
 		if !slices.Contains(methods, m) {
 			methods = append(methods, m)
 		}
 	}
-	if err := s.admitAs(v, v.user, session.Proof{Factor: true, AMR: methods, ACR: level}, true); err != nil || v.problem != "" {
+	p.Factor, p.AMR = true, methods
+	if err := s.admitAs(v, v.user, p, true); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordFactor(v, factor, "")

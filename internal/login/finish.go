@@ -63,7 +63,9 @@ func (s *Server) grant(v *visit) (answer, error) {
 		Client: v.app.ID, Server: v.target.Server.ID, User: v.user.ID, Session: v.session.ID, Scopes: v.req.Scopes,
 		RedirectURI: v.req.RedirectURI, CodeChallenge: v.req.Challenge, Nonce: v.req.Nonce, Resources: v.req.Resources, Details: v.req.Details,
 		AuthTime: v.session.AuthTime, AMR: v.session.AMR, ACR: v.req.answers(v.session, s.cfg.Now()), JKT: v.req.JKT, Address: address(v.r).String(), Risk: v.session.Risk,
+		Device: s.cfg.Certificates.Device(v.r, v.target.Tenant),
 	}
+	a.Device.Passkey = v.session.Passkey
 	out, err := s.given(v, a)
 	if err != nil {
 		return nil, err

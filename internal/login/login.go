@@ -92,28 +92,30 @@ type Site struct {
 
 // Config is what a Server needs.
 type Config struct {
-	Site      func(*http.Request) (Site, bool)
-	SiteOf    func(tenant.ID) (Site, bool) // for what no request has asked for
-	Views     *access.Views
-	Kit       *web.Kit
-	Sessions  *session.Service
-	Waiting   *session.Room
-	People    People
-	Lifecycle Lifecycle
-	Factors   Factors
-	Passkeys  Passkeys
-	MailCodes MailCodes
-	Recovery  Recovery
-	Attempts  Attempts
-	Places    Places
-	Atlas     Atlas // nil: nobody knows where addresses are
-	Consents  Consents
-	Persons   Persons
-	Codes     Codes
-	Devices   Devices
-	Origins   Origins
-	Letters   Letters // nil: there is no mail
-	History   History
+	Site     func(*http.Request) (Site, bool)
+	SiteOf   func(tenant.ID) (Site, bool) // for what no request has asked for
+	Views    *access.Views
+	Kit      *web.Kit
+	Sessions *session.Service
+	Waiting  *session.Room
+	// Certificates are those that devices show; nil: none can.
+	Certificates *grant.Certificates
+	People       People
+	Lifecycle    Lifecycle
+	Factors      Factors
+	Passkeys     Passkeys
+	MailCodes    MailCodes
+	Recovery     Recovery
+	Attempts     Attempts
+	Places       Places
+	Atlas        Atlas // nil: nobody knows where addresses are
+	Consents     Consents
+	Persons      Persons
+	Codes        Codes
+	Devices      Devices
+	Origins      Origins
+	Letters      Letters // nil: there is no mail
+	History      History
 	// Held returns what other rooms hold about a user, for the export; may be nil.
 	Held func(ctx context.Context, user string) (map[string]any, error)
 	// Federation is nil where there are no external identity providers.

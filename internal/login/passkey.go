@@ -165,7 +165,7 @@ func (s *Server) takePasskeySignIn(v *visit, answer []byte) error {
 	if v.req.Subject != "" && user.ID != v.req.Subject {
 		return refuse("login_required", "Another user than the one of the id_token_hint has signed in.")
 	}
-	if err := s.admit(v, user, session.Proof{Factor: true, AMR: passkeyMethods(&got.Factor.Value), ACR: LevelPhishing}); err != nil || v.problem != "" {
+	if err := s.admit(v, user, provenBy(&got)); err != nil || v.problem != "" {
 		return err
 	}
 	s.recordSignIn(v, user.Value.Profile.Login, user, "")
@@ -209,7 +209,7 @@ func (s *Server) takePasskeyFactor(v *visit, answer []byte) error {
 	if err != nil || v.problem != "" {
 		return err
 	}
-	return s.raise(v, directory.FactorPasskey, passkeyMethods(&got.Factor.Value), LevelPhishing)
+	return s.raise(v, directory.FactorPasskey, provenBy(&got))
 }
 
 // takeNewPasskey adds the passkey that the browser has made: it has proved itself
@@ -235,7 +235,17 @@ func (s *Server) takeNewPasskey(v *visit, answer []byte) error {
 	default:
 		return err
 	}
-	return s.raise(v, directory.FactorPasskey, passkeyMethods(&made.Value), LevelPhishing)
+	return s.raise(v, directory.FactorPasskey, session.Proof{AMR: passkeyMethods(&made.Value), ACR: LevelPhishing})
+}
+
+// provenBy is what the use of a passkey proves. One that is in the device says which
+// device it is (docs/adr/0020).
+func provenBy(p *directory.Proven) session.Proof {
+	out := session.Proof{Factor: true, AMR: passkeyMethods(&p.Factor.Value), ACR: LevelPhishing}
+	if p.Here {
+		out.Passkey = p.Factor.ID
+	}
+	return out
 }
 
 // passkeyMethods are the authentication methods of a passkey (RFC 8176): possession

@@ -170,9 +170,10 @@ type ruleBody struct {
 		// out; a body without it, as a client of Okta's sends, leaves it.
 		Network   json.RawMessage `json:"network"`
 		RiskScore json.RawMessage `json:"riskScore"` // the same
+		Device    json.RawMessage `json:"device"`    // the same
 		// What nothing here asks would not be enforced.
-		Device json.RawMessage `json:"device"`
-		Risk   json.RawMessage `json:"risk"`
+		Risk     json.RawMessage `json:"risk"`
+		Platform json.RawMessage `json:"platform"`
 	} `json:"conditions"`
 	Actions struct {
 		Token struct {
@@ -202,7 +203,7 @@ func (b *ruleBody) onto(r *access.Rule) error {
 	if b.Conditions.Scopes != nil {
 		r.Conditions.Scopes = *b.Conditions.Scopes
 	}
-	for path, raw := range map[string]json.RawMessage{"device": b.Conditions.Device, "risk": b.Conditions.Risk} {
+	for path, raw := range map[string]json.RawMessage{"platform": b.Conditions.Platform, "risk": b.Conditions.Risk} {
 		if len(raw) > 0 && string(raw) != "null" {
 			return unsupported("conditions."+path, "is not asked by access rules: leave it out")
 		}
@@ -224,6 +225,13 @@ func (b *ruleBody) onto(r *access.Rule) error {
 		if r.Conditions.Risk = score.Level; score.Level == "ANY" {
 			r.Conditions.Risk = ""
 		}
+	}
+	if len(b.Conditions.Device) > 0 {
+		d, err := deviceCondition(b.Conditions.Device)
+		if err != nil {
+			return err
+		}
+		r.Conditions.Device = d
 	}
 	t := &r.Actions.Token
 	t.AccessTokenMinutes, t.RefreshTokenMinutes, t.RefreshWindowMinutes = b.Actions.Token.Access, b.Actions.Token.Refresh, b.Actions.Token.Window
@@ -344,6 +352,9 @@ func (a *api) rule(c *call, o ledger.Object[access.Rule]) object {
 	}
 	if level := r.Conditions.Risk; level != "" {
 		conditions["riskScore"] = object{"level": level}
+	}
+	if d := r.Conditions.Device; d != nil {
+		conditions["device"] = d
 	}
 	return object{
 		"id": o.ID, "type": ruleType, "status": r.Status, "name": r.Name, "priority": r.Priority, "system": r.System,

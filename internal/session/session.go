@@ -44,7 +44,9 @@ type Session struct {
 	// Risk is how unlike the person's earlier sign-ins the ones in it were, at the
 	// highest; empty: not known.
 	Risk string
-	Apps []Login // that were signed in to with it
+	// Passkey is the id of the one in this device that was used in it; empty: none was.
+	Passkey string
+	Apps    []Login // that were signed in to with it
 }
 
 // Login is an app that was signed in to with a session.
@@ -157,6 +159,8 @@ type Proof struct {
 	// service's. They make the end of one that goes on earlier, never later.
 	Limits Limits
 	Risk   string // of the session from now on
+	// Passkey is the id of the one in the device that it was by; empty: it was none.
+	Passkey string
 }
 
 // Begin begins a session, or raises the one that is there when it is the same
@@ -189,6 +193,9 @@ func (s *Service) Begin(ctx context.Context, old *Session, p Proof) (_ Session, 
 	}
 	if p.Factor {
 		next.FactorAt = now
+	}
+	if p.Passkey != "" {
+		next.Passkey = p.Passkey
 	}
 	if old == nil || next.ID != old.ID {
 		if old != nil {

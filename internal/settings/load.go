@@ -274,6 +274,12 @@ func (l *loader) together(s *Settings) {
 	if s.Identity.ClientCertHeader != "" && len(s.Identity.TrustedProxies) == 0 {
 		l.wrong("server.identity.client_cert_header", fmt.Errorf("it is believed of trusted proxies only, and there are none: name them in trusted_proxies"))
 	}
+	if (s.Identity.CertFile == "") != (s.Identity.KeyFile == "") {
+		l.wrong("server.identity.tls", fmt.Errorf("a certificate and a key go together: give both cert and key"))
+	}
+	if s.Identity.CertFile == "" && s.Identity.ClientCerts != "" {
+		l.wrong("server.identity.tls.client_certs", fmt.Errorf("clients show certificates where TLS ends: give cert and key, or name the header of trusted proxies in client_cert_header"))
+	}
 	if s.Identity.ClientCAFile != "" && s.Identity.ClientCerts == "" && s.Identity.ClientCertHeader == "" {
 		l.wrong("server.identity.tls.client_ca", fmt.Errorf("no client can show a certificate: set client_certs to optional, or name the header of trusted proxies in client_cert_header"))
 	}

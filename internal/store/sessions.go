@@ -13,8 +13,8 @@ import (
 )
 
 const sqlAddSession = `INSERT INTO sessions
-(tenant, id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent, idle_limit, risk)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)`
+(tenant, id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent, idle_limit, risk, passkey)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)`
 
 // AddSession stores a session for good.
 func (db *DB) AddSession(ctx context.Context, s sessions.Session) error {
@@ -27,11 +27,11 @@ func sessionValues(t tenant.ID, s *sessions.Session) []any {
 	amr, _ := json.Marshal(s.AMR) // of texts it does not fail
 	return []any{
 		t, s.ID, s.Hash, s.User, micros(s.Created), micros(s.Seen), micros(s.IdleUntil), micros(s.Expires), micros(s.AuthTime),
-		micros(s.PasswordAt), micros(s.FactorAt), string(amr), word(s.ACR), word(s.Address), word(s.Agent), s.IdleLimit.Microseconds(), word(s.Risk),
+		micros(s.PasswordAt), micros(s.FactorAt), string(amr), word(s.ACR), word(s.Address), word(s.Agent), s.IdleLimit.Microseconds(), word(s.Risk), word(s.Passkey),
 	}
 }
 
-const selectSession = `SELECT id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent, idle_limit, risk FROM sessions `
+const selectSession = `SELECT id, hash, user_id, created, seen, idle_until, expires, auth_time, password_at, factor_at, amr, acr, address, agent, idle_limit, risk, passkey FROM sessions `
 
 const (
 	sqlSession      = selectSession + `WHERE tenant = $1 AND hash = $2`
@@ -43,7 +43,7 @@ const (
 func scanSession(row scanner) (s sessions.Session, err error) {
 	var created, seen, idle, expires, auth, password, factor, limit int64
 	var amr string
-	if err := row.Scan(&s.ID, &s.Hash, &s.User, &created, &seen, &idle, &expires, &auth, &password, &factor, &amr, &s.ACR, &s.Address, &s.Agent, &limit, &s.Risk); err != nil {
+	if err := row.Scan(&s.ID, &s.Hash, &s.User, &created, &seen, &idle, &expires, &auth, &password, &factor, &amr, &s.ACR, &s.Address, &s.Agent, &limit, &s.Risk, &s.Passkey); err != nil {
 		return s, err
 	}
 	s.Created, s.Seen, s.IdleUntil, s.Expires = fromMicros(created), fromMicros(seen), fromMicros(idle), fromMicros(expires)
@@ -122,8 +122,8 @@ func logins(ctx context.Context, tx *tx, t tenant.ID, id string) (out []sessions
 // The condition on the old hash is what makes one winner of two requests that
 // raise a session at once.
 const sqlReplaceSession = `UPDATE sessions SET hash = $3, seen = $6, idle_until = $7, expires = $8, auth_time = $9, password_at = $10,
-factor_at = $11, amr = $12, acr = $13, address = $14, agent = $15, idle_limit = $16, risk = $17
-WHERE tenant = $1 AND id = $2 AND user_id = $4 AND created = $5 AND hash = $18`
+factor_at = $11, amr = $12, acr = $13, address = $14, agent = $15, idle_limit = $16, risk = $17, passkey = $18
+WHERE tenant = $1 AND id = $2 AND user_id = $4 AND created = $5 AND hash = $19`
 
 // ReplaceSession writes s over the session with its id if that has the old hash,
 // and reports whether it had.

@@ -21,6 +21,7 @@ type Device struct {
 	Party    string // the RP ID that it signs for
 	Verifies bool   // it makes sure that it is the person
 	Synced   bool   // its keys are backed up
+	Apart    bool   // it is not part of the device that the browser is on, as a phone beside it
 	Counter  uint32 // of signatures; it goes forward with each one while Counts
 	Counts   bool
 
@@ -137,8 +138,13 @@ func (d *Device) publicKey() []byte {
 }
 
 func (d *Device) answer(response map[string]any) ([]byte, error) {
+	attachment := "platform"
+	if d.Apart {
+		attachment = "cross-platform"
+	}
 	return json.Marshal(map[string]any{
-		"id": encode(d.ID), "rawId": encode(d.ID), "type": "public-key", "response": response, "clientExtensionResults": map[string]any{},
+		"authenticatorAttachment": attachment,
+		"id":                      encode(d.ID), "rawId": encode(d.ID), "type": "public-key", "response": response, "clientExtensionResults": map[string]any{},
 	})
 }
 
