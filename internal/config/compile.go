@@ -106,6 +106,13 @@ func (w *walker) follows(path string, exact bool) bool {
 		}
 		return false
 	}
+	// What an issuer is, and so what it may say, may hang on what is not there.
+	if name, ok := strings.CutPrefix(path, "issuers."); ok {
+		name, _, _ = strings.Cut(name, ".")
+		if w.values["issuers."+name].lacks() {
+			return true
+		}
+	}
 	if !exact {
 		return false
 	}

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -34,6 +35,7 @@ type node struct {
 	entries []entry
 	block   bool // a scalar on lines of its own below "|", as they are
 	bad     bool // reported already: nothing more is said about it
+	missing bool // holds a reference to what is not there
 }
 
 // entry is a key of a mapping and its value.
@@ -53,6 +55,11 @@ func (n *node) get(key string) *node {
 		}
 	}
 	return nil
+}
+
+// lacks reports whether a reference somewhere in n leads to what is not there.
+func (n *node) lacks() bool {
+	return n != nil && (n.missing || slices.ContainsFunc(n.items, (*node).lacks) || slices.ContainsFunc(n.entries, func(e entry) bool { return e.value.lacks() }))
 }
 
 // usable reports whether n has a value that nothing is wrong with.

@@ -63,7 +63,7 @@ func (r *resolver) walk(n *node) {
 }
 
 func (r *resolver) problem(n *node, format string, args ...any) {
-	n.bad = true
+	n.bad, n.missing = true, true
 	r.problems = append(r.problems, Problem{Position: n.at, Width: n.width, Message: fmt.Sprintf(format, args...)})
 }
 
