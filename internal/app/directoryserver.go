@@ -37,7 +37,7 @@ func directoryServer(c config.LDAP) (*federation.Directory, error) {
 	source, err := ldap.New(ldap.Config{
 		URL: c.URL, Roots: roots, User: c.User, Password: c.Password, Base: c.Base, Filter: c.Filter, ID: cmp.Or(c.ID, "entryUUID"),
 		Attributes: federation.Attributes(c.Attributes),
-		GroupBase:  c.GroupBase, GroupFilter: cmp.Or(c.GroupFilter, "(member={dn})"), GroupName: cmp.Or(c.GroupName, "cn"),
+		GroupBase:  c.GroupBase, GroupFilter: cmp.Or(c.GroupFilter, "(member={dn})"), GroupName: cmp.Or(c.GroupName, "cn"), Nested: c.GroupNested,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("server.people.ldap: %w", err)

@@ -74,7 +74,7 @@ func (b builder) ldap(n *node) LDAP {
 	d := LDAP{
 		URL: n.get("url").str(), CA: n.get("ca").str(), User: n.get("user").str(), Password: n.get("password").str(),
 		Base: n.get("base").str(), Filter: n.get("filter").str(), ID: n.get("id").str(), Domains: n.get("domains").strs(),
-		GroupBase: groups.get("base").str(), GroupFilter: groups.get("filter").str(), GroupName: groups.get("name").str(), Groups: groups.get("follow").strs(),
+		GroupBase: groups.get("base").str(), GroupFilter: groups.get("filter").str(), GroupName: groups.get("name").str(), Groups: groups.get("follow").strs(), GroupNested: groups.get("nested").isTrue(),
 		Sync: b.duration(n.get("sync")),
 	}
 	eachNamed(n.get("attributes"), func(name string, v *node) {

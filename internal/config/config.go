@@ -155,6 +155,7 @@ type LDAP struct {
 	GroupBase        string            `json:",omitempty"`
 	GroupFilter      string            `json:",omitempty"`
 	GroupName        string            `json:",omitempty"`
+	GroupNested      bool              `json:",omitempty"` // groups are in groups
 	Groups           []string          `json:",omitempty"`
 	Sync             time.Duration     `json:",omitempty"`
 }

@@ -195,6 +195,7 @@ var ldapKeys = []key{
 		{name: "base", required: true, doc: "Entry below which groups are.", shape: anyText},
 		{name: "filter", doc: "Filter of the groups of a person; {dn} is the person's entry. Default (member={dn}).", shape: anyText},
 		{name: "name", doc: "Attribute with the name of a group. Default cn.", shape: anyText},
+		{name: "nested", doc: "Whether who is in a group is in those that it is in, too. Default false.", shape: yesOrNo},
 		{name: "follow", required: true, doc: "Names of the groups. Those that are missing here are made.", shape: oneOrMore(anyText, "names of groups")},
 	})},
 	{name: "sync", doc: "How often all its people are looked at: who is not found any more is suspended. Default 15m.", shape: duration},

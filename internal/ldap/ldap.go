@@ -38,6 +38,9 @@ type Config struct {
 	GroupBase   string // empty: no groups are read
 	GroupFilter string // of the groups of a person; {dn} is theirs, {name} as above
 	GroupName   string // attribute with the name of a group
+	// Nested makes people members of the groups, too, that their groups are members of: {dn}
+	// of GroupFilter is then also the name of a group.
+	Nested bool
 
 	Timeout time.Duration // of a conversation; 0: five seconds
 	Most    int           // conversations at a time; 0: eight
@@ -46,6 +49,7 @@ type Config struct {
 // Bounds of answers.
 const (
 	mostGroups = 1000
+	mostAtOnce = 50 // groups whose groups are asked for in one message
 	mostValues = 100
 	maxValue   = 2048
 )
@@ -74,6 +78,9 @@ func New(c Config) (*Source, error) {
 		if _, err := ldap.CompileFilter(fill(f, "a@b", "cn=a")); err != nil && f != "" {
 			return nil, fault.New(fault.Invalid, "%s is not a filter", f)
 		}
+	}
+	if c.Nested && !strings.Contains(c.GroupFilter, "{dn}") {
+		return nil, fault.New(fault.Invalid, "the filter of groups must say {dn} where they are nested: a group has no other name in it")
 	}
 	if c.ID == "" || (c.User == "") != (c.Password == "") || c.GroupBase != "" && (c.GroupFilter == "" || c.GroupName == "") {
 		return nil, fault.New(fault.Invalid, "the attribute of the id is missing, or a user without a password, or groups without a filter and a name")
@@ -273,13 +280,41 @@ func (t *Talk) ReadGroups(p *Person) error {
 	if c.GroupBase == "" {
 		return nil
 	}
-	found, err := t.search(c.GroupBase, fill(c.GroupFilter, p.login, p.dn), []string{c.GroupName}, mostGroups)
-	for _, g := range found {
-		if name := g.GetEqualFoldAttributeValue(c.GroupName); name != "" && !slices.Contains(p.Groups, name) {
-			p.Groups = append(p.Groups, name)
+	seen := map[string]bool{} // names of entries: groups may be in one another
+	for next := []string{p.dn}; len(next) > 0; {
+		found, err := t.groupsOf(p.login, next[:min(len(next), mostAtOnce)])
+		if err != nil {
+			return err
+		}
+		next = next[min(len(next), mostAtOnce):]
+		for _, g := range found {
+			if dn := strings.ToLower(g.DN); seen[dn] {
+				continue
+			} else if seen[dn] = true; len(seen) > mostGroups {
+				return fault.New(fault.Unavailable, "the person is in more than %d groups of the directory", mostGroups)
+			}
+			if name := g.GetEqualFoldAttributeValue(c.GroupName); name != "" && !slices.Contains(p.Groups, name) {
+				p.Groups = append(p.Groups, name)
+			}
+			if c.Nested {
+				next = append(next, g.DN)
+			}
 		}
 	}
-	return err
+	return nil
+}
+
+// groupsOf returns the groups of which one of the entries is a member.
+func (t *Talk) groupsOf(login string, entries []string) ([]*ldap.Entry, error) {
+	c := t.source.cfg
+	filter := ""
+	for _, dn := range entries {
+		filter += fill(c.GroupFilter, login, dn)
+	}
+	if len(entries) > 1 {
+		filter = "(|" + filter + ")"
+	}
+	return t.search(c.GroupBase, filter, []string{c.GroupName}, mostGroups)
 }
 
 // search returns entries. References to other servers are not followed: nobody has said

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"crypto/x509"
+	"fmt"
 	"net"
 	"slices"
 	"strings"
@@ -69,6 +70,52 @@ func TestAsk(t *testing.T) {
 		again, err := talk.Get(p.ID, "ana@acme.test")
 		if err != nil || again.dn != p.dn {
 			t.Errorf("by id: %v %v", again, err)
+		}
+	}
+}
+
+// Who is in a group is in those that it is in, where the operator says so: however deep,
+// once for each, and not for ever where two are in one another.
+func TestNestedGroups(t *testing.T) {
+	server := ldaptest.Start(t)
+	in := func(parent, child string) {
+		r := ldap.NewModifyRequest("cn="+ldap.EscapeDN(parent)+","+ldaptest.Groups, nil)
+		r.Add("member", []string{"cn=" + ldap.EscapeDN(child) + "," + ldaptest.Groups})
+		server.Do(func(c *ldap.Conn) error { return c.Modify(r) })
+	}
+	odd := "all (of *), Acme"
+	server.Group("everybody")
+	server.Group(odd)
+	server.Group("nobody's")
+	in("everybody", "staff")
+	in("everybody", "payroll")
+	in(odd, "everybody")
+	in("staff", odd) // a circle
+	for i := range 2 * mostAtOnce {
+		name := fmt.Sprintf("team %d", i)
+		server.Group(name)
+		in(name, "payroll")
+	}
+	in("nobody's", fmt.Sprintf("team %d", 2*mostAtOnce-1))
+	for _, c := range []struct {
+		name, who string
+		nested    bool
+		want      int
+		has, not  string
+	}{
+		{"as before", "ana", false, 2, "payroll", "everybody"},
+		{"all", "ana", true, 2*mostAtOnce + 5, "nobody's", ""},
+		{"not those of others", "ben", true, 3, odd, "payroll"},
+	} {
+		set := settings(server)
+		set.Nested = c.nested
+		talk := open(t, set)
+		p, err := talk.Find(c.who)
+		if err == nil {
+			err = talk.ReadGroups(p)
+		}
+		if err != nil || len(p.Groups) != c.want || !slices.Contains(p.Groups, c.has) || slices.Contains(p.Groups, c.not) {
+			t.Errorf("%s: %d groups, %v, %v", c.name, len(p.Groups), p.Groups, err)
 		}
 	}
 }
@@ -219,6 +266,9 @@ func TestNew(t *testing.T) {
 		"no address": func(c *Config) { c.URL = "" }, "another protocol": func(c *Config) { c.URL = "https://a" }, "a password in the address": func(c *Config) { c.URL = "ldaps://a:b@c" },
 		"no base": func(c *Config) { c.Base = "" }, "no name": func(c *Config) { c.Base = "people" }, "everybody": func(c *Config) { c.Filter = "(uid=*)" },
 		"no filter": func(c *Config) { c.Filter = "(uid={name}" }, "no id": func(c *Config) { c.ID = "" }, "no password": func(c *Config) { c.User = "cn=a" },
+		"nested groups by another name": func(c *Config) {
+			c.GroupBase, c.GroupName, c.GroupFilter, c.Nested = "dc=acme", "cn", "(memberUid={name})", true
+		},
 		"groups without a filter": func(c *Config) { c.GroupBase = "dc=acme" }, "groups by no filter": func(c *Config) { c.GroupFilter = "member" },
 	} {
 		c := good
