@@ -32,6 +32,9 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkPeople(f.Server); err != nil {
+		return nil, err
+	}
 	gw, err := gateway.New(gateway.Config{
 		Places: places, ClientCA: declaredCA(f),
 		Backend: func(spec.API, gateway.Backend) (gateway.Backend, error) { return unreachable{}, nil },
@@ -53,6 +56,18 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 	}
 	defer func() { _ = gw.Close() }()
 	return runTests(ctx, gw, f)
+}
+
+// checkPeople says what of a configuration would keep the pages for people from being served:
+// files of the brand, and how a directory server is asked.
+func checkPeople(s config.Server) error {
+	if _, err := readLook(s.Brand); err != nil {
+		return err
+	}
+	d := s.People.LDAP
+	d.CA = "" // the authorities of the machine that serves are not those of this one
+	_, err := directoryServer(d)
+	return err
 }
 
 // runTests decides each test of the file with the gateway's own steps.

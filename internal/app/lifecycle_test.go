@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"gatehouse/internal/app"
+	"gatehouse/internal/keys"
 	"gatehouse/internal/mail"
 	"gatehouse/internal/mail/mailtest"
 )
@@ -398,6 +399,42 @@ func TestPasswordRules(t *testing.T) {
 	if got := p.okta("POST", "/api/v1/users", `{"profile":{"login":"y@example.com","email":"y@example.com"},"credentials":{"password":{"hash":{"algorithm":"MD5","value":"AAAA"}}}}`); got.Status != http.StatusBadRequest {
 		t.Errorf("%d %s", got.Status, got.Body)
 	}
+}
+
+// Passwords are hashed one by one where the memory is for one: who comes when too many wait
+// is told at once to come again, and does not count as one who guesses.
+func TestTooManyPasswordsAtATime(t *testing.T) {
+	p := start(t, "", func(c *app.Config) {
+		c.Passwords = keys.PasswordConfig{MemoryKiB: 32 << 10, Iterations: 3, Lanes: 1, Concurrent: 1, Waiting: 2}
+	})
+	ben := p.Ready().Demo.Users[1]
+	const all = 24
+	forms := make([]*browser, all)
+	pages := make([]*seen, all)
+	for i := range all {
+		forms[i] = p.browser(t)
+		pages[i] = forms[i].get("/account")
+	}
+	var in, busy atomic.Int32
+	var work sync.WaitGroup
+	for i := range all {
+		work.Go(func() {
+			switch got := forms[i].signIn(pages[i], ben.Login, ben.Password); {
+			case got.StatusCode == http.StatusOK && strings.Contains(got.body, ben.Login):
+				in.Add(1)
+			case got.StatusCode == http.StatusServiceUnavailable && got.Header.Get("Retry-After") != "" && strings.Contains(got.body, `type="password"`):
+				busy.Add(1)
+			default:
+				t.Errorf("%d %s", got.StatusCode, got.body)
+			}
+		})
+	}
+	work.Wait()
+	if in.Load() < 1 || busy.Load() <= 10 || in.Load()+busy.Load() != all {
+		t.Errorf("%d are signed in, %d were told to come again", in.Load(), busy.Load())
+	}
+	b := p.browser(t)
+	b.signIn(b.get("/account"), ben.Login, ben.Password).has(t, 200)
 }
 
 // People see what was done with their account, and take what is held about them: with

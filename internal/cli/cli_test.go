@@ -199,6 +199,26 @@ func TestFailingTestOfTheFile(t *testing.T) {
 	}
 }
 
+// What would keep the process from starting is wrong with the file: texts of people's pages,
+// and how a directory server is asked.
+func TestFilesBesideTheFileAreValidated(t *testing.T) {
+	words := t.TempDir()
+	if err := os.WriteFile(filepath.Join(words, "fr.json"), []byte(`{"signin_titl": "x", "device_title": "{nope}"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for server, want := range map[string]string{
+		"brand: { words: " + words + " }":                          `"signin_titl" is no key of a text`,
+		"brand: { logo: " + filepath.Join(words, "fr.json") + " }": "neither a PNG nor an SVG",
+		"brand: { language: tlh }":                                 `there are no texts in "tlh"`,
+		`people: { ldap: { url: "ldaps://ldap.acme.test", base: "dc=acme,dc=test", filter: "(uid=*)", domains: acme.test } }`: "filter must say {login} or {name}",
+	} {
+		r := run(t, nil, "validate", write(t, "version: 1\nserver:\n  "+server+"\n"))
+		if r.code != exitFailed || !strings.Contains(r.err, want) {
+			t.Errorf("%s: %+v", server, r)
+		}
+	}
+}
+
 func TestSchemaVersionCompletion(t *testing.T) {
 	if r := run(t, nil, "words", "ja"); r.code != exitOK || !strings.Contains(r.out, `"signin_title": "サインイン"`) {
 		t.Errorf("words: %d %s", r.code, r.out)

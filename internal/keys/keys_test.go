@@ -141,6 +141,15 @@ func TestPasswordsTakeTurns(t *testing.T) {
 	if _, err := p.Hash(ctx, "x"); !fault.Is(err, fault.Timeout) {
 		t.Errorf("%v", err)
 	}
+	for range cap(p.queue) { // and as many as may wait do
+		p.queue <- struct{}{}
+	}
+	if _, err := p.Hash(t.Context(), "x"); !fault.Is(err, fault.Timeout) {
+		t.Errorf("a full queue: %v", err)
+	}
+	for range cap(p.queue) {
+		<-p.queue
+	}
 	<-p.turns
 	if _, err := p.Hash(t.Context(), "x"); err != nil {
 		t.Error(err)

@@ -33,12 +33,16 @@ type PasswordConfig struct {
 	// Concurrent bounds how many hashes are computed at a time, each of which
 	// takes the memory above. 0 means one for each processor, at most 4.
 	Concurrent int
+	// Waiting bounds how many wait for their turn; whoever comes then is told at once
+	// that it is too much. 0 means 100.
+	Waiting int
 }
 
 // Passwords hashes passwords with argon2id. It is safe for concurrent use.
 type Passwords struct {
 	params argonParams
 	turns  chan struct{}
+	queue  chan struct{}
 }
 
 type argonParams struct {
@@ -62,11 +66,15 @@ func NewPasswords(cfg PasswordConfig) *Passwords {
 	if n <= 0 {
 		n = min(runtime.GOMAXPROCS(0), 4)
 	}
-	return &Passwords{params: p, turns: make(chan struct{}, n)}
+	waiting := cfg.Waiting
+	if waiting <= 0 {
+		waiting = 100
+	}
+	return &Passwords{params: p, turns: make(chan struct{}, n), queue: make(chan struct{}, waiting)}
 }
 
 // Hash returns the PHC string of a password. It waits for its turn, and fails
-// with fault.Timeout when ctx ends first and with fault.Invalid when the password
+// with fault.Timeout when ctx ends first or too many wait, and with fault.Invalid when the password
 // is longer than 1024 bytes.
 func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	if len(password) > maxPassword {
@@ -86,7 +94,7 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 // Check reports whether the password is the one of the PHC string, and whether
 // it should be hashed again because the parameters have changed since. With an
 // empty phc (there is no such user) it takes the same time and returns false.
-// The error is fault.Timeout when ctx ends before its turn, and fault.Internal
+// The error is fault.Timeout when ctx ends before its turn or too many wait, and fault.Internal
 // when the stored string cannot be read.
 func (p *Passwords) Check(ctx context.Context, phc, password string) (ok, rehash bool, err error) {
 	if phc != "" && !strings.HasPrefix(phc, "$argon2id$") {
@@ -134,9 +142,21 @@ func (p *Passwords) checkImported(ctx context.Context, verifier, password string
 
 // turn waits for the right to compute.
 func (p *Passwords) turn(ctx context.Context) (release func(), err error) {
+	release = func() { <-p.turns }
 	select {
 	case p.turns <- struct{}{}:
-		return func() { <-p.turns }, nil
+		return release, nil
+	default:
+	}
+	select {
+	case p.queue <- struct{}{}:
+		defer func() { <-p.queue }()
+	default:
+		return nil, fault.New(fault.Timeout, "too many passwords wait to be checked; try again")
+	}
+	select {
+	case p.turns <- struct{}{}:
+		return release, nil
 	case <-ctx.Done():
 		return nil, fault.Because(context.Cause(ctx), fault.Timeout, "too many passwords are being checked; try again")
 	}

@@ -86,7 +86,7 @@ func (s *Server) compose(ctx context.Context, site Site, u *ledger.Object[direct
 		Tenant: t, To: l.to, Purpose: l.name, Lang: l.lang, Subject: say("_subject"), Link: l.link, Code: l.code,
 		Person: audit.Entity{ID: u.ID, Type: "User", AlternateID: u.Value.Profile.Login, DisplayName: u.Value.Profile.DisplayName()},
 	}
-	brand := s.cfg.Kit.Brand()
+	brand := s.cfg.Kit.Brand(ctx)
 	out.Site, out.Support = site.Name, brand.SupportIn(l.lang)
 	if brand.Accent != (colour.Accent{}) {
 		out.Accent = brand.Accent.Light.String()

@@ -1,12 +1,14 @@
 package web
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"path"
 	"strings"
 
 	"gatehouse/internal/colour"
+	"gatehouse/internal/tenant"
 )
 
 // Brand is whose pages they are.
@@ -46,24 +48,48 @@ func (b Brand) style() string {
 		pair("accent-strong", b.Accent.Light.Mix(black, .25), b.Accent.Dark.Mix(white, .3)) + "}\n"
 }
 
-// addAsset keeps a file under an address with its hash.
-func (k *Kit) addAsset(name, kind string, body []byte) {
+// addAsset keeps a file, and returns its address, which has its hash.
+func (k *Kit) addAsset(name, kind string, body []byte) (address string) {
 	sum := sha256.Sum256(body)
 	ext := path.Ext(name)
 	hashed := strings.TrimSuffix(name, ext) + "." + base64.RawURLEncoding.EncodeToString(sum[:9]) + ext
 	k.assets[hashed] = asset{kind: kind, body: body}
-	k.names[name] = AssetPath + hashed
+	return AssetPath + hashed
 }
 
-// addBrand makes assets of what the brand has.
-func (k *Kit) addBrand(b Brand) {
-	if css := b.style(); css != "" {
-		k.addAsset("brand.css", "text/css; charset=utf-8", []byte(css))
+// branded is a brand with the addresses of its assets; empty for those that it has not.
+type branded struct {
+	Brand
+	css, logo, logoDark string
+}
+
+// addBrand makes assets of what a brand has.
+func (k *Kit) addBrand(b Brand) *branded {
+	if b.Name == "" {
+		b.Name = "Gatehouse"
 	}
-	for name, p := range map[string]*Picture{"logo": b.Logo, "logo-dark": b.LogoDark} {
-		if p != nil {
-			k.addAsset(name+p.extension(), p.Kind, p.Body)
-			k.names[name] = k.names[name+p.extension()]
+	out := &branded{Brand: b}
+	if css := b.style(); css != "" {
+		out.css = k.addAsset("brand.css", "text/css; charset=utf-8", []byte(css))
+	}
+	if p := b.Logo; p != nil {
+		out.logo = k.addAsset("logo"+p.extension(), p.Kind, p.Body)
+	}
+	if p := b.LogoDark; p != nil {
+		out.logoDark = k.addAsset("logo-dark"+p.extension(), p.Kind, p.Body)
+	}
+	return out
+}
+
+// brandOf returns the brand of the context's tenant: its own, or that of all who have none.
+func (k *Kit) brandOf(ctx context.Context) *branded {
+	if t, ok := tenant.From(ctx); ok {
+		if b := k.brands[t]; b != nil {
+			return b
 		}
 	}
+	return k.brand
 }
+
+// Brand returns whose the pages are that are for the context's tenant.
+func (k *Kit) Brand(ctx context.Context) Brand { return k.brandOf(ctx).Brand }

@@ -10,6 +10,7 @@ import (
 	"testing/fstest"
 
 	"gatehouse/internal/colour"
+	"gatehouse/internal/tenant"
 	"gatehouse/internal/web"
 )
 
@@ -79,6 +80,40 @@ func FuzzReadPicture(f *testing.F) {
 			t.Errorf("taken: %s", raw)
 		}
 	})
+}
+
+// Each tenant's pages are in its own brand, and in no other one's.
+func TestBrandsOfTenants(t *testing.T) {
+	accent, err := colour.AccentOf(colour.Colour{R: 0x0b, G: 0x6b, B: 0x53})
+	if err != nil {
+		t.Fatal(err)
+	}
+	kit := web.New(web.Config{URL: "https://id.acme.test", Brand: web.Brand{Name: "House", Support: map[string]string{"": "Call the house."}}, Brands: map[tenant.ID]web.Brand{
+		"acme": {Name: "Acme", Accent: accent, Logo: &web.Picture{Kind: "image/png", Body: dot(t, 8)}}, "other": {Help: "https://help.other.test"},
+	}})
+	page := web.NewPage[struct{}](kit, fstest.MapFS{"x.html": {Data: []byte(`{{define "content"}}x{{end}}`)}}, "x.html")
+	for id, want := range map[tenant.ID]string{
+		"acme": "- Acme</title> /assets/logo. /assets/brand.", "other": "- Gatehouse</title> https://help.other.test", "new": "- House</title> Call the house.", "": "- House</title> Call the house.",
+	} {
+		ctx := t.Context()
+		if id != "" {
+			ctx = tenant.With(ctx, id)
+		}
+		w := httptest.NewRecorder()
+		page.Write(ctx, w, 200, web.Head{Title: "Sign in", Here: "/"}, struct{}{})
+		var has []string
+		for _, part := range []string{"- Acme</title>", "- Gatehouse</title>", "- House</title>", "https://help.other.test", "Call the house.", "/assets/logo.", "/assets/brand."} {
+			if strings.Contains(w.Body.String(), part) {
+				has = append(has, part)
+			}
+		}
+		if got := strings.Join(has, " "); got != want {
+			t.Errorf("%q: %q, want %q", id, got, want)
+		}
+		if got := kit.Brand(ctx).SupportIn("de"); (got != "") != strings.Contains(want, "Call") {
+			t.Errorf("%q: letters say %q", id, got)
+		}
+	}
 }
 
 // The brand is on every page, from addresses with a hash, and nothing of it is inline.

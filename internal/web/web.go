@@ -17,6 +17,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"gatehouse/internal/tenant"
 )
 
 //go:embed layout/*.html assets/* words/*.json
@@ -32,7 +34,9 @@ type Config struct {
 	Now func() time.Time
 	// Words are the texts; nil for the kit's own alone.
 	Words *Words
-	Brand Brand
+	// Brand is that of tenants that have none in Brands.
+	Brand  Brand
+	Brands map[tenant.ID]Brand
 }
 
 // Kit makes pages.
@@ -40,6 +44,8 @@ type Kit struct {
 	cfg    Config
 	assets map[string]asset  // by the name in the address
 	names  map[string]string // address by file name
+	brand  *branded
+	brands map[tenant.ID]*branded
 	words  *Words
 	secure bool
 	cross  *http.CrossOriginProtection
@@ -62,9 +68,6 @@ func New(cfg Config) *Kit {
 	if k.words = cfg.Words; k.words == nil {
 		k.words = WordsWith()
 	}
-	if k.cfg.Brand.Name == "" {
-		k.cfg.Brand.Name = "Gatehouse"
-	}
 	kinds := map[string]string{".css": "text/css; charset=utf-8", ".js": "text/javascript; charset=utf-8", ".svg": "image/svg+xml"}
 	entries, err := fs.ReadDir(files, "assets")
 	for _, e := range entries {
@@ -72,17 +75,17 @@ func New(cfg Config) *Kit {
 		if err = readErr; err != nil {
 			break
 		}
-		k.addAsset(e.Name(), kinds[path.Ext(e.Name())], body)
+		k.names[e.Name()] = k.addAsset(e.Name(), kinds[path.Ext(e.Name())], body)
 	}
 	if err != nil {
 		panic(err) // the folder is part of the binary
 	}
-	k.addBrand(cfg.Brand)
+	k.brand, k.brands = k.addBrand(cfg.Brand), map[tenant.ID]*branded{}
+	for t, b := range cfg.Brands {
+		k.brands[t] = k.addBrand(b)
+	}
 	return k
 }
-
-// Brand returns whose pages they are.
-func (k *Kit) Brand() Brand { return k.cfg.Brand }
 
 // Words returns the texts of the kit's pages.
 func (k *Kit) Words() *Words { return k.words }
@@ -204,17 +207,17 @@ func (p Page[V]) Template() (*template.Template, any) {
 	return p.text.in(DefaultLanguage), frame[V]{}
 }
 
-// Write answers with the page.
+// Write answers with the page, in the brand of the context's tenant.
 func (p Page[V]) Write(ctx context.Context, w http.ResponseWriter, status int, head Head, v V) {
 	var b bytes.Buffer
 	lang := head.Lang
 	if !p.kit.words.Has(lang) {
 		lang = DefaultLanguage
 	}
+	brand := p.kit.brandOf(ctx)
 	f := frame[V]{
-		Title: head.Title, Site: p.kit.cfg.Brand.Name, Lang: lang, Direction: direction(lang), Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"],
-		BrandCSS: p.kit.names["brand.css"], Logo: p.kit.names["logo"], LogoDark: p.kit.names["logo-dark"],
-		Help: p.kit.cfg.Brand.Help, Support: p.kit.cfg.Brand.SupportIn(lang),
+		Title: head.Title, Site: brand.Name, Lang: lang, Direction: direction(lang), Style: p.kit.names["gatehouse.css"], Icon: p.kit.names["icon.svg"],
+		BrandCSS: brand.css, Logo: brand.logo, LogoDark: brand.logoDark, Help: brand.Help, Support: brand.SupportIn(lang),
 		Wide: head.Wide, Here: head.Here, View: v,
 	}
 	if f.Logo != "" {
