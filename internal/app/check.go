@@ -39,7 +39,9 @@ func CheckFile(ctx context.Context, f *config.File) ([]TestResult, error) {
 		Places: places, ClientCA: declaredCA(f),
 		Backend: func(spec.API, gateway.Backend) (gateway.Backend, error) { return unreachable{}, nil },
 		Issuer: func(s spec.Issuer) (verify.Issuer, error) {
-			return verify.Issuer{URL: s.URL, Keys: noKeys{}, Audience: s.Audience}, nil
+			out := described(s)
+			out.Keys = noKeys{}
+			return out, nil
 		},
 		Introspect: func(spec.Issuer) (gateway.Introspector, error) { return noAnswers{}, nil },
 		SignIn: func(spec.Issuer, []string) (gateway.SignIn, error) {

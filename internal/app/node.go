@@ -207,10 +207,7 @@ func newIssuers(c issuersConfig) *issuers {
 
 // issuer implements gateway.NewIssuer.
 func (i *issuers) issuer(s spec.Issuer) (verify.Issuer, error) {
-	out := verify.Issuer{URL: s.URL, Audience: s.Audience, Claims: verify.ClaimNames(s.Claims.Lists())}
-	for _, a := range s.Algorithms {
-		out.Algorithms = append(out.Algorithms, verify.Algorithm(a))
-	}
+	out := described(s)
 	if s.Builtin != "" {
 		out.Keys = i.builtinKeys(s.URL)
 		return out, nil
@@ -221,6 +218,15 @@ func (i *issuers) issuer(s spec.Issuer) (verify.Issuer, error) {
 	}
 	out.Keys = k
 	return out, nil
+}
+
+// described is an issuer as the configuration describes it, without its keys.
+func described(s spec.Issuer) verify.Issuer {
+	out := verify.Issuer{URL: s.URL, Audience: s.Audience, Claims: verify.ClaimNames(s.Claims.Lists())}
+	for _, a := range s.Algorithms {
+		out.Algorithms = append(out.Algorithms, verify.Algorithm(a))
+	}
+	return out
 }
 
 // builtinKeys returns the keys of a built-in server, by its issuer URL.

@@ -57,6 +57,7 @@ func (s *Snapshot) Check(r Rules) []Finding {
 	for i := range s.Issuers {
 		s.Issuers[i].check(&f, PathIssuer(s.Issuers[i].Name), r)
 	}
+	s.checkShared(&f)
 	issuers := make([]string, 0, len(s.Issuers))
 	for _, i := range s.Issuers {
 		issuers = append(issuers, i.Name)

@@ -94,6 +94,32 @@ func TestParseURL(t *testing.T) {
 	}
 }
 
+// One issuer under two names, for two audiences, is verified once: a token that one API has
+// let in is not read in another way at the next.
+func TestOneIssuerUnderTwoNames(t *testing.T) {
+	for name, c := range map[string]struct {
+		second Issuer
+		fine   bool
+	}{
+		"another audience":  {Issuer{}, true},
+		"other scopes":      {Issuer{Claims: ClaimNames{Scopes: "scope"}}, false},
+		"other claims":      {Issuer{Claims: ClaimNames{Groups: "roles"}}, false},
+		"other algorithms":  {Issuer{Algorithms: []string{"ES256"}}, false},
+		"opaque tokens":     {Issuer{Tokens: TokensOpaque, ClientID: "g", ClientSecret: "s", Claims: ClaimNames{Groups: "roles"}}, true},
+		"of both kinds":     {Issuer{Tokens: TokensBoth, ClientID: "g", ClientSecret: "s", Claims: ClaimNames{Groups: "roles"}}, false},
+		"another of course": {Issuer{URL: "https://b.test", Claims: ClaimNames{Groups: "roles"}}, true},
+	} {
+		c.second.Name, c.second.Audience = "second", []string{"api://b"}
+		if c.second.URL == "" {
+			c.second.URL = "https://a.test"
+		}
+		s := Snapshot{Issuers: []Issuer{{Name: "first", URL: "https://a.test", Audience: []string{"api://a"}}, c.second}}
+		if f := s.Check(Rules{}); (len(f) == 0) != c.fine {
+			t.Errorf("%s: %v", name, f)
+		}
+	}
+}
+
 // Attack gateway 73: what a route says can only tighten what its API says, and
 // what nobody would enforce is no setting.
 func TestRoutesOnlyTighten(t *testing.T) {
