@@ -203,12 +203,15 @@ func cookie(r *wire.Request, name string) (value []byte, n int) {
 	return value, n
 }
 
-// cutCookie returns the first cookie of a line, and the rest.
+// cutCookie returns the first cookie of a line, and the rest. Spaces and tabs around it do
+// not count, and nothing else is a space: to a browser, a no-break space before a name makes
+// it another name, without the rules for __Host-, so that a page of a neighbouring host
+// could give a browser the cookie of a session (RFC 6265 section 5.2, RFC 6265bis section 5.4).
 func cutCookie(b []byte) (pair, rest []byte) {
 	if i := bytes.IndexByte(b, ';'); i >= 0 {
 		b, rest = b[:i], b[i+1:]
 	}
-	return bytes.TrimSpace(b), rest
+	return bytes.Trim(b, " \t"), rest
 }
 
 // sameOrigin refuses what another site makes a browser send (attack gateway 64): a
@@ -263,7 +266,8 @@ func (ex *Exchange) withoutOwnCookies(line []byte) []byte {
 	for rest := line; len(rest) > 0; {
 		var pair []byte
 		pair, rest = cutCookie(rest)
-		if len(pair) == 0 || bytes.HasPrefix(pair, []byte(cookiePrefix)) {
+		// What is not ours to us may be to an upstream that takes more for a space.
+		if len(pair) == 0 || bytes.HasPrefix(bytes.TrimSpace(pair), []byte(cookiePrefix)) {
 			continue
 		}
 		if len(ex.cookies) > from {

@@ -169,6 +169,7 @@ func TestOwnCookiesAreTakenOut(t *testing.T) {
 		"a=1; " + own + "; " + own:               "a=1",
 		"a=1; " + cookiePrefix + "flow-1=x; b=2": "a=1; b=2",
 		" ; ;" + own + "; ; a=1;":                "a=1",
+		"a=1; \u00a0" + own + ";\u2000" + own:     "a=1",
 		"a=" + own:                               "a=" + own,
 	} {
 		ex := &Exchange{}
@@ -208,6 +209,29 @@ func TestTwoCookiesOfASession(t *testing.T) {
 		if l.status != http.StatusBadRequest || l.reason() != ReasonAmbiguousRequest {
 			t.Errorf("%d %s", l.status, l.body)
 		}
+	}
+}
+
+// A page of a neighbouring host can set a cookie whose name begins with what looks like a
+// space, since the rules of __Host- are not for it: it is no session here, neither instead
+// of one nor beside one.
+func TestNoOtherNameIsTheCookie(t *testing.T) {
+	h := newSessionHouse(t)
+	for _, space := range []string{"\u00a0", "\u0085", "\u2000", "\u3000", "\u2028", "\v", "\f", "\xa0", "."} {
+		l := newLane("GET", "/web/x", "Cookie", "theme=dark;"+space+h.cookie)
+		h.ServeExchange(l)
+		if l.status != http.StatusUnauthorized || l.reason() != ReasonNoToken {
+			t.Errorf("%q: %d %s", space, l.status, l.body)
+		}
+		l = newLane("GET", "/web/x", "Cookie", h.cookie+"; "+space+h.cookie)
+		h.ServeExchange(l)
+		if l.status != http.StatusOK {
+			t.Errorf("%q beside a session: %d %s", space, l.status, l.body)
+		}
+	}
+	l := newLane("GET", "/web/x", "Cookie", "theme=dark;\t "+h.cookie+" \t; lang=en")
+	if h.ServeExchange(l); l.status != http.StatusOK {
+		t.Errorf("spaces and tabs: %d %s", l.status, l.body)
 	}
 }
 
