@@ -29,6 +29,7 @@ type state struct {
 
 	sessionPolicies map[string]SessionPolicy
 	sessionRules    map[string]SessionRule
+	signOnPolicies  map[string]SignOnPolicy
 
 	places Atlas // nil: no address is known to be anywhere
 
@@ -36,7 +37,7 @@ type state struct {
 	granted map[string][]string // client_id to the scopes of the org server that the app was granted
 
 	touched map[string]bool               // ids of servers to compile again
-	signIns bool                          // the session policies are to be compiled again
+	signIns bool                          // the policies about people are to be compiled again
 	apps    map[uint8]map[string]*AppView // shards to replace: id to app, nil for gone
 }
 
@@ -45,7 +46,7 @@ func (s *state) reset() {
 		places: s.places, published: s.published, zones: map[string]*zoneView{}, hooks: map[string]*HookView{},
 		servers: map[string]Server{}, scopes: map[string]Scope{},
 		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
-		sessionPolicies: map[string]SessionPolicy{}, sessionRules: map[string]SessionRule{}, signIns: true,
+		sessionPolicies: map[string]SessionPolicy{}, sessionRules: map[string]SessionRule{}, signOnPolicies: map[string]SignOnPolicy{}, signIns: true,
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -64,6 +65,7 @@ func (s *state) load(tx *ledger.Tx) error {
 		each(tx, Rules, func(o ledger.Object[Rule]) { s.rules[o.ID] = o.Value }),
 		each(tx, SessionPolicies, func(o ledger.Object[SessionPolicy]) { s.sessionPolicies[o.ID] = o.Value }),
 		each(tx, SessionRules, func(o ledger.Object[SessionRule]) { s.sessionRules[o.ID] = o.Value }),
+		each(tx, SignOnPolicies, func(o ledger.Object[SignOnPolicy]) { s.signOnPolicies[o.ID] = o.Value }),
 		each(tx, Zones, func(o ledger.Object[Zone]) { s.zones[o.ID] = newZoneView(o.ID, o.Value) }),
 		each(tx, InlineHooks, func(o ledger.Object[InlineHook]) { s.hooks[o.ID] = &HookView{ID: o.ID, InlineHook: o.Value} }),
 		each(tx, Claims, func(o ledger.Object[Claim]) { s.claims[o.ID] = o.Value }),
@@ -136,6 +138,9 @@ func (s *state) apply(c *ledger.Change) error {
 	case SessionRules.Name():
 		s.signIns = true
 		return set(s.sessionRules, SessionRules, c, gone)
+	case SignOnPolicies.Name():
+		s.signIns = true
+		return set(s.signOnPolicies, SignOnPolicies, c, gone)
 	case Zones.Name():
 		s.signIns = true
 		return s.putZone(c, gone)
@@ -269,12 +274,12 @@ func (s *state) compile(last *View) *View {
 	v := &View{revision: int64(s.revision)}
 	if last != nil && !s.fresh {
 		v.servers, v.shards, v.apps = maps.Clone(last.servers), last.shards, last.apps
-		v.sessions, v.askGroups, v.askRisk = last.sessions, last.askGroups, last.askRisk
+		v.people, v.appPolicies, v.askGroups, v.askRisk = last.people, last.appPolicies, last.askGroups, last.askRisk
 	} else {
 		v.servers = map[string]*ServerView{}
 	}
 	if s.signIns {
-		v.sessions, v.askGroups, v.askRisk = s.sessionViews()
+		s.compilePeople(v)
 	}
 	s.compileServers(v)
 	for shard, changed := range s.apps {

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"context"
 
 	"gatehouse/internal/audit"
@@ -9,44 +10,115 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// ensureSessionPolicy makes the policy that every tenant has, with its rule, where it
-// is missing.
-func ensureSessionPolicy(tx *ledger.Tx) error {
-	_, err := SessionPolicies.Find(tx, ledger.By("priority", place("all", true), ledger.Sortable(1)))
+// ensureSessionPolicies makes the policies that every tenant has, with a rule each, where
+// they are missing: everything goes on as if there were none.
+func ensureSessionPolicies(tx *ledger.Tx) error {
+	settings, actions := DefaultPasswordSettings(), AllowPasswordActions()
+	for _, made := range []struct {
+		policy SessionPolicy
+		rule   SessionRule
+	}{
+		{SessionPolicy{Description: "How people sign in for whom no other policy is."}, SessionRule{Actions: DefaultSignOn()}},
+		{
+			SessionPolicy{Type: PolicyPassword, Description: "The passwords of people for whom no other policy is.", Password: &settings},
+			SessionRule{Type: PolicyPassword, Password: &actions},
+		},
+		{
+			SessionPolicy{Type: PolicyEnroll, Description: "The second factors of people for whom no other policy is.", Enroll: AnyEnrollment()},
+			SessionRule{Type: PolicyEnroll, Enroll: EnrollAtChallenge},
+		},
+	} {
+		if err := ensurePolicy(tx, made.policy, made.rule); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func ensurePolicy(tx *ledger.Tx, p SessionPolicy, r SessionRule) error {
+	_, err := SessionPolicies.Find(tx, ledger.By("priority", place(p.group(), true), ledger.Sortable(1)))
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	p, err := SessionPolicies.Create(tx, SessionPolicy{
-		Name: DefaultSessionPolicy, Description: "How people sign in for whom no other policy is.", Status: Active, Priority: 1, System: true,
-		Conditions: SessionPolicyFits{People: People{Groups: Selection{Include: []string{Everyone}}}},
-	})
+	p.Name, p.Status, p.Priority, p.System = DefaultSessionPolicy, Active, 1, true
+	p.Conditions.People.Groups.Include = []string{Everyone}
+	o, err := SessionPolicies.Create(tx, p)
 	if err != nil {
 		return err
 	}
-	_, err = SessionRules.Create(tx, SessionRule{Policy: p.ID, Name: DefaultSessionRule, Priority: 1, System: true, Actions: DefaultSignOn()}.fill())
+	r.Policy, r.Name, r.Priority, r.System = o.ID, DefaultSessionRule, 1, true
+	_, err = SessionRules.Create(tx, r.fill())
 	return err
 }
 
-// ListSessionPolicies returns the policies in the order in which they are tried.
-func (s *Service) ListSessionPolicies(ctx context.Context) (out []ledger.Object[SessionPolicy], err error) {
+// ListSessionPolicies returns the policies of a type in the order in which they are tried.
+func (s *Service) ListSessionPolicies(ctx context.Context, kind string) (out []ledger.Object[SessionPolicy], err error) {
+	of := SessionPolicy{Type: typeField(kind)}
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
-		out, err = inOrder(tx, SessionPolicies, "all")
+		out, err = inOrder(tx, SessionPolicies, of.group())
 		return err
 	})
 	return out, err
+}
+
+// typeField is how a type is kept: the first that there was is the empty one.
+func typeField(kind string) string {
+	if kind == PolicySignOn {
+		return ""
+	}
+	return kind
+}
+
+// typeOf returns the type of a policy, as rules keep it; fault.NotFound when there is no
+// such policy.
+func typeOf(tx *ledger.Tx, policy string) (string, error) {
+	p, err := SessionPolicies.Get(tx, policy)
+	if !fault.Is(err, fault.NotFound) {
+		return p.Value.Type, err
+	}
+	_, err = SignOnPolicies.Get(tx, policy)
+	return PolicyApp, err
 }
 
 // ListSessionRules returns the rules of a policy in the order in which they are tried,
 // or fault.NotFound.
 func (s *Service) ListSessionRules(ctx context.Context, policy string) (out []ledger.Object[SessionRule], err error) {
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
-		if _, err := SessionPolicies.Get(tx, policy); err != nil {
+		if _, err := typeOf(tx, policy); err != nil {
 			return err
 		}
 		out, err = inOrder(tx, SessionRules, policy)
 		return err
 	})
 	return out, err
+}
+
+// PolicyType returns the type of a policy about people, or fault.NotFound.
+func (s *Service) PolicyType(ctx context.Context, id string) (kind string, err error) {
+	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
+		kind, err = typeOf(tx, id)
+		return err
+	})
+	return cmp.Or(kind, PolicySignOn), err
+}
+
+// NewSessionRule returns a rule of a policy of a type, with the actions that hold where
+// nothing else is said.
+func NewSessionRule(policy, kind string) SessionRule {
+	r := SessionRule{Type: typeField(kind), Policy: policy}
+	switch kind {
+	case PolicyPassword:
+		actions := AllowPasswordActions()
+		r.Password = &actions
+	case PolicyEnroll:
+		r.Enroll = EnrollAtChallenge
+	case PolicyApp:
+		app := DefaultAppSignOn()
+		r.App = &app
+	default:
+		r.Actions = DefaultSignOn()
+	}
+	return r
 }
 
 // PreviewSignIn returns what the policies would say to a sign-in, with every step.
@@ -103,11 +175,11 @@ func sessionRuleOf(tx *ledger.Tx, policy, id string) (ledger.Object[SessionRule]
 // priority that is taken moves the policies from there on one down, in the same
 // transaction.
 func (s *Service) CreateSessionPolicy(ctx context.Context, actor ledger.Actor, p SessionPolicy) (o ledger.Object[SessionPolicy], err error) {
-	defer fault.Wrap(&err, "make sign-on policy %q", p.Name)
+	defer fault.Wrap(&err, "make policy %q", p.Name)
 	p.System = false
-	err = s.update(ctx, actor, "make sign-on policy "+p.Name, func(tx *ledger.Tx) error {
+	err = s.update(ctx, actor, "make policy "+p.Name, func(tx *ledger.Tx) error {
 		p := p
-		if p.Priority, err = makeRoom(tx, SessionPolicies, "all", p.Priority, sessionPolicyPriority); err != nil {
+		if p.Priority, err = makeRoom(tx, SessionPolicies, p.group(), p.Priority, sessionPolicyPriority); err != nil {
 			return err
 		}
 		o, err = SessionPolicies.Create(tx, p.fill())
@@ -121,11 +193,11 @@ func (s *Service) CreateSessionPolicy(ctx context.Context, actor ledger.Actor, p
 
 // CreateSessionRule adds a rule to a policy; priorities work as for policies.
 func (s *Service) CreateSessionRule(ctx context.Context, actor ledger.Actor, r SessionRule) (o ledger.Object[SessionRule], err error) {
-	defer fault.Wrap(&err, "make sign-on rule %q", r.Name)
+	defer fault.Wrap(&err, "make policy rule %q", r.Name)
 	r.System = false
-	err = s.update(ctx, actor, "make sign-on rule "+r.Name, func(tx *ledger.Tx) error {
+	err = s.update(ctx, actor, "make policy rule "+r.Name, func(tx *ledger.Tx) error {
 		r := r
-		if _, err := SessionPolicies.Get(tx, r.Policy); err != nil {
+		if r.Type, err = typeOf(tx, r.Policy); err != nil {
 			return err
 		}
 		if r.Priority, err = makeRoom(tx, SessionRules, r.Policy, r.Priority, sessionRulePriority); err != nil {
@@ -141,10 +213,10 @@ func (s *Service) CreateSessionRule(ctx context.Context, actor ledger.Actor, r S
 }
 
 // ChangeSessionPolicy applies change to a policy. Of the tenant's own, only what it is
-// described as can be changed: it is for everybody, in force and the last.
+// described as and its settings can be changed: it is for everybody, in force and the last.
 func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, id string, change func(*SessionPolicy) error) (o ledger.Object[SessionPolicy], err error) {
-	defer fault.Wrap(&err, "change sign-on policy %q", id)
-	err = s.update(ctx, actor, "change sign-on policy "+id, func(tx *ledger.Tx) error {
+	defer fault.Wrap(&err, "change policy %q", id)
+	err = s.update(ctx, actor, "change policy "+id, func(tx *ledger.Tx) error {
 		if o, err = SessionPolicies.Get(tx, id); err != nil {
 			return err
 		}
@@ -152,7 +224,7 @@ func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, i
 		if err := change(&o.Value); err != nil {
 			return err
 		}
-		o.Value.System = was.System
+		o.Value.System, o.Value.Type = was.System, was.Type
 		o.Value = o.Value.fill()
 		if was.System {
 			if o.Value.Name != was.Name || o.Value.Status != was.Status {
@@ -162,7 +234,7 @@ func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, i
 			o, err = SessionPolicies.Put(tx, o)
 			return err
 		}
-		o, err = putAt(tx, SessionPolicies, o, "all", was.Priority, sessionPolicyPriority)
+		o, err = putAt(tx, SessionPolicies, o, was.group(), was.Priority, sessionPolicyPriority)
 		return err
 	})
 	if err == nil {
@@ -174,8 +246,8 @@ func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, i
 // ChangeSessionRule applies change to a rule. Of the tenant's own, only its actions can
 // be changed: it is for everybody, in force and the last.
 func (s *Service) ChangeSessionRule(ctx context.Context, actor ledger.Actor, policy, id string, change func(*SessionRule) error) (o ledger.Object[SessionRule], err error) {
-	defer fault.Wrap(&err, "change sign-on rule %q", id)
-	err = s.update(ctx, actor, "change sign-on rule "+id, func(tx *ledger.Tx) error {
+	defer fault.Wrap(&err, "change policy rule %q", id)
+	err = s.update(ctx, actor, "change policy rule "+id, func(tx *ledger.Tx) error {
 		if o, err = sessionRuleOf(tx, policy, id); err != nil {
 			return err
 		}
@@ -183,7 +255,7 @@ func (s *Service) ChangeSessionRule(ctx context.Context, actor ledger.Actor, pol
 		if err := change(&o.Value); err != nil {
 			return err
 		}
-		o.Value.Policy, o.Value.System = was.Policy, was.System
+		o.Value.Policy, o.Value.System, o.Value.Type = was.Policy, was.System, was.Type
 		o.Value = o.Value.fill()
 		if was.System {
 			if o.Value.Name != was.Name || o.Value.Status != was.Status {
@@ -204,9 +276,9 @@ func (s *Service) ChangeSessionRule(ctx context.Context, actor ledger.Actor, pol
 
 // DeleteSessionPolicy removes a policy with its rules.
 func (s *Service) DeleteSessionPolicy(ctx context.Context, actor ledger.Actor, id string) (err error) {
-	defer fault.Wrap(&err, "delete sign-on policy %q", id)
+	defer fault.Wrap(&err, "delete policy %q", id)
 	var o ledger.Object[SessionPolicy]
-	err = s.update(ctx, actor, "delete sign-on policy "+id, func(tx *ledger.Tx) error {
+	err = s.update(ctx, actor, "delete policy "+id, func(tx *ledger.Tx) error {
 		if o, err = SessionPolicies.Get(tx, id); err != nil {
 			return err
 		}
@@ -223,9 +295,9 @@ func (s *Service) DeleteSessionPolicy(ctx context.Context, actor ledger.Actor, i
 
 // DeleteSessionRule removes a rule.
 func (s *Service) DeleteSessionRule(ctx context.Context, actor ledger.Actor, policy, id string) (err error) {
-	defer fault.Wrap(&err, "delete sign-on rule %q", id)
+	defer fault.Wrap(&err, "delete policy rule %q", id)
 	var o ledger.Object[SessionRule]
-	err = s.update(ctx, actor, "delete sign-on rule "+id, func(tx *ledger.Tx) error {
+	err = s.update(ctx, actor, "delete policy rule "+id, func(tx *ledger.Tx) error {
 		if o, err = sessionRuleOf(tx, policy, id); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package access
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -8,36 +9,55 @@ import (
 	"gatehouse/internal/ledger"
 )
 
-// SessionPolicy says for whom its rules about signing in are (Okta's global session
-// policy, the type OKTA_SIGN_ON). The policies of a tenant are tried in the order of
-// their priority; the one that is made with the tenant is always the last.
+// SessionPolicy says for whom its rules are: about signing in (Okta's global session
+// policy, the type OKTA_SIGN_ON), about passwords, or about setting up second factors. The
+// policies of a type are tried in the order of their priority; the one that is made with
+// the tenant is always the last.
 type SessionPolicy struct {
-	Name        string            `json:"name"` // unique
+	Type        string            `json:"type,omitempty"` // PolicyPassword, PolicyEnroll; empty: PolicySignOn
+	Name        string            `json:"name"`           // unique within the type
 	Description string            `json:"description,omitempty"`
 	Status      Status            `json:"status"`
 	Priority    int               `json:"priority"` // unique among the policies that are not the tenant's own
 	System      bool              `json:"system,omitempty"`
 	Conditions  SessionPolicyFits `json:"conditions"`
+	// Password is what one of the type PolicyPassword says, Enroll what one of the type
+	// PolicyEnroll does: types of factors to EnrollOptional and the like.
+	Password *PasswordSettings `json:"password,omitempty"`
+	Enroll   map[string]string `json:"enroll,omitempty"`
 }
+
+// TypeName returns Okta's word for the type of the policy.
+func (p *SessionPolicy) TypeName() string { return cmp.Or(p.Type, PolicySignOn) }
 
 // SessionPolicyFits are the conditions of a session policy.
 type SessionPolicyFits struct {
 	People People `json:"people"` // groups.include: ids, or Everyone
 }
 
-// SessionRule decides about a sign-in: when all of its conditions hold, its actions
-// are what counts, and nothing after it is looked at.
+// SessionRule decides about a sign-in, or about what its policy is about otherwise: when
+// all of its conditions hold, its actions are what counts, and nothing after it is looked
+// at.
 type SessionRule struct {
-	Policy     string          `json:"policy"` // id
-	Name       string          `json:"name"`   // unique within the policy
+	Type       string          `json:"type,omitempty"` // of its policy, PolicyApp among them; empty: PolicySignOn
+	Policy     string          `json:"policy"`         // id
+	Name       string          `json:"name"`           // unique within the policy
 	Status     Status          `json:"status"`
 	Priority   int             `json:"priority"`
 	System     bool            `json:"system,omitempty"`
 	Conditions SessionRuleFits `json:"conditions"`
-	Actions    SignOn          `json:"signon"`
+	Actions    SignOn          `json:"signon"` // of the type PolicySignOn
+	// The actions of rules of the other types.
+	Password *PasswordActions `json:"passwordActions,omitempty"`
+	Enroll   string           `json:"enroll,omitempty"` // EnrollAtChallenge, EnrollAtLogin or EnrollNever
+	App      *AppSignOn       `json:"appSignOn,omitempty"`
 }
 
-// SessionRuleFits all have to hold.
+// TypeName returns Okta's word for the type of the policy that the rule is of.
+func (r *SessionRule) TypeName() string { return cmp.Or(r.Type, PolicySignOn) }
+
+// SessionRuleFits all have to hold. Rules about passwords and second factors ask neither
+// for the kind of sign-in nor for the risk.
 type SessionRuleFits struct {
 	People  People            `json:"people"`
 	Network *NetworkCondition `json:"network,omitempty"` // nil: from anywhere
@@ -132,7 +152,7 @@ var (
 	SessionPolicies = ledger.NewKind(ledger.Spec[SessionPolicy]{
 		Name: "session_policy", IDPrefix: "00p", SharesPrefix: true,
 		Keys: func(p SessionPolicy) []ledger.Key {
-			return []ledger.Key{ledger.By("name", p.Name), ledger.By("priority", place("all", p.System), ledger.Sortable(int64(p.Priority)))}
+			return []ledger.Key{p.named(), ledger.By("priority", place(p.group(), p.System), ledger.Sortable(int64(p.Priority)))}
 		},
 		Refs: func(p SessionPolicy) []ledger.Ref {
 			return namedPeople(nil, p.Conditions.People)
@@ -147,12 +167,27 @@ var (
 		},
 		Index: func(r SessionRule) []ledger.Key { return []ledger.Key{ledger.By("policy", r.Policy)} },
 		Refs: func(r SessionRule) []ledger.Ref {
-			refs := []ledger.Ref{{Field: "policy", Kind: "session_policy", ID: r.Policy, OnDelete: ledger.Cascade}}
+			kind := "session_policy"
+			if r.Type == PolicyApp {
+				kind = "sign_on_policy"
+			}
+			refs := []ledger.Ref{{Field: "policy", Kind: kind, ID: r.Policy, OnDelete: ledger.Cascade}}
 			return namedZones(namedPeople(refs, r.Conditions.People), r.Conditions.Network)
 		},
 		Check: checkSessionRule,
 	})
 )
+
+// named is what a policy is unique by.
+func (p *SessionPolicy) named() ledger.Key {
+	if p.Type == "" {
+		return ledger.By("name", p.Name)
+	}
+	return ledger.By("name", p.Type, p.Name)
+}
+
+// group is where the priorities of the policy's type are counted.
+func (p *SessionPolicy) group() string { return cmp.Or(p.Type, "all") }
 
 // place is where priorities are counted: what was made with the tenant stands apart,
 // behind all others.
@@ -178,6 +213,11 @@ func (r SessionRule) fill() SessionRule {
 	if r.Conditions.AuthType == "" {
 		r.Conditions.AuthType = AuthAny
 	}
+	r.Conditions.People, r.Conditions.Network = r.Conditions.People.fill(), r.Conditions.Network.fill()
+	if r.Type != "" {
+		r.Actions = SignOn{}
+		return r
+	}
 	if r.Actions.Access == "" {
 		r.Actions.Access = SignOnAllow
 	}
@@ -187,7 +227,6 @@ func (r SessionRule) fill() SessionRule {
 	if !r.Actions.RequireFactor {
 		r.Actions.FactorPromptMode, r.Actions.FactorMinutes = "", 0
 	}
-	r.Conditions.People, r.Conditions.Network = r.Conditions.People.fill(), r.Conditions.Network.fill()
 	return r
 }
 
@@ -207,7 +246,14 @@ func checkSessionPolicy(p SessionPolicy) error {
 	people := p.Conditions.People
 	c.that(len(people.Groups.Include) > 0, "conditions.people.groups.include", "is empty: name the groups that the policy is for, or EVERYONE")
 	c.that(len(people.Users.Include)+len(people.Users.Exclude)+len(people.Groups.Exclude) == 0, "conditions.people", "has more than groups.include: leave people out by a rule")
-	return c.err("sign-on policy %s is not valid", quoted(p.Name))
+	c.oneOf("type", p.TypeName(), PolicySignOn, PolicyPassword, PolicyEnroll)
+	c.that((p.Type == PolicyPassword) == (p.Password != nil), "settings", "are those of another type of policy")
+	c.that((p.Type == PolicyEnroll) == (p.Enroll != nil), "settings", "are those of another type of policy")
+	if p.Password != nil {
+		p.Password.check(&c)
+	}
+	checkEnroll(&c, p.Enroll)
+	return c.err("policy %s is not valid", quoted(p.Name))
 }
 
 func checkSessionRule(r SessionRule) error {
@@ -219,8 +265,19 @@ func checkSessionRule(r SessionRule) error {
 	c.oneOf("conditions.authContext.authType", r.Conditions.AuthType, AuthAny, AuthRADIUS, AuthLDAP)
 	checkRisk(&c, r.Conditions.Risk)
 	r.Conditions.Network.check(&c)
-	r.Actions.check(&c)
-	return c.err("sign-on rule %s is not valid", quoted(r.Name))
+	c.that((r.Type == PolicyPassword) == (r.Password != nil) && (r.Type == PolicyEnroll) == (r.Enroll != "") && (r.Type == PolicyApp) == (r.App != nil),
+		"actions", "are those of a rule of another type")
+	switch {
+	case r.Password != nil:
+		r.Password.check(&c)
+	case r.Enroll != "":
+		c.oneOf("actions.enroll.self", r.Enroll, EnrollAtChallenge, EnrollAtLogin, EnrollNever)
+	case r.App != nil:
+		r.App.check(&c)
+	default:
+		r.Actions.check(&c)
+	}
+	return c.err("policy rule %s is not valid", quoted(r.Name))
 }
 
 func (s *SignOn) check(c *checks) {

@@ -42,39 +42,66 @@ const (
 // When trace is not nil each step is appended to it.
 func (v *View) SignIn(in *SignIn, trace *[]Considered) SignInDecision {
 	who := &Request{User: in.User, Groups: in.Groups}
-	for i := range v.sessions {
-		p := &v.sessions[i]
-		step := Considered{Policy: p.id, PolicyName: p.Name, Reason: BecauseMatched, Matched: true}
-		switch {
-		case p.Status != Active:
-			step.Reason, step.Matched = BecauseInactive, false
-		case !p.Conditions.People.match(who):
-			step.Reason, step.Detail, step.Matched = BecausePeople, p.Conditions.People.describe(), false
-		}
-		consider(trace, step)
-		if !step.Matched {
+	policies := v.people[PolicySignOn]
+	for i := range policies {
+		p := &policies[i]
+		if !p.isFor(who, trace) {
 			continue
 		}
-		for j := range p.rules {
-			r := &p.rules[j]
-			step := Considered{Policy: p.id, PolicyName: p.Name, Rule: r.id, RuleName: r.Name, Reason: BecauseMatched}
-			reason, detail := r.rejects(who, in)
-			if step.Matched = reason == ""; !step.Matched {
-				step.Reason, step.Detail = reason, detail
-			}
-			consider(trace, step)
-			if step.Matched {
-				return SignInDecision{Policy: p.id, PolicyName: p.Name, Rule: r.id, RuleName: r.Name, SignOn: r.Actions}
-			}
+		if r := p.firstFit(in, trace); r != nil {
+			return SignInDecision{Policy: p.id, PolicyName: p.Name, Rule: r.id, RuleName: r.Name, SignOn: r.Actions}
 		}
 	}
 	return SignInDecision{SignOn: SignOn{Access: SignOnDeny}}
 }
 
-// SessionPoliciesAskGroups reports whether SignIn needs to know the person's groups.
+// firstFor returns the first of the policies that is for the person; nil: none.
+func firstFor(policies []sessionPolicyView, in *SignIn, trace *[]Considered) *sessionPolicyView {
+	who := &Request{User: in.User, Groups: in.Groups}
+	for i := range policies {
+		if policies[i].isFor(who, trace) {
+			return &policies[i]
+		}
+	}
+	return nil
+}
+
+// isFor reports whether the policy is in force and for the person.
+func (p *sessionPolicyView) isFor(who *Request, trace *[]Considered) bool {
+	step := Considered{Policy: p.id, PolicyName: p.Name, Reason: BecauseMatched, Matched: true}
+	switch {
+	case p.Status != Active:
+		step.Reason, step.Matched = BecauseInactive, false
+	case !p.Conditions.People.match(who):
+		step.Reason, step.Detail, step.Matched = BecausePeople, p.Conditions.People.describe(), false
+	}
+	consider(trace, step)
+	return step.Matched
+}
+
+// firstFit returns the first rule of the policy whose conditions all hold; nil: none.
+func (p *sessionPolicyView) firstFit(in *SignIn, trace *[]Considered) *sessionRuleView {
+	who := &Request{User: in.User, Groups: in.Groups}
+	for j := range p.rules {
+		r := &p.rules[j]
+		step := Considered{Policy: p.id, PolicyName: p.Name, Rule: r.id, RuleName: r.Name, Reason: BecauseMatched}
+		reason, detail := r.rejects(who, in)
+		if step.Matched = reason == ""; !step.Matched {
+			step.Reason, step.Detail = reason, detail
+		}
+		consider(trace, step)
+		if step.Matched {
+			return r
+		}
+	}
+	return nil
+}
+
+// SessionPoliciesAskGroups reports whether a policy about people needs to know the
+// person's groups.
 func (v *View) SessionPoliciesAskGroups() bool { return v.askGroups }
 
-// SessionPoliciesAskRisk reports whether SignIn needs to know the risk.
+// SessionPoliciesAskRisk reports whether one of them needs to know the risk.
 func (v *View) SessionPoliciesAskRisk() bool { return v.askRisk }
 
 func consider(trace *[]Considered, c Considered) {
@@ -139,25 +166,28 @@ func (r *sessionRuleView) rejects(who *Request, in *SignIn) (reason, detail stri
 	return "", ""
 }
 
-// sessionViews compiles the session policies.
-func (s *state) sessionViews() (out []sessionPolicyView, askGroups, askRisk bool) {
+// compilePeople compiles the policies about people.
+func (s *state) compilePeople(v *View) {
+	v.people, v.askGroups, v.askRisk = map[string][]sessionPolicyView{}, false, false
 	asks := func(p People) bool {
 		return slices.ContainsFunc(slices.Concat(p.Groups.Include, p.Groups.Exclude), func(id string) bool { return id != Everyone })
 	}
-	for id, p := range s.sessionPolicies {
-		v := sessionPolicyView{id: id, SessionPolicy: p}
-		askGroups = askGroups || asks(p.Conditions.People)
-		for ruleID, r := range s.sessionRules {
-			if r.Policy == id {
-				v.rules = append(v.rules, sessionRuleView{id: ruleID, SessionRule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
-				askGroups, askRisk = askGroups || asks(r.Conditions.People), askRisk || r.Conditions.Risk != ""
-			}
-		}
-		order.By(v.rules, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
-		out = append(out, v)
+	rules := map[string][]sessionRuleView{} // by policy
+	for id, r := range s.sessionRules {
+		rules[r.Policy] = append(rules[r.Policy], sessionRuleView{id: id, SessionRule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
+		v.askGroups, v.askRisk = v.askGroups || asks(r.Conditions.People), v.askRisk || r.Conditions.Risk != ""
 	}
-	order.By(out, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
-	return out, askGroups, askRisk
+	for _, list := range rules {
+		order.By(list, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
+	}
+	for id, p := range s.sessionPolicies {
+		v.askGroups = v.askGroups || asks(p.Conditions.People)
+		v.people[p.TypeName()] = append(v.people[p.TypeName()], sessionPolicyView{id: id, SessionPolicy: p, rules: rules[id]})
+	}
+	for _, list := range v.people {
+		order.By(list, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
+	}
+	v.appPolicies = s.appViews(rules)
 }
 
 // behind orders by priority, and what was made with the tenant behind everything.

@@ -73,7 +73,7 @@ func TestSignIn(t *testing.T) {
 	if err := r.service.DeleteZone(r.ctx, r.admin, zone.ID); err == nil {
 		t.Error("a zone went that a rule names")
 	}
-	all, err := r.service.ListSessionPolicies(r.ctx)
+	all, err := r.service.ListSessionPolicies(r.ctx, PolicySignOn)
 	must(t, err)
 	if err := r.service.DeleteSessionPolicy(r.ctx, r.admin, all[len(all)-1].ID); !fault.Is(err, fault.Denied) {
 		t.Errorf("the tenant's own policy: %v", err)
@@ -90,14 +90,13 @@ func TestPeopleOfSignOnRules(t *testing.T) {
 			"r": SessionRule{Policy: "p", Priority: 1, Actions: DefaultSignOn()}.fill(),
 		},
 	}
-	if _, asks, _ := s.sessionViews(); asks {
+	if s.compilePeople(v); v.SessionPoliciesAskGroups() {
 		t.Error("nothing names a group")
 	}
 	rule := s.sessionRules["r"]
 	rule.Conditions.People = People{Users: Selection{Include: []string{"ana", "ben"}, Exclude: []string{"ben"}}, Groups: Selection{Include: []string{"staff"}, Exclude: []string{"guests"}}}
 	s.sessionRules["r"] = rule
-	v.sessions, v.askGroups, _ = s.sessionViews()
-	if !v.SessionPoliciesAskGroups() {
+	if s.compilePeople(v); !v.SessionPoliciesAskGroups() {
 		t.Error("a rule names groups")
 	}
 	for _, tt := range []struct {

@@ -21,9 +21,10 @@ type View struct {
 	shards   [appShards]map[string]*AppView
 	apps     int // how many there are
 
-	sessions  []sessionPolicyView // in the order in which they are tried
-	askGroups bool                // one of them is about groups
-	askRisk   bool                // one of them is about the risk
+	people      map[string][]sessionPolicyView // by type, in the order in which they are tried
+	appPolicies map[string]*sessionPolicyView  // by id; the tenant's own by "" as well
+	askGroups   bool                           // one of them is about groups
+	askRisk     bool                           // one of them is about the risk
 }
 
 // Revision returns the ledger revision that the view shows.

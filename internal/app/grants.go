@@ -36,6 +36,6 @@ func (id *identity) compose(c identityConfig, clients *grant.Clients, minter *gr
 type passwords struct{ id *identity }
 
 // CheckPassword implements grant.Passwords.
-func (p passwords) CheckPassword(r *http.Request, identifier, password string) (string, error) {
-	return p.id.login.CheckPassword(r, identifier, password)
+func (p passwords) CheckPassword(r *http.Request, client, identifier, password string) (string, error) {
+	return p.id.login.CheckPassword(r, client, identifier, password)
 }

@@ -144,7 +144,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	id.revoker.views = id.views
 	id.rings = grant.NewRings(grant.RingsConfig{Store: c.DB.SigningKeys(), Sealer: c.Sealer, Now: c.Now, Log: c.Log})
 	id.access = access.NewService(access.ServiceConfig{Ledger: id.ledger, Views: id.views, Audit: id.audit, Rings: id.rings, Sealer: c.Sealer})
-	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Passwords: keys.NewPasswords(c.Passwords), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB, EmailCodes: c.DB, Breached: c.Breached})
+	id.people = directory.NewService(directory.Config{Ledger: id.ledger, Rules: id.access, Passwords: keys.NewPasswords(c.Passwords), Audit: id.events, Sealer: c.Sealer, SingleUse: c.DB, FactorUse: c.DB, EmailCodes: c.DB, Breached: c.Breached})
 	clients, err := grant.NewClients(grant.ClientsConfig{SingleUse: c.DB, Sealer: c.Sealer, Certificates: c.Certificates, Documents: id.documents, Audit: id.audit, Now: c.Now})
 	if err != nil {
 		return nil, err

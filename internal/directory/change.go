@@ -6,13 +6,16 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
-	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 )
 
 // The reasons of faults that an edge may want to tell apart.
 const (
-	ReasonPassword      = "password_policy"   // it is not as passwords must be
+	ReasonPassword      = "password_policy"   // it is too short or too long
+	ReasonKinds         = "password_kinds"    // it lacks letters, digits or symbols of a kind
+	ReasonPersonal      = "password_personal" // it has the person's login or name in it
+	ReasonHistory       = "password_history"  // it was the person's before
+	ReasonTooSoon       = "password_too_soon" // the person has just changed it
 	ReasonBreached      = "password_breached" // it is known to thieves
 	ReasonWrongPassword = "wrong_credentials" // the old one is not right
 	ReasonWrongAnswer   = "wrong_answer"      // to the recovery question
@@ -30,9 +33,12 @@ type UserChange struct {
 	Profile  func(*Profile) error
 	Type     *string // id of a user type
 	Password *string
-	Verifier string  // in place of Password, of a staged user
-	Question *string // with Answer
-	Answer   *string
+	Verifier string // in place of Password, of a staged user
+	// Chosen says that the person chooses the password: it may be none of the last ones.
+	// Early says that they knew the old one, which they may not replace too soon.
+	Chosen, Early bool
+	Question      *string // with Answer
+	Answer        *string
 	// Only, when it is set, says whether the user is still as the caller knows them; its
 	// error ends the change.
 	Only func(User) error
@@ -49,14 +55,14 @@ type UserChange struct {
 // is taken.
 func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c UserChange) (user ledger.Object[User], err error) {
 	defer fault.Wrap(&err, "change user %q", userID)
-	var verifier string
+	var next nextPassword
 	if c.Password != nil {
-		if verifier, err = s.hash(ctx, *c.Password); err != nil {
+		if next, err = s.choose(ctx, userID, *c.Password, c.Chosen, c.Early); err != nil {
 			return user, err
 		}
 	}
 	if c.Verifier != "" {
-		verifier = c.Verifier
+		next.verifier = c.Verifier
 	}
 	var question *Question
 	if c.Question != nil && c.Answer != nil {
@@ -103,8 +109,9 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		if question != nil {
 			u.Value.Question = question
 		}
-		if verifier != "" {
-			if err := u.Value.setPassword(verifier, tx); err != nil {
+		if next.verifier != "" {
+			u.Value.keepPassword(next.history)
+			if err := u.Value.setPassword(next.verifier, tx); err != nil {
 				return err
 			}
 		}
@@ -119,7 +126,7 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 	if c.Profile != nil {
 		s.record(ctx, actor, EventUserUpdated, "Update user profile", userEntity(user))
 	}
-	if verifier != "" {
+	if next.verifier != "" {
 		s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
 	}
 	return user, nil
@@ -176,12 +183,13 @@ func (s *Service) CheckPassword(ctx context.Context, userID, password string) (e
 	return err
 }
 
-// ChangePassword replaces the password of a user who knows the old one.
-func (s *Service) ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (user ledger.Object[User], err error) {
+// ChangePassword replaces the password of a user who knows the old one; early asks how
+// old that is.
+func (s *Service) ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string, early bool) (user ledger.Object[User], err error) {
 	if err := s.CheckPassword(ctx, userID, old); err != nil {
 		return user, err
 	}
-	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next})
+	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next, Chosen: true, Early: early})
 }
 
 // ChangeQuestion replaces the recovery question of a user who knows the password.
@@ -232,7 +240,7 @@ func (s *Service) RecoverPassword(ctx context.Context, actor ledger.Actor, userI
 	if !ok {
 		return u, fault.New(fault.Denied, "the answer is not right").WithReason(ReasonWrongAnswer)
 	}
-	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next})
+	return s.ChangeUser(ctx, actor, userID, UserChange{Password: &next, Chosen: true})
 }
 
 // ExpirePassword makes a user change the password at the next sign-in; a temporary
@@ -240,7 +248,9 @@ func (s *Service) RecoverPassword(ctx context.Context, actor ledger.Actor, userI
 func (s *Service) ExpirePassword(ctx context.Context, actor ledger.Actor, userID string, temporary bool) (password string, err error) {
 	defer fault.Wrap(&err, "expire the password of user %q", userID)
 	if temporary {
-		password = keys.Secret(128)
+		if password, err = s.temporary(ctx, userID); err != nil {
+			return "", err
+		}
 		if err := s.SetPassword(ctx, actor, userID, password); err != nil {
 			return "", err
 		}

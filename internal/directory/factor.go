@@ -100,6 +100,8 @@ const (
 	ReasonFactor    = "factor_state"   // the factor is active already, or not yet
 	ReasonCopied    = "passkey_copied" // the counter of a passkey has not gone forward
 	ReasonPasskeys  = "too_many"       // the user has as many as anybody may
+	// ReasonNotAllowed: no policy lets the user have such a factor.
+	ReasonNotAllowed = "factor_not_allowed"
 )
 
 // The event types of factors, named as in Okta's System Log.
@@ -162,6 +164,9 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 	if n.Type == FactorEmail {
 		f.Status = FactorPending
 	}
+	if err := s.mayEnroll(ctx, userID, n.Type); err != nil {
+		return o, "", err
+	}
 	var user ledger.Object[User]
 	_, err = s.cfg.Ledger.Update(ctx, actor, "enroll a factor of user "+userID, func(tx *ledger.Tx) (err error) {
 		if user, err = Users.Get(tx, userID); err != nil {
@@ -188,6 +193,22 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 		s.record(ctx, actor, EventFactorAdded, "Enroll factor "+f.Type, userEntity(user))
 	}
 	return o, secret, nil
+}
+
+// mayEnroll reports by its error that no policy lets the user have a factor of the type.
+func (s *Service) mayEnroll(ctx context.Context, userID, factor string) error {
+	if s.cfg.Rules == nil {
+		return nil
+	}
+	who, err := s.subject(ctx, userID)
+	if err != nil {
+		return err
+	}
+	may, err := s.cfg.Rules.MayEnroll(ctx, who, factor)
+	if err == nil && !may {
+		err = fault.New(fault.Denied, "the enrollment policy does not let the user have a factor of the type %s", factor).WithReason(ReasonNotAllowed)
+	}
+	return err
 }
 
 // ownAddress returns one of the user's addresses, the first when none is named: codes go

@@ -57,13 +57,13 @@ func TestChangePasswordNeedsTheOldOne(t *testing.T) {
 	r := newRoom(t)
 	u, err := r.service.CreateUser(r.ctx, r.admin, NewUser{Profile: Profile{Login: "ana", Email: "a@acme.test"}, Password: "correct horse"})
 	must(t, err)
-	if _, err := r.service.ChangePassword(r.ctx, r.admin, u.ID, "wrong horse", "battery staple"); !fault.Is(err, fault.Denied) {
+	if _, err := r.service.ChangePassword(r.ctx, r.admin, u.ID, "wrong horse", "battery staple", false); !fault.Is(err, fault.Denied) {
 		t.Errorf("with a wrong one: %v", err)
 	}
 	if _, err := r.service.ChangeQuestion(r.ctx, r.admin, u.ID, "wrong horse", "pet?", "rex the dog"); !fault.Is(err, fault.Denied) {
 		t.Errorf("question with a wrong one: %v", err)
 	}
-	_, err = r.service.ChangePassword(r.ctx, r.admin, u.ID, "correct horse", "battery staple")
+	_, err = r.service.ChangePassword(r.ctx, r.admin, u.ID, "correct horse", "battery staple", false)
 	must(t, err)
 	must(t, r.service.CheckPassword(r.ctx, u.ID, "battery staple"))
 }

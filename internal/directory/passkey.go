@@ -177,6 +177,9 @@ func (s *Service) PasskeyOptions(ctx context.Context, p Party, userID, challenge
 	if err != nil {
 		return nil, err
 	}
+	if err := s.mayEnroll(ctx, userID, FactorPasskey); err != nil {
+		return nil, err
+	}
 	if len(own) >= mostPasskeys {
 		return nil, fault.New(fault.Denied, "nobody has more than %d passkeys: remove one first", mostPasskeys).WithReason(ReasonPasskeys)
 	}
@@ -263,6 +266,9 @@ func (s *Service) AddPasskey(ctx context.Context, actor ledger.Actor, p Party, u
 	}
 	h, own, err := s.holder(ctx, p, userID)
 	if err != nil {
+		return o, err
+	}
+	if err := s.mayEnroll(ctx, userID, FactorPasskey); err != nil {
 		return o, err
 	}
 	if len(own) >= mostPasskeys {

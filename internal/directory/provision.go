@@ -114,9 +114,9 @@ type Provision struct {
 // fault.Conflict when a new login is taken, fault.Stale for an old revision.
 func (s *Service) ProvisionUser(ctx context.Context, actor ledger.Actor, userID string, p Provision) (user ledger.Object[User], err error) {
 	defer fault.Wrap(&err, "provision user %q", userID)
-	var verifier string
+	var next nextPassword
 	if p.Password != nil {
-		if verifier, err = s.hash(ctx, *p.Password); err != nil {
+		if next, err = s.choose(ctx, userID, *p.Password, false, false); err != nil {
 			return user, err
 		}
 	}
@@ -139,7 +139,7 @@ func (s *Service) ProvisionUser(ctx context.Context, actor ledger.Actor, userID 
 				return err
 			}
 		}
-		if err := u.Value.provision(p.Active, verifier, tx); err != nil {
+		if err := u.Value.provision(p.Active, next, tx); err != nil {
 			return err
 		}
 		if user, err = Users.Put(tx, u); err != nil {
@@ -162,17 +162,20 @@ func (s *Service) ProvisionUser(ctx context.Context, actor ledger.Actor, userID 
 }
 
 // provision gives the user a new password and status.
-func (u *User) provision(active *bool, verifier string, tx *ledger.Tx) error {
+func (u *User) provision(active *bool, next nextPassword, tx *ledger.Tx) error {
 	gone := u.Status == Deprovisioned
 	if active != nil && !*active && !gone {
 		if err := u.enter(Deprovisioned, tx); err != nil {
 			return err
 		}
 	}
-	if verifier != "" && (u.Status == Staged || u.Status == Deprovisioned) {
-		u.Password, u.PasswordChanged = verifier, tx.Now()
-	} else if verifier != "" {
-		if err := u.setPassword(verifier, tx); err != nil {
+	if next.verifier != "" {
+		u.keepPassword(next.history)
+	}
+	if next.verifier != "" && (u.Status == Staged || u.Status == Deprovisioned) {
+		u.Password, u.PasswordChanged = next.verifier, tx.Now()
+	} else if next.verifier != "" {
+		if err := u.setPassword(next.verifier, tx); err != nil {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@ package directory
 import (
 	"context"
 	"strings"
-	"unicode/utf8"
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/fault"
@@ -33,6 +32,9 @@ type Config struct {
 	EmailCodes EmailCodes
 	// Breached is asked about new passwords; nil: none is known to thieves.
 	Breached Breached
+	// Rules are asked about passwords and second factors; nil: DefaultPasswordRule, and
+	// every factor that there is.
+	Rules Rules
 }
 
 // Breached knows passwords that are known to thieves; *keys.Breached does.
@@ -82,7 +84,7 @@ func (s *Service) CreateUser(ctx context.Context, actor ledger.Actor, n NewUser)
 		}
 	}
 	if n.Password != "" {
-		if u.Password, err = s.hash(ctx, n.Password); err != nil {
+		if u.Password, err = s.hash(ctx, Subject{Groups: n.Groups}, &n.Profile, n.Password); err != nil {
 			return out, err
 		}
 	}
@@ -134,23 +136,6 @@ func insert(tx *ledger.Tx, u User, groups []string) (out ledger.Object[User], er
 		}
 	}
 	return out, applyRules(tx, out)
-}
-
-// hash returns the verifier of a password that is long enough and not too long.
-func (s *Service) hash(ctx context.Context, password string) (string, error) {
-	if utf8.RuneCountInString(password) < minPassword || len(password) > maxPassword {
-		return "", fault.New(fault.Invalid, "the password must have at least %d characters and at most %d bytes", minPassword, maxPassword).WithReason(ReasonPassword)
-	}
-	if s.cfg.Breached != nil {
-		known, err := s.cfg.Breached.Contains(password)
-		if err != nil {
-			return "", fault.Because(err, fault.Unavailable, "whether the password is known to thieves cannot be found out")
-		}
-		if known {
-			return "", fault.New(fault.Invalid, "this password is in a list of passwords that are known to thieves").WithReason(ReasonBreached)
-		}
-	}
-	return s.cfg.Passwords.Hash(ctx, password)
 }
 
 // User returns a user by id, or fault.NotFound.

@@ -4,6 +4,7 @@
 package directory
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,10 @@ type User struct {
 	// the next sign-in; empty when the user has no password.
 	Password        string    `json:"passwordHash,omitempty"` // #nosec G117 -- a verifier, not the password
 	PasswordChanged time.Time `json:"passwordChanged,omitzero"`
-	Activated       time.Time `json:"activated,omitzero"`
+	// Passwords are the verifiers of those before it, the newest first, as many as the
+	// policy wants to be kept from being taken again.
+	Passwords []string  `json:"passwordsBefore,omitempty"` // #nosec G117 -- verifiers
+	Activated time.Time `json:"activated,omitzero"`
 	// Question is what the person is asked when the password is forgotten.
 	Question *Question `json:"recoveryQuestion,omitempty"`
 	// External is what the system that provisions the user calls them (RFC 7643 section 3.1).
@@ -105,6 +109,7 @@ func checkUser(u User) error {
 	wrong(len(p.FirstName) > 50 || strings.ContainsFunc(p.FirstName, control), "profile.firstName", "must be at most 50 bytes without control characters")
 	wrong(len(p.LastName) > 50 || strings.ContainsFunc(p.LastName, control), "profile.lastName", "must be at most 50 bytes without control characters")
 	wrong(u.Password != "" && !keys.IsVerifier(u.Password), "passwordHash", "is not a verifier of a password")
+	wrong(len(u.Passwords) > MaxHistory || slices.ContainsFunc(u.Passwords, func(v string) bool { return !keys.IsVerifier(v) }), "passwordsBefore", "are not verifiers of passwords")
 	wrong(u.Question != nil && (strings.TrimSpace(u.Question.Text) == "" || len(u.Question.Text) > 255), "recoveryQuestion.text", "must be 1 to 255 bytes")
 	wrong(u.Question != nil && !strings.HasPrefix(u.Question.Answer, "$argon2id$"), "recoveryQuestion.answerHash", "is not an argon2id verifier")
 	wrong(!externalID(u.External), "externalId", "must be at most 255 bytes without control characters")

@@ -14,7 +14,7 @@ type Passwords interface {
 	// CheckPassword returns the id of the user who signs in. It is fault.Denied, with
 	// nothing that tells why, for everybody who may not; the request's context carries
 	// the tenant.
-	CheckPassword(r *http.Request, identifier, password string) (user string, err error)
+	CheckPassword(r *http.Request, client, identifier, password string) (user string, err error)
 }
 
 // passwordGrant is RFC 6749 section 4.3, for apps that have it as a grant type: OAuth
@@ -32,7 +32,7 @@ func (passwordGrant) prove(e *Endpoint, x *exchange) error {
 	if name == "" || password == "" {
 		return Refuse("token_request_missing_password", nil)
 	}
-	user, err := e.cfg.Passwords.CheckPassword(x.r.WithContext(tenant.With(x.ctx(), x.target.Tenant)), name, password)
+	user, err := e.cfg.Passwords.CheckPassword(x.r.WithContext(tenant.With(x.ctx(), x.target.Tenant)), x.app.ID, name, password)
 	if fault.Is(err, fault.Denied) {
 		return Refuse("invalid_password", nil)
 	}

@@ -33,7 +33,15 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 			s.lost(w, r, err)
 			return
 		}
-		if sess == nil || user.Value.Status == directory.PasswordExpired {
+		expired := false
+		if sess != nil {
+			expired, err = s.expired(r.Context(), !sess.PasswordAt.IsZero(), user)
+		}
+		if err != nil {
+			s.lost(w, r, err)
+			return
+		}
+		if sess == nil || expired {
 			v := &visit{w: w, r: r, req: Request{Page: r.URL.RequestURI(), Created: s.cfg.Now()}}
 			s.ask(v) //nolint:contextcheck // a visit carries its request
 			return
@@ -67,6 +75,9 @@ type accountPage struct {
 	Login    string
 	Email    string
 	Changed  time.Time // of the password; zero: not known
+	Expires  int       // in how many days the password does; 0: nothing to tell
+	Field    passwordField
+	Change   bool // the person may change the password
 	Problem  string
 	Done     string
 	Letters  bool // letters are sent: the address can be changed
@@ -122,6 +133,9 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 	site, _ := s.cfg.Site(r)
 	view, err := s.cfg.Views.Get(r.Context(), site.Tenant)
 	if err == nil {
+		err = s.accountPassword(r, m, &p, lang)
+	}
+	if err == nil {
 		p.Sessions, err = s.accountSessions(r, m, view)
 	}
 	if err == nil {
@@ -137,6 +151,14 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 	head := s.titled(r, lang, "account_title")
 	head.Wide, head.Here = true, "/account"
 	s.pages.account.Write(r.Context(), w, status, head, p)
+}
+
+// accountPassword says what holds for the person's password.
+func (s *Server) accountPassword(r *http.Request, m *member, p *accountPage, lang string) error {
+	d, err := s.passwordPolicy(r.Context(), m.user.ID, address(r))
+	p.Field, p.Change = passwordField{Rule: s.hint(lang, &d), Min: d.MinLength}, d.MayChange()
+	p.Expires = d.Warns(&m.user.Value, s.cfg.Now())
+	return err
 }
 
 func (s *Server) accountSessions(r *http.Request, m *member, view *access.View) (out []accountSession, err error) {
@@ -237,7 +259,14 @@ func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member
 		}
 		err = s.removeFactor(ctx, r, m, field(r, "id"))
 	case "password":
-		err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
+		var d access.PasswordDecision
+		if d, err = s.passwordPolicy(ctx, m.user.ID, address(r)); err == nil && !d.MayChange() {
+			s.writeAccount(w, r, m, http.StatusForbidden, "password_fixed")
+			return
+		}
+		if err == nil {
+			err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
+		}
 		var said *pageProblem
 		if errors.As(err, &said) {
 			said.wait(w)

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"gatehouse/internal/directory"
 	"gatehouse/internal/web"
 )
 
@@ -11,7 +12,8 @@ import (
 type accountFactors struct {
 	App        *accountFactor // nil: none
 	Mail       *accountFactor // nil: none
-	CanMail    bool           // codes by e-mail can be set up
+	CanApp     bool           // an authenticator app can be set up
+	CanMail    bool           // codes by e-mail can
 	Passkeys   []accountFactor
 	CanPasskey bool // this site can have passkeys
 	Recovery   int  // codes that are left
@@ -34,7 +36,12 @@ type accountFactor struct {
 
 func (s *Server) accountFactors(r *http.Request, m *member) (out accountFactors, err error) {
 	party := s.party(r)
-	out.CanPasskey = party.Ready()
+	view, in, err := s.asked(r.Context(), m.user.ID, address(r))
+	if err != nil {
+		return out, err
+	}
+	may := view.Enrollment(&in, nil)
+	out.CanPasskey, out.CanApp = party.Ready() && may.May(directory.FactorPasskey), may.May(directory.FactorTOTP)
 	have, err := s.factorsOf(r.Context(), party, m.user.ID)
 	if err != nil {
 		return out, err
@@ -42,7 +49,7 @@ func (s *Server) accountFactors(r *http.Request, m *member) (out accountFactors,
 	if have.app != nil {
 		out.App = &accountFactor{ID: have.app.ID, Since: have.app.Created}
 	}
-	out.CanMail = s.cfg.Letters != nil
+	out.CanMail = s.cfg.Letters != nil && may.May(directory.FactorEmail)
 	if have.mail != nil {
 		out.Mail = &accountFactor{ID: have.mail.ID, Since: have.mail.Created, Name: masked(have.mail.Value.Email)}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/fault"
@@ -56,6 +57,12 @@ func (s *Server) writeDevice(w http.ResponseWriter, r *http.Request, status int,
 func (s *Server) answerDevice(w http.ResponseWriter, r *http.Request, m *member) {
 	p := devicePage{Token: m.token, Name: m.user.Value.Profile.Login, Code: shorten(field(r, "code"))}
 	req, t, err := s.findDevice(r, m, p.Code)
+	if err == nil && field(r, "do") != "deny" {
+		var asked bool
+		if asked, err = s.proveForDevice(w, r, m, req, t); asked {
+			return
+		}
+	}
 	if err == nil {
 		switch field(r, "do") {
 		case "approve":
@@ -87,7 +94,7 @@ func (s *Server) refuseDevice(w http.ResponseWriter, r *http.Request, p devicePa
 		status, problem = http.StatusTooManyRequests, "device_busy"
 	case reason == "user_not_assigned":
 		status, problem = http.StatusForbidden, "device_unassigned"
-	case reason == "no_matching_policy":
+	case reason == "no_matching_policy", fault.Is(err, fault.Denied):
 		status, problem = http.StatusForbidden, "device_rules"
 	default:
 		s.cfg.Log.LogAttrs(r.Context(), slog.LevelError, "device page failed", slog.Any("error", err))
@@ -111,6 +118,38 @@ func (s *Server) findDevice(r *http.Request, m *member, code string) (grant.Devi
 		err = fault.New(fault.NotFound, "the code is of no use")
 	}
 	return req, t, err
+}
+
+// proveForDevice leads a person to prove what the sign-on policy of a device's app
+// demands, and reports whether it does. Proofs of the last minutes count: the code is
+// typed again after them. fault.Denied when the policy does not let the person in.
+func (s *Server) proveForDevice(w http.ResponseWriter, r *http.Request, m *member, req grant.DeviceRequest, t *grant.Target) (bool, error) {
+	app, ok := t.View.App(req.Client)
+	if !ok {
+		return false, nil // the page says so
+	}
+	v := &visit{w: w, r: r, judged: app, session: m.session, user: m.user, req: Request{
+		Page: DevicePath + "?user_code=" + url.QueryEscape(req.UserCode), For: app.ID, Created: s.cfg.Now().Add(-changeTime), Unused: m.session.Unused,
+	}}
+	d, err := s.appRuled(v)
+	if err != nil {
+		return false, err
+	}
+	if !d.Allowed() {
+		s.recordDenial(r.Context(), r, m.user, v.rule)
+		return false, fault.New(fault.Denied, "the sign-on policy of the app does not let the person in")
+	}
+	wants, err := s.appWantsAgain(v)
+	if err == nil && !wants {
+		wants, err = s.appDemands(v)
+	}
+	if _, ours := refusalOf(err); err != nil && !ours {
+		return false, fault.Because(err, fault.Denied, "the person cannot show what the sign-on policy of the app demands")
+	}
+	if err == nil && wants {
+		s.ask(v) //nolint:contextcheck // a visit carries its request
+	}
+	return wants, err
 }
 
 // confirmDevice shows who asks for what.

@@ -45,8 +45,9 @@ func (s *Server) direct(v *visit, a grant.Authorization) (answer, error) {
 // CheckPassword checks a password that did not come by the page: every attempt counts
 // with those of the page, for the person and for the network, and the system log has
 // it. It is fault.Denied for who may not sign in and fault.RateLimited for a network
-// that has tried too often. The request's context carries the tenant.
-func (s *Server) CheckPassword(r *http.Request, identifier, password string) (string, error) {
+// that has tried too often. The request's context carries the tenant; client is the app
+// that has seen the password.
+func (s *Server) CheckPassword(r *http.Request, client, identifier, password string) (string, error) {
 	now := s.cfg.Now()
 	if s.networkFull(r, now) > 0 {
 		return "", fault.New(fault.RateLimited, "there were too many attempts to sign in from the network")
@@ -56,12 +57,22 @@ func (s *Server) CheckPassword(r *http.Request, identifier, password string) (st
 		// Nothing here can ask for a second factor: who needs one does not sign in so
 		// (attack identity 64).
 		rule, ruled := s.ruling(r, user.ID, signals{new: true, failed: failed})
-		switch {
-		case ruled != nil:
+		if ruled != nil {
 			return "", ruled
-		case !rule.Allowed() || rule.RequireFactor:
+		}
+		expired, ruled := s.expired(r.Context(), true, user)
+		if ruled == nil && expired {
+			ruled = fault.New(fault.Denied, "the password has expired: it opens nothing but its own replacement")
+		}
+		if ruled == nil && (!rule.Allowed() || rule.RequireFactor) {
+			ruled = fault.New(fault.Denied, "the sign-on policy does not allow a sign-in by the password alone")
+		}
+		if ruled == nil {
+			ruled = s.admits(client, rule)
+		}
+		if ruled != nil {
 			s.recordDenial(r.Context(), r, user, rule)
-			return "", fault.New(fault.Denied, "the sign-on policy does not allow a sign-in by the password alone")
+			return "", ruled
 		}
 	}
 	if fault.Is(err, fault.Denied) {

@@ -75,7 +75,7 @@ func (s *Server) takeEmail(w http.ResponseWriter, r *http.Request, m *member) {
 	}
 	site, _ := s.cfg.Site(r)
 	lang := s.language(r)
-	address, _, err := s.newLink(r.Context(), site, linkEmail(), m.user, next)
+	address, _, _, err := s.newLink(r.Context(), site, linkEmail(), m.user, next)
 	if err == nil {
 		err = s.send(r.Context(), site, m.user, letter{name: "email", to: next, lang: lang, link: address})
 	}

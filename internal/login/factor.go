@@ -81,12 +81,26 @@ func (s *Server) missing(v *visit) (bool, *own, error) {
 		return !slices.ContainsFunc(have.passkeys, fresh), have, nil
 	}
 	demanded, err := s.demanded(v, have)
-	return demanded && !have.satisfies(&v.req), have, err
+	if err != nil || demanded && have.satisfies(s.onlyPhishing(v)) {
+		return false, have, err // it is proved first
+	}
+	if owed, err := s.owed(v, have); err != nil || owed != "" {
+		return true, have, err
+	}
+	if !demanded {
+		return false, have, nil
+	}
+	app, mailed, passkey, err := s.offers(v, have)
+	if err == nil && !app && !mailed && !passkey {
+		err = refuse("unmet_authentication_requirements", "A second factor is demanded, and the user may set up none.")
+	}
+	return true, have, err
 }
 
-// satisfies reports whether the person has what one of the levels can be reached with.
-func (o *own) satisfies(q *Request) bool {
-	return len(o.passkeys) > 0 || (o.app != nil || o.mail != nil) && !q.onlyPhishing()
+// satisfies reports whether the person has what is demanded; only a passkey will do
+// where it has to be safe from phishing.
+func (o *own) satisfies(phishing bool) bool {
+	return len(o.passkeys) > 0 || (o.app != nil || o.mail != nil) && !phishing
 }
 
 // proven reports whether a factor was used just now: then it may be added to, and
@@ -135,20 +149,24 @@ func (s *Server) showEnrollment(v *visit) {
 		p.Secret, p.Image = grouped(v.secret), image
 	}
 	have, err := s.factors(v)
-	p.More, p.ByCode = have.any(), have.app == nil && v.req.Enroll != enrollPasskey && v.req.Enroll != enrollMail && !v.req.onlyPhishing()
-	if err == nil && !v.begun {
-		p.Mail, err = s.enrollMailForm(v, have)
+	var byMail, byPasskey bool
+	if err == nil {
+		p.More = have.any()
+		p.ByCode, byMail, byPasskey, err = s.offers(v, have)
+	}
+	if err == nil && !v.begun && byMail {
+		p.Mail, err = s.enrollMailForm(v)
 	}
 	if p.Mail.alone(v) {
 		p.ByCode = false
-	} else if err == nil && !v.begun && v.req.Enroll != enrollApp && v.req.Enroll != enrollMail {
+	} else if err == nil && !v.begun && byPasskey {
 		p.Passkey, err = s.passkeyForm(v, ceremony{Use: useCreate, User: v.user.ID}, "enroll")
 	}
 	if err != nil {
 		s.end(v, err)
 		return
 	}
-	p.Mail.beside(v, p.Passkey != nil || p.ByCode || p.Mail.alone(v) && v.req.Enroll == "")
+	p.Mail.beside(v, p.Passkey != nil || p.ByCode || p.Mail.alone(v) && (p.ByCode || byPasskey))
 	head := s.head(v, "enroll_title")
 	if p.Passkey != nil {
 		head.Script = passkeyScript
@@ -160,11 +178,22 @@ func (s *Server) showEnrollment(v *visit) {
 // the second factor of this sign-in already.
 func (s *Server) takeEnrollment(v *visit) error {
 	ctx, user := v.ctx(), v.user
-	if answer := field(v.r, "passkey"); answer != "" {
+	have, err := s.factors(v)
+	if err != nil {
+		return err
+	}
+	byCode, byMail, byPasskey, err := s.offers(v, have)
+	if err != nil {
+		return err
+	}
+	if answer := field(v.r, "passkey"); answer != "" && byPasskey {
 		return s.takeNewPasskey(v, []byte(answer))
 	}
-	if field(v.r, "mail") != "" || field(v.r, "mailcode") != "" {
+	if (field(v.r, "mail") != "" || field(v.r, "mailcode") != "") && byMail {
 		return s.takeMailEnrollment(v)
+	}
+	if !byCode {
+		return nil // the page is shown again: it does not offer that
 	}
 	pending, err := s.authenticator(ctx, user.ID, directory.FactorPending)
 	if err != nil {
@@ -212,7 +241,7 @@ func (s *Server) showFactor(v *visit) {
 	}
 	missing, have, err := s.missing(v)
 	p.First = missing
-	weaker := missing || !v.req.onlyPhishing()
+	weaker := missing || !s.onlyPhishing(v)
 	p.ByCode = have.app != nil && weaker
 	if err == nil && weaker {
 		p.Mail, err = s.mailForm(v, have.mail, "factor")
@@ -348,9 +377,16 @@ func (s *Server) proveFactor(w http.ResponseWriter, r *http.Request, page string
 // authenticator app is asked for it: another one would take its place.
 func (s *Server) enrollFactor(w http.ResponseWriter, r *http.Request, m *member, what, page string) {
 	have, err := s.factorsOf(r.Context(), s.party(r), m.user.ID)
+	allowed := false
+	if err == nil {
+		types := map[string]string{enrollApp: directory.FactorTOTP, enrollMail: directory.FactorEmail, enrollPasskey: directory.FactorPasskey}
+		allowed, err = s.mayEnroll(r, m.user.ID, types[what])
+	}
 	switch {
 	case err != nil:
 		s.lost(w, r, err)
+	case !allowed:
+		http.Redirect(w, r, "/account", http.StatusSeeOther) // the page does not offer it
 	case what == enrollApp && have.app != nil:
 		s.proveFactor(w, r, "/account") //nolint:contextcheck // a visit carries its request
 	default:

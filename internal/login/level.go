@@ -123,12 +123,15 @@ func (s *Server) needsFactor(v *visit) (bool, error) {
 	return s.demanded(v, have)
 }
 
-// demanded reports whether the request, or a rule of the sign-on policies, demands a
+// demanded reports whether the request, or a rule of the sign-on policies or of the app's, demands a
 // second factor that this session has not shown. A level that nobody here can reach is refused and not loosened (OpenID
 // Connect Core Unmet Authentication Requirements 1.0).
 func (s *Server) demanded(v *visit, have *own) (bool, error) {
 	if rule, err := s.ruled(v); err != nil || rule.demands(v.session, s.cfg.Now()) {
 		return true, err
+	}
+	if demands, err := s.appDemands(v); err != nil || demands {
+		return demands, err
 	}
 	if v.req.reaches(v.session, s.cfg.Now()) {
 		return false, nil

@@ -3,6 +3,7 @@ package login
 import (
 	"context"
 	"encoding/json"
+	"net/netip"
 	"net/url"
 	"time"
 
@@ -51,14 +52,22 @@ func (p purpose) stampOf(u directory.User) time.Time {
 	return u.PasswordChanged
 }
 
-// newLink returns the address and the token of a fresh link for the user.
-func (s *Server) newLink(ctx context.Context, site Site, p purpose, u *ledger.Object[directory.User], next string) (address, token string, err error) {
+// newLink returns the address and the token of a fresh link for the user, and until when
+// it is good.
+func (s *Server) newLink(ctx context.Context, site Site, p purpose, u *ledger.Object[directory.User], next string) (address, token string, until time.Time, err error) {
+	if p.name == linkReset().name {
+		d, err := s.passwordPolicy(ctx, u.ID, netip.Addr{})
+		if err != nil {
+			return "", "", until, err
+		}
+		p.lasting = d.LinkTime()
+	}
 	data, err := json.Marshal(linkData{User: u.ID, Email: u.Value.Profile.Email, Stamp: p.stampOf(u.Value), Next: next})
 	if err != nil {
-		return "", "", err
+		return "", "", until, err
 	}
 	token, err = s.cfg.Waiting.Add(ctx, p.name, "", data, p.lasting)
-	return site.URL + p.path + url.PathEscape(token), token, err
+	return site.URL + p.path + url.PathEscape(token), token, s.cfg.Now().Add(p.lasting), err
 }
 
 // openLink returns what a token stands for, without using it up: mail programs and

@@ -32,7 +32,7 @@ type People interface {
 	// Authenticate reports whether it is the user's password; nil is nobody, and takes
 	// the same time.
 	Authenticate(ctx context.Context, u *ledger.Object[directory.User], password string) (bool, error)
-	ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string) (ledger.Object[directory.User], error)
+	ChangePassword(ctx context.Context, actor ledger.Actor, userID, old, next string, early bool) (ledger.Object[directory.User], error)
 	GroupsOf(ctx context.Context, userID string) ([]directory.MemberOf, error)
 	CreateUser(ctx context.Context, actor ledger.Actor, n directory.NewUser) (ledger.Object[directory.User], error)
 	ChangeUser(ctx context.Context, actor ledger.Actor, userID string, c directory.UserChange) (ledger.Object[directory.User], error)

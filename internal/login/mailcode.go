@@ -79,13 +79,13 @@ func (s *Server) mailForm(v *visit, f *ledger.Object[directory.Factor], step str
 	return &mailForm{Token: v.token, Step: step, Login: v.user.Value.Profile.Login, Address: masked(f.Value.Email), Sent: waits}, err
 }
 
-// enrollMailForm returns the part that sets codes by e-mail up; nil when that is not
-// offered.
-func (s *Server) enrollMailForm(v *visit, have *own) (*mailForm, error) {
-	offered := v.req.Enroll == "" || v.req.Enroll == enrollMail
-	if !offered || s.cfg.Letters == nil || have.mail != nil || v.req.onlyPhishing() || mail.CheckAddress(v.user.Value.Profile.Email) != nil {
-		return nil, nil
-	}
+// canMail reports whether codes can be sent to the person.
+func (s *Server) canMail(v *visit) bool {
+	return s.cfg.Letters != nil && mail.CheckAddress(v.user.Value.Profile.Email) == nil
+}
+
+// enrollMailForm returns the part that sets codes by e-mail up.
+func (s *Server) enrollMailForm(v *visit) (*mailForm, error) {
 	pending, err := s.mailFactor(v.ctx(), v.user.ID, directory.FactorPending)
 	if err != nil {
 		return nil, err

@@ -130,7 +130,7 @@ func (v *visit) known() string {
 // use it here.
 func (s *Server) signInPasskey(v *visit) (*passkeyForm, error) {
 	c := ceremony{Use: useGet, User: v.known()}
-	if v.req.wantsPassword() {
+	if s.wantsPassword(v) {
 		return nil, nil
 	}
 	if c.User != "" {

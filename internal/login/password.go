@@ -21,9 +21,10 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// Bounds of guessing. A person has ten attempts over all names that stand for
-// them; then signing in rests until a quarter of an hour without an attempt has
-// passed. It rests for who does not exist as well, and the page says the same.
+// Bounds of guessing where no password policy says others. A person has ten attempts
+// over all names that stand for them; then signing in rests until a quarter of an hour
+// without an attempt has passed. It rests for who does not exist as well, and the page
+// says the same.
 const (
 	attemptsOfOne = 10
 	restTime      = 15 * time.Minute
@@ -49,6 +50,9 @@ func (s *Server) needsSignIn(v *visit) (bool, error) {
 	}
 	if v.req.wantsPassword() && !v.req.reaches(v.session, s.cfg.Now()) {
 		return true, nil // signed in by a passkey
+	}
+	if again, err := s.appWantsAgain(v); err != nil || again {
+		return again, err
 	}
 	return s.enrollsUnproven(v)
 }
@@ -174,11 +178,10 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 		}
 		return s.judgeThere(ctx, there, identifier, password, now)
 	}
-	n, err := s.cfg.Attempts.TakeAttempt(ctx, counter, now, restTime)
+	resting, failed, err := s.takeGuess(ctx, counter, user, now)
 	if err != nil {
 		return nil, 0, err
 	}
-	resting := n > attemptsOfOne
 	checked := user
 	if user != nil && (resting || !maySignIn(user.Value.Status)) {
 		checked = nil // the work is done all the same
@@ -198,7 +201,7 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	case !ok:
 		return nil, 0, denied("INVALID_CREDENTIALS")
 	}
-	return user, n - 1, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
+	return user, failed, s.cfg.Attempts.EndAttempts(ctx, user.ID, now)
 }
 
 func unknownCounter(identifier string) string {
@@ -262,7 +265,7 @@ func shorten(s string) string {
 
 // needsPassword reports whether the password is to be replaced first.
 func (s *Server) needsPassword(v *visit) (bool, error) {
-	return v.user.Value.Status == directory.PasswordExpired, nil
+	return s.expired(v.ctx(), !v.session.PasswordAt.IsZero(), v.user)
 }
 
 // needsFactorFirst reports whether a second factor is to be proved before the
@@ -281,11 +284,17 @@ type passwordPage struct {
 	Token   string
 	Name    string
 	Problem string
+	Field   passwordField
 }
 
 func (s *Server) showPassword(v *visit) {
-	s.pages.password.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "reset_title"),
-		passwordPage{Token: v.token, Name: v.user.Value.Profile.Login, Problem: s.problem(v)})
+	p := passwordPage{Token: v.token, Name: v.user.Value.Profile.Login, Problem: s.problem(v)}
+	var err error
+	if p.Field, err = s.passwordField(v.ctx(), s.lang(v), v.user.ID); err != nil {
+		s.end(v, err)
+		return
+	}
+	s.pages.password.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "reset_title"), p)
 }
 
 // takePassword replaces an expired password by one that the person chooses.
@@ -312,11 +321,11 @@ func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledg
 	if s.networkFull(r, now) > 0 {
 		return &pageProblem{http.StatusTooManyRequests, "busy_network"}
 	}
-	n, err := s.cfg.Attempts.TakeAttempt(ctx, user.ID, now, restTime)
+	resting, _, err := s.takeGuess(ctx, user.ID, user, now)
 	if err != nil {
 		return err
 	}
-	if n > attemptsOfOne {
+	if resting {
 		return &pageProblem{http.StatusUnprocessableEntity, "password_resting"}
 	}
 	if old == next {
@@ -324,7 +333,7 @@ func (s *Server) changePassword(ctx context.Context, r *http.Request, user *ledg
 	}
 	hashing, cancel := context.WithTimeout(ctx, 2*hashingTime)
 	defer cancel()
-	_, err = s.cfg.People.ChangePassword(hashing, self(user), user.ID, old, next)
+	_, err = s.cfg.People.ChangePassword(hashing, self(user), user.ID, old, next, true)
 	f := fault.Of(err)
 	switch {
 	case err == nil:

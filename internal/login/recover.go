@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -57,7 +58,7 @@ func (s *Server) takeRecover(w http.ResponseWriter, r *http.Request) {
 	case s.networkFull(r, s.cfg.Now()) > 0:
 		wrong = &pageProblem{http.StatusTooManyRequests, "busy_network"}
 	case !s.later(func(ctx context.Context) {
-		s.failed(ctx, "recovery", s.recoverByName(tenant.With(ctx, site.Tenant), site, name, lang))
+		s.failed(ctx, "recovery", s.recoverByName(tenant.With(ctx, site.Tenant), site, name, lang, address(r)))
 	}):
 		wrong = &pageProblem{http.StatusServiceUnavailable, "busy_all"}
 	}
@@ -70,7 +71,7 @@ func (s *Server) takeRecover(w http.ResponseWriter, r *http.Request) {
 }
 
 // recoverByName sends the letter that fits whoever is meant, if anybody is.
-func (s *Server) recoverByName(ctx context.Context, site Site, name, lang string) error {
+func (s *Server) recoverByName(ctx context.Context, site Site, name, lang string, from netip.Addr) error {
 	u, err := s.cfg.People.Identify(ctx, name)
 	if fault.Is(err, fault.NotFound) {
 		return nil
@@ -91,6 +92,13 @@ func (s *Server) recoverByName(ctx context.Context, site Site, name, lang string
 	if never || l.good(u.Value) != nil {
 		return nil
 	}
+	d, err := s.passwordPolicy(ctx, u.ID, from)
+	if err != nil {
+		return err
+	}
+	if u.Value.Status == directory.LockedOut && !d.MayUnlock() || u.Value.Status != directory.LockedOut && !d.MayReset() {
+		return nil
+	}
 	return s.sendLink(ctx, site, &u, linkReset(), letter{name: "reset", lang: lang})
 }
 
@@ -99,9 +107,11 @@ func (s *Server) sendLink(ctx context.Context, site Site, u *ledger.Object[direc
 	if s.cfg.Letters == nil {
 		return errNoMail()
 	}
-	if l.link, _, err = s.newLink(ctx, site, p, u, ""); err != nil {
+	var until time.Time
+	if l.link, _, until, err = s.newLink(ctx, site, p, u, ""); err != nil {
 		return err
 	}
+	l.fill = append(l.fill, "until", s.cfg.Kit.Words().Date(l.lang, until)+" UTC")
 	return s.send(ctx, site, u, l)
 }
 
@@ -111,6 +121,7 @@ type choosePage struct {
 	Lead    string
 	Login   string
 	Problem string
+	Field   passwordField
 }
 
 // choose serves the page behind a link that sets a password.
@@ -123,6 +134,10 @@ func (s *Server) choose(p purpose, heading, lead string) http.HandlerFunc {
 			return
 		}
 		page := choosePage{Heading: s.say(lang, heading), Lead: s.say(lang, lead, "login", l.user.Value.Profile.Login), Login: l.user.Value.Profile.Login}
+		if page.Field, err = s.passwordField(r.Context(), lang, l.user.ID); err != nil {
+			s.lost(w, r, err)
+			return
+		}
 		status := http.StatusOK
 		if r.Method == http.MethodPost {
 			var said *pageProblem
@@ -166,13 +181,16 @@ func (p *pageProblem) wait(w http.ResponseWriter) {
 // passwordProblem returns what a page says of a password that was refused; nil for
 // other errors.
 func passwordProblem(err error) *pageProblem {
-	f := fault.Of(err)
-	switch {
-	case f != nil && f.Reason == directory.ReasonBreached:
-		return &pageProblem{http.StatusUnprocessableEntity, "password_breached"}
-	case f != nil && f.Reason == directory.ReasonPassword:
-		return &pageProblem{http.StatusUnprocessableEntity, "password_rule_short"}
-	case fault.Is(err, fault.Timeout):
+	if f := fault.Of(err); f != nil {
+		key, ok := map[string]string{
+			directory.ReasonBreached: "password_breached", directory.ReasonPassword: "password_rule_short", directory.ReasonKinds: "password_kinds",
+			directory.ReasonPersonal: "password_personal", directory.ReasonHistory: "password_used", directory.ReasonTooSoon: "password_too_soon",
+		}[f.Reason]
+		if ok {
+			return &pageProblem{http.StatusUnprocessableEntity, key}
+		}
+	}
+	if fault.Is(err, fault.Timeout) {
 		return &pageProblem{http.StatusServiceUnavailable, "busy_all"}
 	}
 	return nil
@@ -189,7 +207,7 @@ func (s *Server) choosePassword(r *http.Request, l *link, password string) error
 	hashing, cancel := context.WithTimeout(ctx, hashingTime)
 	defer cancel()
 	_, err := s.cfg.People.ChangeUser(hashing, byLink(), l.user.ID, directory.UserChange{
-		Password: &password, Only: l.good, Once: l.take(s.cfg.Waiting), Recover: true,
+		Password: &password, Chosen: true, Only: l.good, Once: l.take(s.cfg.Waiting), Recover: true,
 	})
 	if said := passwordProblem(err); said != nil {
 		return said
@@ -258,7 +276,8 @@ func (s *Server) adminLink(ctx context.Context, userID string, send bool, p purp
 		return "", "", err
 	}
 	if !send {
-		return s.newLink(ctx, site, p, &u, "")
+		address, token, _, err = s.newLink(ctx, site, p, &u, "")
+		return address, token, err
 	}
 	return "", "", s.sendLink(ctx, site, &u, p, letter{name: name, lang: s.languageOf(u.Value, site.language())})
 }

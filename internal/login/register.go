@@ -136,6 +136,7 @@ type beginPage struct {
 	Email       string
 	First, Last string
 	Problem     string
+	Field       passwordField
 }
 
 // finishRegister makes the account: only who reads the letters of the address gets
@@ -160,6 +161,10 @@ func (s *Server) finishRegister(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	p, status := beginPage{Email: who.Email}, http.StatusOK
+	if p.Field, err = s.passwordField(ctx, lang, ""); err != nil {
+		s.lost(w, r, err)
+		return
+	}
 	if r.Method == http.MethodPost {
 		p.First, p.Last = strings.TrimSpace(field(r, "first")), strings.TrimSpace(field(r, "last"))
 		err := s.makeAccount(r, who.Email, p, &link{wait: wait})

@@ -45,10 +45,15 @@ type Request struct {
 	// empty: as they like.
 	Provider string `json:"idp,omitempty"`
 
+	// For is the app whose sign-on policy holds for a page of ours; empty: none.
+	For string `json:"for,omitempty"`
+
 	// Link is an account at an identity provider that the person is about to connect.
 	Link *federation.Pending `json:"link,omitempty"`
 
 	Created time.Time `json:"created"`
+	// Unused is how long the browser's session had lain unused when the request came.
+	Unused time.Duration `json:"unused,omitempty"`
 }
 
 // The factors that a page of ours has people set up.

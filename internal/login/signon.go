@@ -21,6 +21,11 @@ type ruling struct {
 	considered []access.Considered
 	level      risk.Level // empty: no rule has asked
 	risk       risk.Assessment
+
+	// What the policies were asked, for those of apps and about factors.
+	view *access.View
+	in   access.SignIn
+	app  *access.AppDecision // of the visit's app; nil: not asked yet
 }
 
 // signals are what is known of a sign-in besides who comes from where.
@@ -32,23 +37,11 @@ type signals struct {
 
 // ruling asks the sign-on policies about a person who comes by a request.
 func (s *Server) ruling(r *http.Request, user string, of signals) (*ruling, error) {
-	ctx := r.Context()
-	t, _ := tenant.From(ctx)
-	view, err := s.cfg.Views.Get(ctx, t)
+	view, in, err := s.asked(r.Context(), user, address(r))
 	if err != nil {
 		return nil, err
 	}
-	in := access.SignIn{User: user, Address: address(r).WithZone("")}
-	if view.SessionPoliciesAskGroups() {
-		groups, err := s.cfg.People.GroupsOf(ctx, user)
-		if err != nil {
-			return nil, err
-		}
-		for _, g := range groups {
-			in.Groups = append(in.Groups, g.ID)
-		}
-	}
-	out := &ruling{}
+	out := &ruling{view: view}
 	if of.new || view.SessionPoliciesAskRisk() {
 		if out.risk, err = s.assess(r, user, of.failed); err != nil {
 			return nil, err
@@ -60,7 +53,7 @@ func (s *Server) ruling(r *http.Request, user string, of signals) (*ruling, erro
 		}
 		in.Risk, in.RiskWhy = string(out.level), out.risk.Explain()
 	}
-	out.SignInDecision = view.SignIn(&in, &out.considered)
+	out.in, out.SignInDecision = in, view.SignIn(&in, &out.considered)
 	return out, nil
 }
 
@@ -140,7 +133,7 @@ func (s *Server) admitAs(v *visit, user *ledger.Object[directory.User], p sessio
 	} else {
 		s.cfg.Kit.SetCookie(v.w, sessionCookie, secret)
 	}
-	v.session, v.user, v.rule = &sess, user, rule
+	v.session, v.user, v.rule, v.may = &sess, user, rule, nil
 	return nil
 }
 
@@ -148,7 +141,11 @@ func (s *Server) admitAs(v *visit, user *ledger.Object[directory.User], p sessio
 // been made since, and the browser may be somewhere else now.
 func (s *Server) needsAllowed(v *visit) (bool, error) {
 	rule, err := s.ruled(v)
-	if err != nil || rule.Allowed() {
+	if err != nil {
+		return false, err
+	}
+	app, err := s.appRuled(v)
+	if err != nil || rule.Allowed() && app.Allowed() {
 		return false, err
 	}
 	s.recordDenial(v.ctx(), v.r, v.user, rule)
@@ -179,7 +176,9 @@ func (s *Server) recordDenial(ctx context.Context, r *http.Request, user *ledger
 		Actor:  audit.Entity{ID: user.ID, Type: "User", AlternateID: user.Value.Profile.Login, DisplayName: user.Value.Profile.DisplayName()},
 		Client: audit.Client{IP: address(r).String(), UserAgent: r.UserAgent()}, Outcome: audit.Outcome{Result: audit.Deny, Reason: "SIGN_ON_POLICY"},
 	}
-	if rule.Rule != "" {
+	if app := rule.app; app != nil && rule.Allowed() {
+		e.Targets = []audit.Entity{{ID: app.Policy, Type: "PolicyEntity", DisplayName: app.PolicyName}}
+	} else if rule.Rule != "" {
 		e.Targets = []audit.Entity{{ID: rule.Policy, Type: "PolicyEntity", DisplayName: rule.PolicyName}, {ID: rule.Rule, Type: "PolicyRule", DisplayName: rule.RuleName}}
 	}
 	rule.note(&e)

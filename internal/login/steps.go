@@ -29,6 +29,7 @@ type visit struct {
 
 	target  *grant.Target                  // nil for a page of ours
 	app     *access.AppView                // nil for a page of ours
+	judged  *access.AppView                // whose sign-on policy holds; nil: that of app
 	session *session.Session               // nil: nobody is signed in
 	user    *ledger.Object[directory.User] // of the session
 	token   string                         // of the forms
@@ -40,6 +41,7 @@ type visit struct {
 	secret  string                         // of it, to be shown this once
 	failed  int                            // wrong passwords right before the right one
 	rule    *ruling                        // what the sign-on policies say of the user, once they were asked
+	may     *access.EnrollDecision         // what the enrollment policies say, likewise
 	have    *own                           // second factors of the user, once they were read
 	again   bool                           // the page is to be shown again, with more on it
 }
@@ -93,6 +95,9 @@ func (s *Server) begin(v *visit) {
 	if err := s.recognize(v); err != nil {
 		s.end(v, err)
 		return
+	}
+	if v.session != nil {
+		v.req.Unused = v.session.Unused
 	}
 	// Cookies are not sent with a form of another site: the browser is asked again by
 	// the address that it is led to.
@@ -263,6 +268,14 @@ func (s *Server) resume(v *visit) error {
 			return fault.New(fault.NotFound, "the app is gone")
 		}
 		v.app = app
+	}
+	if v.req.For != "" {
+		site, _ := s.cfg.Site(v.r)
+		view, err := s.cfg.Views.Get(v.ctx(), site.Tenant)
+		if err != nil {
+			return err
+		}
+		v.judged, _ = view.App(v.req.For)
 	}
 	return s.recognize(v)
 }

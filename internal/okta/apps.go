@@ -253,36 +253,6 @@ func (a *api) assignPolicy(c *call) (answer, error) {
 	return nothing()
 }
 
-func (a *api) getSignOnPolicy(c *call) (answer, error) {
-	o, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId"))
-	if err != nil {
-		return answer{}, err
-	}
-	return ok(a.signOnPolicy(o))
-}
-
-func (a *api) signOnPolicy(o ledger.Object[access.SignOnPolicy]) object {
-	p := o.Value
-	return object{
-		"id": o.ID, "status": p.Status, "name": p.Name, "description": p.Description, "priority": p.Priority, "system": p.System,
-		"conditions": nil, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated), "type": appPolicyType,
-		"_embedded": object{"resourceType": "APP"}, "_links": object{
-			"self":     ref(a.href("policies", o.ID), "GET"),
-			"rules":    ref(a.href("policies", o.ID, "rules"), "GET"),
-			"mappings": ref(a.href("policies", o.ID, "mappings"), "GET"),
-		},
-	}
-}
-
-// listSignOnRules answers that a sign-on policy has no rules of its own: how
-// people sign in cannot be configured per app.
-func (a *api) listSignOnRules(c *call) (answer, error) {
-	if _, err := a.Access.FindSignOnPolicy(c.Context(), c.arg("policyId")); err != nil {
-		return answer{}, err
-	}
-	return page([]object(nil), "", func(o object) object { return o })
-}
-
 // listMappings answers which apps a sign-on policy is for.
 func (a *api) listMappings(c *call) (answer, error) {
 	limit, err := c.limit(20, 200)

@@ -49,7 +49,7 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusBadRequest, "E0000031", "Invalid search criteria."}, true
 	case directory.ReasonStatus:
 		return known{http.StatusForbidden, "E0000038", "This operation is not allowed in the user's current status."}, true
-	case directory.ReasonPassword, directory.ReasonBreached:
+	case directory.ReasonPassword, directory.ReasonBreached, directory.ReasonKinds, directory.ReasonPersonal, directory.ReasonHistory, directory.ReasonTooSoon:
 		return known{http.StatusBadRequest, "E0000080", "The password does not meet the complexity requirements of the current password policy."}, true
 	case directory.ReasonWrongCode:
 		return known{http.StatusForbidden, "E0000068", "Invalid Passcode/Answer"}, true
@@ -65,7 +65,7 @@ func byReason(reason string) (known, bool) {
 		return known{http.StatusForbidden, "E0000014", "Update of credentials failed"}, true
 	case access.ReasonAssigned:
 		return known{http.StatusConflict, "E0000090", "The role specified is already assigned to the user."}, true
-	case access.ReasonActive, access.ReasonSystem, directory.ReasonBuiltIn, directory.ReasonRuleActive:
+	case access.ReasonActive, access.ReasonSystem, directory.ReasonNotAllowed, directory.ReasonBuiltIn, directory.ReasonRuleActive:
 		return known{http.StatusForbidden, "E0000006", "You do not have permission to perform the requested action"}, true
 	}
 	return known{}, false

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"gatehouse/internal/access"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/session"
@@ -111,8 +112,15 @@ func (a *api) forgotPassword(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	policy, err := a.passwordPolicy(c, id)
+	if err != nil {
+		return answer{}, err
+	}
 	if b.Password.Value == "" && b.Question.Answer == "" {
-		return a.forgotLink(c, id)
+		return a.forgotLink(c, id, policy.MayReset())
+	}
+	if policy.Reset != access.SignOnAllow || policy.NoQuestion {
+		return answer{}, errForgotPolicy()
 	}
 	u, err := a.People.RecoverPassword(c.Context(), c.by(), id, b.Question.Answer, b.Password.Value)
 	if err != nil {
@@ -121,8 +129,28 @@ func (a *api) forgotPassword(c *call) (answer, error) {
 	return ok(credentials(u.Value))
 }
 
+// passwordPolicy returns what the password policies say of a user.
+func (a *api) passwordPolicy(c *call, user string) (d access.PasswordDecision, err error) {
+	in := access.SignIn{User: user}
+	groups, err := a.People.GroupsOf(c.Context(), user)
+	if err != nil {
+		return d, err
+	}
+	for _, g := range groups {
+		in.Groups = append(in.Groups, g.ID)
+	}
+	return a.Access.PreviewPassword(c.Context(), in)
+}
+
+func errForgotPolicy() error {
+	return fault.New(fault.Denied, "the password policy does not let the user replace a forgotten password so").WithReason(directory.ReasonRecovery)
+}
+
 // forgotLink makes a link for a user who may still have the old password.
-func (a *api) forgotLink(c *call, id string) (answer, error) {
+func (a *api) forgotLink(c *call, id string, may bool) (answer, error) {
+	if !may {
+		return answer{}, errForgotPolicy()
+	}
 	send, err := c.sends(true)
 	if err != nil {
 		return answer{}, err
@@ -151,7 +179,7 @@ func (a *api) changePassword(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	u, err := a.People.ChangePassword(c.Context(), c.by(), id, b.Old.Value, b.New.Value)
+	u, err := a.People.ChangePassword(c.Context(), c.by(), id, b.Old.Value, b.New.Value, c.FormValue("strict") == "true")
 	if err != nil {
 		return answer{}, err
 	}

@@ -47,6 +47,8 @@ type Session struct {
 	// Passkey is the id of the one in this device that was used in it; empty: none was.
 	Passkey string
 	Apps    []Login // that were signed in to with it
+	// Unused is how long it had lain unused when it was found, to the minute. It is not kept.
+	Unused time.Duration
 }
 
 // Login is an app that was signed in to with a session.
@@ -229,7 +231,8 @@ func (s *Service) Find(ctx context.Context, secret string) (Session, error) {
 	if !found.Live(now) {
 		return Session{}, errNone()
 	}
-	if now.Sub(found.Seen) >= touchAfter {
+	if unused := now.Sub(found.Seen); unused >= touchAfter {
+		found.Unused = unused
 		found.Seen, found.IdleUntil = now, now.Add(s.idle(&found))
 		if err := s.cfg.Store.TouchSession(ctx, found.ID, found.Seen, found.IdleUntil); err != nil {
 			return Session{}, err
