@@ -97,7 +97,10 @@ func (s *Server) hint(lang string, d *access.PasswordDecision) string {
 		asked bool
 		key   string
 	}{
-		{d.MinLower > 0, "password_lower"}, {d.MinUpper > 0, "password_upper"}, {d.MinNumber > 0, "password_number"}, {d.MinSymbol > 0, "password_symbol"},
+		{d.MinLower > 0, "password_lower"},
+		{d.MinUpper > 0, "password_upper"},
+		{d.MinNumber > 0, "password_number"},
+		{d.MinSymbol > 0, "password_symbol"},
 		{d.NoLogin || len(d.NoNames) > 0, "password_no_name"},
 	} {
 		if more.asked {

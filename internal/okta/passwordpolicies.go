@@ -103,9 +103,17 @@ func readPasswordSettings(raw json.RawMessage, to *access.PasswordSettings) erro
 	}
 	c, age, lock, f := &b.Password.Complexity, &b.Password.Age, &b.Password.Lockout, &b.Recovery.Factors
 	for _, number := range []struct{ to, sent *int }{
-		{&to.MinLength, c.MinLength}, {&to.MinLower, c.MinLower}, {&to.MinUpper, c.MinUpper}, {&to.MinNumber, c.MinNumber}, {&to.MinSymbol, c.MinSymbol},
-		{&to.MaxAgeDays, age.MaxDays}, {&to.WarnDays, age.WarnDays}, {&to.MinAgeMinutes, age.Min}, {&to.History, age.History},
-		{&to.MaxAttempts, lock.Attempts}, {&to.UnlockMinutes, lock.Unlock},
+		{&to.MinLength, c.MinLength},
+		{&to.MinLower, c.MinLower},
+		{&to.MinUpper, c.MinUpper},
+		{&to.MinNumber, c.MinNumber},
+		{&to.MinSymbol, c.MinSymbol},
+		{&to.MaxAgeDays, age.MaxDays},
+		{&to.WarnDays, age.WarnDays},
+		{&to.MinAgeMinutes, age.Min},
+		{&to.History, age.History},
+		{&to.MaxAttempts, lock.Attempts},
+		{&to.UnlockMinutes, lock.Unlock},
 	} {
 		lay(number.to, number.sent)
 	}
