@@ -334,6 +334,68 @@ func TestHostileProviderAnswers(t *testing.T) {
 	}
 }
 
+// A provider that leads browsers on to another one, to be given the code that this one makes,
+// gets none where the other one has an address of its own (RFC 9700 section 4.4, attack
+// identity 31).
+func TestProvidersAreNotMixedUp(t *testing.T) {
+	p := start(t, "")
+	p.admitsAll()
+	honest, evil := issuertest.New(t), issuertest.New(t)
+	for _, i := range []*issuertest.Issuer{honest, evil} { // neither names itself
+		i.Set(func(s *issuertest.Script) {
+			*s = issuertest.Script{
+				User: "kim", ID: map[string]any{"email": "kim@authority.example"}, Answer: url.Values{"iss": {}},
+				Metadata: map[string]any{"authorization_response_iss_parameter_supported": false},
+			}
+		})
+	}
+	good := p.provider("Honest", honest.URL, honest.ClientID, honest.Secret, `,"domains":["authority.example"]`)
+	bad := p.provider("Evil", evil.URL, evil.ClientID, evil.Secret, "")
+	body := p.okta("GET", "/api/v1/idps/"+good, "").json(t)
+	protocol, _ := body["protocol"].(map[string]any)
+	protocol["settings"] = map[string]any{"ownCallback": true}
+	own := p.Ready().Identity + "/oauth2/v1/authorize/" + good + "/callback"
+	if a := p.okta("PUT", "/api/v1/idps/"+good, jsonOf(t, body)); a.Status != 200 || at(a.json(t), "_links", "callback", "href") != own {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	ask := func(b *browser, provider string) url.Values {
+		q := p.browserApp().request()
+		q.Set("idp", provider)
+		to := b.get(authorizePath + "?" + q.Encode()).Header.Get("Location")
+		u, err := url.Parse(to)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return u.Query()
+	}
+	// The evil one has the browser ask the honest one, with the state of its own sign-in.
+	b := p.browser(t)
+	state := ask(b, bad).Get("state")
+	mixed := ask(p.browser(t), good) // a request that the honest one takes
+	if mixed.Get("redirect_uri") != own {
+		t.Fatalf("asked with %v", mixed)
+	}
+	mixed.Set("state", state)
+	back := b.only(honest.URL + "/authorize?" + mixed.Encode())
+	if !strings.HasPrefix(back, own+"?") || !strings.Contains(back, state) {
+		t.Fatalf("back by %s", back)
+	}
+	if page := b.get(back); page.StatusCode != 403 || b.whoIs() != "" || evil.Count("/token") != 0 {
+		t.Errorf("%d, signed in as %q, the other provider was sent %d codes", page.StatusCode, b.whoIs(), evil.Count("/token"))
+	}
+	// Its own answer counts at its own address, and not at that of all.
+	for _, move := range []bool{true, false} {
+		b := p.browser(t)
+		back := b.only(honest.URL + "/authorize?" + ask(b, good).Encode())
+		if move {
+			back = strings.Replace(back, own, p.Ready().Identity+federation.CallbackPath, 1)
+		}
+		if page := b.get(back); (b.whoIs() == "kim@authority.example") == move {
+			t.Errorf("moved %v: %d, signed in as %q\n%s", move, page.StatusCode, b.whoIs(), page.body)
+		}
+	}
+}
+
 // How somebody has signed in there counts here when the provider is trusted with it, and
 // is not claimed otherwise; when they did counts always.
 func TestProviderFactorsAreTrustedOnlyWhenTold(t *testing.T) {

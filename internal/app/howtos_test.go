@@ -82,6 +82,13 @@ func TestHowtosAreServed(t *testing.T) {
 	if err := os.WriteFile(country, geotest.File(map[string]geotest.Value{"192.0.2.0/24": geotest.Country("FR")}), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	brand := t.TempDir()
+	if err := os.WriteFile(filepath.Join(brand, "acme.svg"), []byte(`<svg xmlns="http://www.w3.org/2000/svg"><path d="M0 0h9v9z"/></svg>`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(brand, "de.json"), []byte(`{"signin_title": "Einloggen"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	o := config.Options{
 		Env: func(string) (string, bool) { return "a-secret-that-is-long-enough-for-all", true },
 		ReadFile: func(path string) ([]byte, error) {
@@ -119,7 +126,7 @@ func TestHowtosAreServed(t *testing.T) {
 			if !strings.Contains(text, "version: 1") {
 				text = "version: 1\n" + text
 			}
-			text = strings.NewReplacer("/var/lib/GeoLite2-Country.mmdb", country, "/var/lib/GeoLite2-ASN.mmdb", country).Replace(text)
+			text = strings.NewReplacer("/var/lib/GeoLite2-Country.mmdb", country, "/var/lib/GeoLite2-ASN.mmdb", country, "./acme.svg", filepath.Join(brand, "acme.svg"), "./words", brand).Replace(text)
 			texts := []config.Text{{Name: name, Data: []byte(text)}}
 			if rest := theRest[name]; rest != "" {
 				texts = append(texts, config.Text{Name: "the rest", Data: []byte("version: 1\n" + strings.ReplaceAll(rest, "/var/lib/GeoLite2-Country.mmdb", country))})

@@ -121,6 +121,44 @@ func TestSAMLSignIn(t *testing.T) {
 	}
 }
 
+// A provider is known by its metadata alone, and changes its certificate by it: both are good
+// while the metadata has both, and one that is not in it any more is not.
+func TestSAMLByMetadata(t *testing.T) {
+	p := start(t, write(t, samlOn))
+	first, second := idptest.New(t, time.Now()), idptest.New(t, time.Now())
+	body := func(more string, keys ...*idptest.IDP) string {
+		text := `<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="` + first.Issuer + `"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol">`
+		for _, k := range keys {
+			text += `<KeyDescriptor use="signing"><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>` + k.X5C() + `</X509Certificate></X509Data></KeyInfo></KeyDescriptor>`
+		}
+		text += `<SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/sso"/></IDPSSODescriptor></EntityDescriptor>`
+		return fmt.Sprintf(`{"name":"Acme","type":"SAML2","domains":["acme.example"],"protocol":{"type":"SAML2","metadata":%q%s}}`, text, more)
+	}
+	for _, bad := range []string{
+		strings.Replace(body("", first), "IDPSSODescriptor", "SPSSODescriptor", 2), body(""), strings.Replace(body("", first), `"type":"SAML2","domains"`, `"type":"OIDC","domains"`, 1),
+		body(`,"credentials":{"trust":{"issuer":"https://other.example"}}`, first),
+	} {
+		if a := p.okta("POST", "/api/v1/idps", bad); a.Status != 400 {
+			t.Errorf("%d %s", a.Status, a.Body)
+		}
+	}
+	provider := p.made("/api/v1/idps", body("", first))
+	for round, keys := range [][]*idptest.IDP{{first}, {first, second}, {second}} {
+		if round > 0 {
+			if a := p.okta("PUT", "/api/v1/idps/"+provider, body("", keys...)); a.Status != 200 {
+				t.Fatalf("%d %s", a.Status, a.Body)
+			}
+		}
+		for i, idp := range []*idptest.IDP{first, second} {
+			v := p.toSAML(t, idp, provider)
+			page := v.says("cleo@acme.example", nil)
+			if in, want := v.b.whoIs() != "", i == 0 && round < 2 || i == 1 && round > 0; in != want {
+				t.Errorf("metadata %d, key %d: signed in %v\n%s", round, i, in, page.body)
+			}
+		}
+	}
+}
+
 // Whom SAML answers sign in, and in whose browser (attack identity 68): the messages
 // themselves are the table of internal/saml.
 func TestSAMLAnswersAreBound(t *testing.T) {

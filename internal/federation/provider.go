@@ -84,6 +84,9 @@ type Provider struct {
 	// SignOut signs people out at the provider, too, when they sign out here; of OpenID
 	// Connect, where the provider offers it.
 	SignOut bool `json:"participateSlo,omitempty"`
+	// OwnCallback gives the provider an address of its own to send browsers back to (RFC 9700
+	// section 4.4.2.2): no other provider's answer can be passed off as its. Of OpenID Connect.
+	OwnCallback bool `json:"ownCallback,omitempty"`
 
 	// SAML is set for providers of the type SAML2 alone: they have no client and no scopes,
 	// and Issuer is their entity id.

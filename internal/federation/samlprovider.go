@@ -50,7 +50,7 @@ func (v *SAML) check(p Provider) (fields []fault.Field) {
 	wrong(len(v.Audience) > 1024 || strings.ContainsAny(v.Audience, " \t\r\n"), "protocol.credentials.trust.audience", "must be our entity id at the provider, of at most 1024 bytes")
 	wrong(!slices.Contains([]string{saml.Unspecified, saml.Email, saml.Persistent}, v.Format), "protocol.settings.nameFormat", "must be unspecified, emailAddress or persistent: others name no account")
 	wrong(!slices.Contains([]string{saml.Any, saml.Response, saml.Assertion}, v.Signed), "protocol.algorithms.response.signature.scope", "must be ANY, RESPONSE or ASSERTION")
-	wrong(p.SignOut || p.ClientID != "" || p.Secret != "" || len(p.Scopes) > 0, "protocol", "has a client, scopes or participateSlo, which are not there for SAML")
+	wrong(p.SignOut || p.OwnCallback || p.ClientID != "" || p.Secret != "" || len(p.Scopes) > 0, "protocol", "has a client, scopes or participateSlo, which are not there for SAML; nor is ownCallback: each provider has its own address there")
 	return fields
 }
 
@@ -82,6 +82,19 @@ func (s *Service) AddKey(ctx context.Context, actor ledger.Actor, c *x509.Certif
 		s.event(ctx, actor, "system.idp.key.create", "Create key for identity provider", audit.Entity{ID: o.ID, Type: "JsonWebKey"})
 	}
 	return o, err
+}
+
+// KeepKey keeps a certificate, and returns its id also when it was kept already.
+func (s *Service) KeepKey(ctx context.Context, actor ledger.Actor, c *x509.Certificate) (id string, err error) {
+	o, err := s.AddKey(ctx, actor, c)
+	if !fault.Is(err, fault.Conflict) {
+		return o.ID, err
+	}
+	err = s.cfg.Ledger.View(ctx, func(tx *ledger.Tx) error {
+		o, err = Keys.Find(tx, ledger.By("sha256", keys.Hash(string(c.Raw))))
+		return err
+	})
+	return o.ID, err
 }
 
 // Key returns a certificate by id, or fault.NotFound.

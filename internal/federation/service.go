@@ -22,6 +22,21 @@ import (
 // URI to register at the provider is the identity listener's address and this.
 const CallbackPath = "/oauth2/v1/authorize/callback"
 
+// OwnCallbackPath is the pattern of where those send browsers back to that have an address of
+// their own.
+const OwnCallbackPath = "/oauth2/v1/authorize/{provider}/callback"
+
+// callback is the path for a provider.
+func callback(o ledger.Object[Provider]) string {
+	if o.Value.OwnCallback {
+		return strings.Replace(OwnCallbackPath, "{provider}", o.ID, 1)
+	}
+	return CallbackPath
+}
+
+// Callback returns the redirect URI to register at a provider.
+func (s *Service) Callback(o ledger.Object[Provider]) string { return s.cfg.URL + callback(o) }
+
 // Sealer encrypts secrets for one place each. *keys.Sealer is one.
 type Sealer interface {
 	Seal(plain []byte, at keys.Place) (string, error)
@@ -323,7 +338,7 @@ func (s *Service) client(ctx context.Context, o ledger.Object[Provider]) (*relyi
 	next := &client{revision: o.Revision, keys: keySource}
 	next.relying, err = relying.NewClient(relying.ClientConfig{
 		Issuer: p.Issuer, Keys: keySource, ClientID: p.ClientID, Secret: secret, Scopes: slices.Clone(p.Scopes),
-		Site: s.cfg.URL, Callback: CallbackPath, HTTP: s.cfg.HTTP, Now: s.cfg.Now,
+		Site: s.cfg.URL, Callback: callback(o), HTTP: s.cfg.HTTP, Now: s.cfg.Now,
 	})
 	if err != nil {
 		_ = keySource.Close()

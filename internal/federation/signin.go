@@ -129,10 +129,10 @@ type Refused struct{ Reason, Text string }
 // Error returns the reason.
 func (r *Refused) Error() string { return "the provider's user is not let in: " + r.Reason }
 
-// Finish ends a sign-in, by what Begin had kept and what the browser came back with. The
-// error is a Refused, fault.Denied for an answer that is not to be taken, or
+// Finish ends a sign-in, by what Begin had kept, and where and with what the browser came
+// back: at is the provider whose own address it was, empty for that of all. The error is a Refused, fault.Denied for an answer that is not to be taken, or
 // fault.Unavailable.
-func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Outcome, err error) {
+func (s *Service) Finish(ctx context.Context, data []byte, at string, q url.Values) (out Outcome, err error) {
 	defer fault.Wrap(&err, "finish a sign-in at an identity provider")
 	var w way
 	if err := json.Unmarshal(data, &w); err != nil {
@@ -142,15 +142,20 @@ func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Ou
 	if err != nil {
 		return out, err
 	}
+	if want := ownAddress(o); at != want {
+		// Before anything of it is used: a code of another provider would be sent to this
+		// one, which could use it (RFC 9700 section 4.4).
+		return out, fault.New(fault.Denied, "the answer came to another provider's address")
+	}
 	out = Outcome{Provider: Choice{ID: o.ID, Name: o.Value.Name}}
 	who := someone{provider: o.Value}
-	var at time.Time
+	var signed time.Time
 	var amr []string
 	if o.Value.SAML != nil {
 		if w.Said == nil {
 			return out, fault.New(fault.Denied, "the identity provider has not answered")
 		}
-		who.claims, who.subject, at, amr = w.Said, w.Said.Subject, w.Said.At, w.Said.Methods()
+		who.claims, who.subject, signed, amr = w.Said, w.Said.Subject, w.Said.At, w.Said.Methods()
 	} else {
 		person, err := s.person(ctx, o, w.Flow, q)
 		if err != nil {
@@ -161,21 +166,29 @@ func (s *Service) Finish(ctx context.Context, data []byte, q url.Values) (out Ou
 			out.hint = person.Raw
 		}
 		if person.AuthTime != 0 {
-			at = time.Unix(person.AuthTime, 0)
+			signed = time.Unix(person.AuthTime, 0)
 		}
 	}
 	now := s.cfg.Now()
-	if w.Fresh && !at.IsZero() && now.Sub(at) > freshness {
+	if w.Fresh && !signed.IsZero() && now.Sub(signed) > freshness {
 		return out, fault.New(fault.Denied, "the person was to prove anew who they are, and has not")
 	}
-	if at.Before(now) && !at.IsZero() {
-		out.AuthTime = at.UTC()
+	if signed.Before(now) && !signed.IsZero() {
+		out.AuthTime = signed.UTC()
 	}
 	if o.Value.Trust {
 		out.AMR, out.Second = believed(amr)
 	}
 	out.User, out.Confirm, err = s.resolve(ctx, o, who)
 	return out, err
+}
+
+// ownAddress returns the id of a provider that has an address of its own, else nothing.
+func ownAddress(o ledger.Object[Provider]) string {
+	if o.Value.OwnCallback {
+		return o.ID
+	}
+	return ""
 }
 
 // person ends a sign-in by OpenID Connect.

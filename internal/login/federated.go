@@ -23,7 +23,7 @@ type Federation interface {
 	Choices(ctx context.Context, identifier string) ([]federation.Choice, error)
 	// Begin returns where the browser goes; keep stores what Finish needs.
 	Begin(ctx context.Context, provider string, a federation.Ask, keep func(data []byte) (state string, err error)) (address string, err error)
-	Finish(ctx context.Context, data []byte, q url.Values) (federation.Outcome, error)
+	Finish(ctx context.Context, data []byte, at string, q url.Values) (federation.Outcome, error)
 	Confirmed(ctx context.Context, p federation.Pending) (bool, error)
 	Confirm(ctx context.Context, p federation.Pending) error
 	SAML
@@ -161,7 +161,7 @@ func (s *Server) serveCallback(w http.ResponseWriter, r *http.Request) {
 		s.lost(w, r, err)
 		return
 	}
-	out, err := s.cfg.Federation.Finish(r.Context(), back.Data, q)
+	out, err := s.cfg.Federation.Finish(r.Context(), back.Data, r.PathValue("provider"), q)
 	switch {
 	case err != nil:
 		s.notLed(v, err) //nolint:contextcheck // a visit carries its request

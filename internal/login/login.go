@@ -153,6 +153,7 @@ func New(cfg Config) *Server {
 	s.mux.HandleFunc("POST /signin/{name}", s.serveSignIn)
 	s.mux.HandleFunc("GET /signin/{name}/with/{provider}", s.serveProvider)
 	s.mux.HandleFunc("GET "+federation.CallbackPath, s.serveCallback)
+	s.mux.HandleFunc("GET "+federation.OwnCallbackPath, s.serveCallback)
 	s.mux.HandleFunc("GET "+federation.SAMLPath+"{provider}", s.serveSAML)
 	s.mux.HandleFunc("GET "+federation.SAMLPath+"{provider}/metadata", s.serveMetadata)
 	s.open.HandleFunc("POST "+federation.SAMLPath+"{provider}", s.serveAnswer)
@@ -184,7 +185,7 @@ func New(cfg Config) *Server {
 
 // Patterns returns the addresses that ServeHTTP answers, for a mux.
 func Patterns() []string {
-	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath, federation.SAMLPath, federation.SignedOutPath}
+	return []string{"/signin/", "/account", "/account/", DevicePath, "/signout", web.LanguagePath, RecoverPath, RegisterPath, linkRegister().path, linkReset().path, linkWelcome().path, linkEmail().path, federation.CallbackPath, federation.OwnCallbackPath, federation.SAMLPath, federation.SignedOutPath}
 }
 
 // ServeHTTP answers one request of a browser.

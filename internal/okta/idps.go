@@ -135,7 +135,7 @@ func (b *providerBody) protocol() error {
 // ontoClient lays what providers of OpenID Connect have over one.
 func (b *providerBody) ontoClient(p *federation.Provider) {
 	p.Issuer, p.ClientID, p.SAML = b.Protocol.Issuer.URL, b.Protocol.Credentials.Client.ID, nil
-	p.SignOut = b.Protocol.Settings.SignOut
+	p.SignOut, p.OwnCallback = b.Protocol.Settings.SignOut, b.Protocol.Settings.OwnCallback
 	if p.Type == federation.Google {
 		p.Issuer = or(p.Issuer, federation.GoogleIssuer)
 	}
@@ -157,7 +157,10 @@ func (a *api) readProvider(c *call) (b providerBody, err error) {
 		return b, err
 	}
 	groups := b.Policy.Provisioning.Groups
-	return b, a.mayFill(c, append(append([]string(nil), groups.Assignments...), groups.Filter...)...)
+	if err := a.mayFill(c, append(append([]string(nil), groups.Assignments...), groups.Filter...)...); err != nil || b.Protocol.Metadata == "" {
+		return b, err
+	}
+	return b, a.fromMetadata(c, &b)
 }
 
 func (a *api) listProviders(c *call) (answer, error) {
@@ -277,8 +280,11 @@ func (a *api) provider(o ledger.Object[federation.Provider]) object {
 	if v.Mapping != nil {
 		out["mapping"] = v.Mapping
 	}
+	links, _ := out["_links"].(object)
+	if v.SAML == nil && v.Type != federation.LDAP {
+		links["callback"] = ref(a.Providers.Callback(o), "GET")
+	}
 	if v.SAML != nil {
-		links, _ := out["_links"].(object)
 		links["metadata"], links["acs"] = ref(a.Providers.SAMLAddress(o.ID)+"/metadata", "GET"), ref(a.Providers.SAMLAddress(o.ID), "POST")
 	}
 	return out
@@ -295,7 +301,7 @@ func (a *api) protocol(o ledger.Object[federation.Provider]) object {
 	}
 	return object{
 		"type": "OIDC", "issuer": object{"url": v.Issuer}, "scopes": append([]string{"openid"}, v.Scopes...),
-		"credentials": object{"client": object{"client_id": v.ClientID}}, "settings": object{"participateSlo": v.SignOut},
+		"credentials": object{"client": object{"client_id": v.ClientID}}, "settings": object{"participateSlo": v.SignOut, "ownCallback": v.OwnCallback},
 	}
 }
 

@@ -12,8 +12,8 @@ import (
 	"gatehouse/internal/saml"
 )
 
-// samlBody is what only providers of SAML have in their protocol, but for participateSlo.
-// Unsolicited is ours.
+// samlBody is what only providers of SAML have in their protocol, but for participateSlo and
+// ownCallback. Unsolicited, OwnCallback and Metadata are ours.
 type samlBody struct {
 	Endpoints struct {
 		SSO struct {
@@ -38,7 +38,38 @@ type samlBody struct {
 		NameFormat  string `json:"nameFormat"`
 		SignOut     bool   `json:"participateSlo"`
 		Unsolicited bool   `json:"unsolicited"`
+		OwnCallback bool   `json:"ownCallback"`
 	} `json:"settings"`
+	// Metadata is the provider's, as XML, in place of what can be read in it.
+	Metadata string `json:"metadata"`
+}
+
+// fromMetadata fills in what a provider of SAML says of itself, and keeps its certificates.
+func (a *api) fromMetadata(c *call, b *providerBody) error {
+	if b.Type != federation.SAML2 {
+		return unsupported("protocol.metadata", "is for providers of the type SAML2")
+	}
+	m, err := saml.ReadMetadata([]byte(b.Protocol.Metadata), a.Now())
+	if err != nil {
+		return unsupported("protocol.metadata", err.Error())
+	}
+	trust, sso := &b.Protocol.Credentials.Trust, &b.Protocol.Endpoints.SSO
+	if or(trust.Issuer, m.Issuer) != m.Issuer || trust.Kid != "" || trust.More != nil {
+		return unsupported("protocol.credentials.trust", "must leave issuer, kid and additionalKids to the metadata, or not have it")
+	}
+	trust.Issuer, sso.URL = m.Issuer, or(sso.URL, m.SignOn)
+	for i, certificate := range m.Certificates {
+		id, err := a.Providers.KeepKey(c.Context(), c.by(), certificate)
+		if err != nil {
+			return err
+		}
+		if i == 0 {
+			trust.Kid = id
+		} else {
+			trust.More = append(trust.More, id)
+		}
+	}
+	return nil
 }
 
 // checkSAML refuses what would be managed and not done.
@@ -59,6 +90,7 @@ func (b *samlBody) checkSAML() error {
 func (b *providerBody) ontoSAML(p *federation.Provider) {
 	trust, v := b.Protocol.Credentials.Trust, b.Protocol.samlBody
 	p.Issuer, p.ClientID, p.Scopes, p.SignOut = trust.Issuer, "", nil, v.Settings.SignOut
+	p.OwnCallback = v.Settings.OwnCallback
 	p.SAML = &federation.SAML{
 		SignOn: v.Endpoints.SSO.URL, Audience: trust.Audience, Unsolicited: v.Settings.Unsolicited,
 		Format: or(v.Settings.NameFormat, saml.Unspecified), Signed: or(v.Algorithms.Response.Signature.Scope, saml.Any),

@@ -36,7 +36,7 @@ type ClientConfig struct {
 	Secret   string   // empty: a public client
 	Scopes   []string // besides openid
 	Site     string   // scheme and host, no slash at the end
-	Callback string   // path that ends with /callback
+	Callback string   // path that ends with callback
 	HTTP     UserinfoCaller
 	Now      func() time.Time
 }
