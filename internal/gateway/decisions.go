@@ -49,6 +49,9 @@ type ring struct {
 	slots []slot
 }
 
+// slot is small, for the ring does not fit in a processor's caches: its size was 4 % of a
+// request's price when it had room for the longest of everything. What is longer than
+// usual gets memory of its own, which the slot keeps.
 type slot struct {
 	mu sync.Mutex
 	facts
@@ -56,15 +59,14 @@ type slot struct {
 	status   int
 	revision int64
 	method   string
-	idLen    int
-	hostLen  int
-	pathLen  int
 	refused  *Decision // of a request that never became an exchange
 	snap     *compiled
-	id       [64]byte
-	host     [keptHost]byte
-	states   [maxCounted]limitState // facts.limits is the beginning of it
-	path     [keptPath]byte
+
+	text          []byte // request id, host and path, one behind the other
+	idLen, pathAt int
+
+	usualText   [112]byte
+	usualLimits [2]limitState
 }
 
 func newRing(n int) *ring { return &ring{slots: make([]slot, n)} }
@@ -83,13 +85,19 @@ func (r *ring) putRejection(d Decision, reason *Reason) {
 	defer s.mu.Unlock()
 	clear(s.limits)
 	s.facts = facts{started: d.Time, client: d.ClientIP, reason: reason}
-	s.snap, s.refused, s.status, s.idLen = nil, &d, d.Status, copy(s.id[:], d.ID)
+	s.snap, s.refused, s.status = nil, &d, d.Status
+	s.text = append(s.room(len(d.ID)), d.ID...)
+	s.idLen, s.pathAt = len(d.ID), len(d.ID)
 }
 
 func (s *slot) fill(ex *Exchange, took time.Duration) {
-	clear(s.limits) // of the decision that was here before
+	limits := s.limits
+	clear(limits) // of the decision that was here before
+	if len(ex.limits) <= len(s.usualLimits) {
+		limits = s.usualLimits[:0]
+	}
 	s.facts = ex.facts
-	s.limits = s.states[:copy(s.states[:], ex.limits)]
+	s.limits = append(limits[:0], ex.limits...)
 	s.took, s.status, s.snap, s.refused = took, ex.status, ex.snap, nil
 	s.revision = 0
 	if ex.snap != nil {
@@ -98,13 +106,24 @@ func (s *slot) fill(ex *Exchange, took time.Duration) {
 	if s.method = methodNames[ex.kind]; ex.kind == methodOther {
 		s.method = string(ex.req.Method[:min(len(ex.req.Method), 32)])
 	}
-	s.idLen = copy(s.id[:], ex.ID())
-	s.hostLen = copy(s.host[:], ex.host)
-	s.pathLen = 0
-	if ex.stopped > stepCanonicalize { // what could not be read is not repeated
-		s.pathLen = copy(s.path[:], ex.path)
+	id, host, path := ex.ID(), ex.host[:min(len(ex.host), keptHost)], ex.path[:min(len(ex.path), keptPath)]
+	if ex.stopped <= stepCanonicalize { // what could not be read is not repeated
+		path = nil
 	}
+	s.idLen, s.pathAt = len(id), len(id)+len(host)
+	s.text = append(append(append(s.room(s.pathAt+len(path)), id...), host...), path...)
 }
+
+// room returns memory for n bytes of text: the slot's own, or what it has got
+// for a long one.
+func (s *slot) room(n int) []byte {
+	if n <= len(s.usualText) {
+		return s.usualText[:0]
+	}
+	return s.text[:0]
+}
+
+func (s *slot) id() []byte { return s.text[:s.idLen] }
 
 // find returns what is kept of a request id. The newest wins.
 func (r *ring) find(id string, use func(*slot)) bool {
@@ -115,7 +134,7 @@ func (r *ring) find(id string, use func(*slot)) bool {
 		}
 		s := &r.slots[(n-1-i)%uint64(len(r.slots))]
 		s.mu.Lock()
-		if string(s.id[:s.idLen]) == id && s.idLen > 0 {
+		if string(s.id()) == id && s.idLen > 0 {
 			use(s)
 			s.mu.Unlock()
 			return true
@@ -130,8 +149,8 @@ func (s *slot) decision() Decision {
 		return *s.refused
 	}
 	d := Decision{
-		ID: string(s.id[:s.idLen]), Time: s.started, Method: s.method, Host: string(s.host[:s.hostLen]),
-		Path: string(s.path[:s.pathLen]), Status: s.status, Duration: s.took, ClientIP: s.client, Revision: s.revision,
+		ID: string(s.id()), Time: s.started, Method: s.method, Host: string(s.text[s.idLen:s.pathAt]),
+		Path: string(s.text[s.pathAt:]), Status: s.status, Duration: s.took, ClientIP: s.client, Revision: s.revision,
 	}
 	if s.route != nil {
 		d.API, d.Route = s.route.api.name, s.route.name
