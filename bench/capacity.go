@@ -36,7 +36,12 @@ func (b *bench) rate(ctx context.Context) error {
 		Head:  []string{"server", "requests/s", "p50", "p99", "added p50", "added p99", "failed"},
 	}
 	for _, c := range cs {
-		through := job{Address: c.server.address, Origin: origin, File: c.file, Connections: 64, Time: b.seconds}
+		if b.hurries {
+			if err := c.server.hurry(ctx); err != nil {
+				return err
+			}
+		}
+		through := job{Address: c.server.address, Origin: origin, File: c.file, Connections: 64, Time: b.seconds, Hurry: b.hurries}
 		full, err := b.generate(ctx, through)
 		if err != nil {
 			return err

@@ -29,6 +29,7 @@ type job struct {
 	// Origin is an address at which the generator itself answers what comes through
 	// the server; empty when there is another origin.
 	Origin string `json:"origin"`
+	Hurry  bool   `json:"-"` // real-time priority
 }
 
 // A request is due at a moment that the server's slowness does not move, and

@@ -134,12 +134,16 @@ func judgeLoad(loadavg string, cores int) (string, error) {
 
 // method says how the figures came about.
 func (b *bench) method() string {
+	priority := "There, both sides have real-time priority, so that other programs of the machine do not take their cores from them."
+	if !b.hurries {
+		priority = "Without real-time priority, which root may give, other programs of the machine delay both sides there."
+	}
 	return fmt.Sprintf("CPU is user and system time of the measured server and its workers, from /proc, divided by the requests it answered, "+
 		"while wrk (h2load for HTTP/2) sends as fast as it can over loopback. One nginx is the origin of all; it shares the other cores with the load and is not counted. "+
 		"Every server may use the same number of cores: nginx has as many workers, HAProxy as many threads, Go programs see as many cores. "+
 		"All keep connections alive on both sides; \"no log\" means that no access log is written, otherwise it goes to a file. "+
 		"The servers take turns, %d rounds of %v each; figures are medians, ratios are taken within a round (to the first line of each table) before the median. "+
-		"First sight and constant rate use the benchmark's own generator, whose latency counts from the moment a request was due; at a constant rate it is the origin as well, on the same thread.", b.rounds, b.seconds)
+		"First sight and constant rate use the benchmark's own generator, whose latency counts from the moment a request was due; at a constant rate it is the origin as well, on the same thread. %s", b.rounds, b.seconds, priority)
 }
 
 // moduleRoot returns the folder of the module that this is part of.

@@ -30,6 +30,7 @@ type bench struct {
 	seconds                       time.Duration // of one measurement
 	rounds                        int
 	short                         bool
+	hurries                       bool // both sides have real-time priority while latency is measured
 	cores                         cores
 	running                       []*process
 	replayScript, formScript      string
@@ -173,6 +174,7 @@ func (b *bench) setUp(ctx context.Context, measured int) (err error) {
 	if b.cores, err = divide(measured); err != nil {
 		return err
 	}
+	b.hurries = mayHurry(ctx)
 	if b.dir, err = os.MkdirTemp("", "gatehouse-bench-"); err != nil {
 		return err
 	}

@@ -161,7 +161,11 @@ func (b *bench) generate(ctx context.Context, j job) (load, error) {
 	if err != nil {
 		return load{}, err
 	}
-	cmd := exec.CommandContext(ctx, "taskset", "-c", b.cores.load, b.self, "-worker")
+	argv := []string{"-c", b.cores.load, b.self, "-worker"}
+	if j.Hurry {
+		argv = []string{"-c", b.cores.load, "chrt", "--rr", realTime, b.self, "-worker"}
+	}
+	cmd := exec.CommandContext(ctx, "taskset", argv...)
 	cmd.Stdin = strings.NewReader(string(in))
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
