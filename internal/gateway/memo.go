@@ -113,7 +113,7 @@ func (ex *Exchange) makeIdentity(a *api) ([]byte, error) {
 	if ex.gw.config.Context == nil {
 		return b, nil
 	}
-	claims, err := ex.contextClaims(a)
+	claims, err := ex.contextFor(a)
 	if err != nil {
 		return nil, err
 	}
@@ -126,42 +126,57 @@ func (ex *Exchange) makeIdentity(a *api) ([]byte, error) {
 
 // contextClaims are the claims of X-Gatehouse-Context. Names are those of RFC
 // 9068 where it has one, so that any verifier of access tokens can read them.
-func (ex *Exchange) contextClaims(a *api) ([]byte, error) {
-	t := ex.token
-	now := ex.started
-	c := map[string]any{
-		"iss": ex.gw.config.IdentityURL, "aud": a.name,
-		"iat": now.Unix(), "exp": now.Add(contextLife).Unix(),
-		"jti":       string(newID(nil)),
-		"tenant":    ex.snap.tenant,
-		"token_iss": t.Issuer,
-	}
-	if t.Expires != 0 { // an API key may have none
-		c["token_exp"] = t.Expires
-	}
-	set := func(name, value string) {
-		if value != "" && len(value) <= maxClaim {
-			c[name] = value
-		}
-	}
-	set("sub", t.Subject)
-	set("uid", t.UserID)
-	set("client_id", t.ClientID)
-	set("token_jti", t.ID)
-	set("acr", t.ACR)
-	set("scope", joined(t.Scopes, ' '))
-	if len(joined(t.Groups, ',')) <= maxClaim && len(t.Groups) > 0 {
-		c["groups"] = t.Groups
-	}
-	if t.AuthTime != 0 {
-		c["auth_time"] = t.AuthTime
-	}
-	if len(t.AMR) > 0 && len(joined(t.AMR, ',')) <= maxClaim {
-		c["amr"] = t.AMR
-	}
-	b, err := json.Marshal(c)
+type contextClaims struct {
+	Issuer       string   `json:"iss"`
+	Audience     string   `json:"aud"`
+	Issued       int64    `json:"iat"`
+	Expires      int64    `json:"exp"`
+	ID           string   `json:"jti"`
+	Tenant       string   `json:"tenant"`
+	Subject      string   `json:"sub,omitempty"`
+	User         string   `json:"uid,omitempty"`
+	Client       string   `json:"client_id,omitempty"`
+	Scope        string   `json:"scope,omitempty"`
+	Groups       []string `json:"groups,omitempty"`
+	ACR          string   `json:"acr,omitempty"`
+	AMR          []string `json:"amr,omitempty"`
+	AuthTime     int64    `json:"auth_time,omitempty"`
+	TokenIssuer  string   `json:"token_iss"`
+	TokenID      string   `json:"token_jti,omitempty"`
+	TokenExpires int64    `json:"token_exp,omitempty"` // an API key may have none
+}
+
+// contextFor writes the claims for one API. What is longer than maxClaim is left out.
+func (ex *Exchange) contextFor(a *api) ([]byte, error) {
+	t, now := ex.token, ex.started
+	b, err := json.Marshal(&contextClaims{
+		Issuer: ex.gw.config.IdentityURL, Audience: a.name, Issued: now.Unix(), Expires: now.Add(contextLife).Unix(),
+		ID: string(newID(nil)), Tenant: ex.snap.tenant,
+		Subject: short(t.Subject), User: short(t.UserID), Client: short(t.ClientID), Scope: short(joined(t.Scopes, ' ')),
+		Groups: shortList(t.Groups), ACR: short(t.ACR), AMR: shortList(t.AMR), AuthTime: t.AuthTime,
+		TokenIssuer: t.Issuer, TokenID: short(t.ID), TokenExpires: t.Expires,
+	})
 	if err != nil {
 		return nil, fault.Because(err, fault.Internal, "write the context for API %s", a.name)
 	}
 	return b, nil
+}
+
+// short returns s, or nothing when it is longer than maxClaim.
+func short(s string) string {
+	if len(s) > maxClaim {
+		return ""
+	}
+	return s
+}
+
+func shortList(list []string) []string {
+	n := len(list) - 1 // commas
+	for _, s := range list {
+		n += len(s)
+	}
+	if n > maxClaim {
+		return nil
+	}
+	return list
 }
