@@ -264,16 +264,20 @@ func (c *claimReader) user(t *Token, names []string) string {
 	switch {
 	case c.text("idtyp") == "app", t.Subject == t.ClientID:
 		return "" // Entra, Okta and RFC 9068: the client for itself
-	case strings.HasPrefix(c.text("preferred_username"), "service-account-"):
-		return "" // Keycloak: the client for itself
+	case t.ClientID != "" && strings.EqualFold(c.text("preferred_username"), "service-account-"+t.ClientID):
+		return "" // Keycloak: the client for itself; with another client's name it is a person who calls themselves so
+	case t.ClientID != "" && t.Subject == t.ClientID+"@clients":
+		return "" // Auth0: the client for itself
+	}
+	_, entra := c.m["tid"]
+	if oid := c.text("oid"); entra && oid != "" && oid == t.Subject {
+		return "" // Entra without idtyp: the client for itself; a person's sub is made for each app
 	}
 	if len(names) > 0 {
 		return c.first(names...)
 	}
-	if _, entra := c.m["tid"]; entra {
-		if oid := c.text("oid"); oid != "" {
-			return oid
-		}
+	if oid := c.text("oid"); entra && oid != "" {
+		return oid
 	}
 	return t.Subject
 }

@@ -169,7 +169,7 @@ func TestOwnCookiesAreTakenOut(t *testing.T) {
 		"a=1; " + own + "; " + own:               "a=1",
 		"a=1; " + cookiePrefix + "flow-1=x; b=2": "a=1; b=2",
 		" ; ;" + own + "; ; a=1;":                "a=1",
-		"a=1; \u00a0" + own + ";\u2000" + own:     "a=1",
+		"a=1; \u00a0" + own + ";\u2000" + own:    "a=1",
 		"a=" + own:                               "a=" + own,
 	} {
 		ex := &Exchange{}
