@@ -253,7 +253,7 @@ const (
 // checkRequestObject returns what is wrong with the claims that protect a request
 // object from being used elsewhere or later.
 func (s *Server) checkRequestObject(claims map[string]json.RawMessage, t *grant.Target, app *access.AppView) string {
-	var iss string
+	var iss, sub string
 	var exp, nbf, iat float64
 	var aud []string
 	if raw := claims["aud"]; json.Unmarshal(raw, &aud) != nil {
@@ -264,6 +264,10 @@ func (s *Server) checkRequestObject(claims map[string]json.RawMessage, t *grant.
 	}
 	if json.Unmarshal(claims["iss"], &iss) != nil || iss != app.ID {
 		return "its issuer is not the client"
+	}
+	// Whoever sees it in a browser could authenticate as the client with it (section 10.8).
+	if json.Unmarshal(claims["sub"], &sub) == nil && sub == app.ID {
+		return "its subject is the client, as that of a client assertion"
 	}
 	if len(aud) != 1 || aud[0] != t.Issuer() {
 		return "its audience is not this authorization server"
