@@ -86,7 +86,9 @@ func (p *program) assertionOnce(t *testing.T) {
 func (r *rotator) proofOnce(t *testing.T) {
 	t.Helper()
 	key, jwk := newKey(t)
-	proof := func(nonce string) string { return tokenProof(t, key, jwk, r.p.Ready().Identity+"/oauth2/default/v1/token", nonce) }
+	proof := func(nonce string) string {
+		return tokenProof(t, key, jwk, r.p.Ready().Identity+"/oauth2/default/v1/token", nonce)
+	}
 	exchange := func(code, proof string) answer {
 		return r.p.tokenForm(url.Values{"client_id": {r.id}, "grant_type": {"authorization_code"}, "code": {code}, "redirect_uri": {r.redirect}, "code_verifier": {r.verifier}}, "DPoP", proof)
 	}
