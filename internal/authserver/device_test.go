@@ -144,6 +144,20 @@ func TestUserCodesCannotBeGuessed(t *testing.T) {
 	}
 }
 
+// What is begun is kept until it is over, so no network can begin without end.
+func TestDevicesOfOneNetwork(t *testing.T) {
+	s := newDevice(t)
+	for range 300 {
+		s.begin("orders:read").ok(t)
+	}
+	got := s.begin("orders:read")
+	if got.want(t, http.StatusTooManyRequests, "temporarily_unavailable"); got.header.Get("Retry-After") != "60" {
+		t.Errorf("%v", got.header)
+	}
+	s.clock.Advance(time.Minute)
+	s.begin("orders:read").ok(t)
+}
+
 // attack identity 29: of 32 polls at once one gets the tokens.
 func TestDeviceRace(t *testing.T) {
 	s := newDevice(t)

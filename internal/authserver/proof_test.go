@@ -173,6 +173,19 @@ func TestProofRefusals(t *testing.T) {
 	s.prove(s.codeRequest(), k.proof(s, renewed, nil, nil)).ok(t)
 }
 
+// A proof of who gets nothing by it is not kept: anybody could fill the store with them. It
+// is good for the request that does.
+func TestProofOfWhatIsRefused(t *testing.T) {
+	s := newSignIn(t, nil)
+	k := newProofKey(t)
+	once := k.proof(s, s.nonce(k), nil, nil)
+	wrong := s.codeRequest()
+	wrong.Set("code", "none")
+	s.prove(wrong, once).want(t, http.StatusBadRequest, "invalid_grant")
+	s.prove(s.codeRequest(), once).ok(t)
+	s.prove(s.codeRequest(), once).want(t, http.StatusBadRequest, "invalid_dpop_proof")
+}
+
 // attack identity 40: a code that is bound to a key (dpop_jkt) is worth nothing with
 // another one, and an app that must send proofs gets nothing without.
 func TestProofOfBoundCode(t *testing.T) {

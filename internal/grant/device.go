@@ -36,6 +36,12 @@ var (
 	triesOfAll = ratelimit.Rate{Count: 300, Period: time.Minute} //nolint:gochecknoglobals // a constant
 )
 
+// How many may be begun: each is kept until it is over, whoever begins it.
+var (
+	begunByApp     = ratelimit.Rate{Count: 1200, Period: time.Minute} //nolint:gochecknoglobals // a constant
+	begunByNetwork = ratelimit.Rate{Count: 300, Period: time.Minute}  //nolint:gochecknoglobals // a constant
+)
+
 // DeviceStore keeps device authorizations.
 type DeviceStore interface {
 	AddDevice(ctx context.Context, d issued.Device) error
@@ -82,10 +88,19 @@ type Begun struct {
 	Interval   time.Duration
 }
 
-// Begin begins a device authorization for an app that has authenticated.
-func (d *Devices) Begin(ctx context.Context, t *Target, app *access.AppView, scopes, resources []string, jkt string) (_ Begun, err error) {
+// Begin begins a device authorization for an app, from an address. An app that cannot
+// authenticate is anybody: there the address counts. It is refused with too_many_devices
+// when there are too many.
+func (d *Devices) Begin(ctx context.Context, t *Target, app *access.AppView, from string, scopes, resources []string, jkt string) (_ Begun, err error) {
 	defer fault.Wrap(&err, "begin a device authorization")
 	now := d.cfg.Now()
+	key, rate := d.tries.Key("devices of an app", string(t.Tenant), app.ID), begunByApp
+	if app.Public() {
+		key, rate = d.tries.Key("devices of a network", string(t.Tenant), from), begunByNetwork
+	}
+	if !d.tries.Take(now, key, rate, 1).Allowed {
+		return Begun{}, Refuse("too_many_devices", nil)
+	}
 	out := Begun{DeviceCode: keys.Secret(256), Expires: deviceLifetime, Interval: deviceInterval}
 	for attempt := 0; ; attempt++ {
 		code := newUserCode()

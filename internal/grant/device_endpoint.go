@@ -54,5 +54,8 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if err := e.narrowTargets(x); err != nil {
 		return Begun{}, err
 	}
-	return devices.Begin(r.Context(), t, x.app, x.scopes, x.audience, x.jkt)
+	if err := x.useProof(); err != nil {
+		return Begun{}, err
+	}
+	return devices.Begin(r.Context(), t, x.app, RequestClient(r).IP, x.scopes, x.audience, x.jkt)
 }

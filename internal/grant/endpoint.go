@@ -130,6 +130,7 @@ type exchange struct {
 	shown        string          // x5t#S256 of the certificate that the client has shown
 	x5t          string          // that of the certificate that the token is to be bound to
 	jkt          string          // thumbprint of the key that the client has proved to have
+	useProof     func() error    // uses up what has proved it
 	made         issued.Made
 	begins       bool       // kept is not stored yet: this request begins it
 	vouched      *assertion // of JWT bearer
@@ -217,13 +218,17 @@ func (e *Endpoint) bindSender(x *exchange) error {
 // Proven returns the thumbprint of the key that a client proves to have at one of the
 // endpoints, empty when it brings no proof.
 func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, err error) {
-	return e.cfg.Proofs.Check(w, r, t, Occasion{Endpoint: endpoint, FAPI2: t.Server.Holds(app)})
+	return e.cfg.Proofs.Check(w, r, t, e.occasion(t, app, endpoint))
+}
+
+func (*Endpoint) occasion(t *Target, app *access.AppView, endpoint string) Occasion {
+	return Occasion{Endpoint: endpoint, FAPI2: t.Server.Holds(app)}
 }
 
 // bindKey finds out which key the token is to be bound to.
 func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	var err error
-	if x.jkt, err = e.Proven(x.w, x.r, x.target, x.app, endpoint); err != nil {
+	if x.jkt, x.useProof, err = e.cfg.Proofs.Look(x.w, x.r, x.target, e.occasion(x.target, x.app, endpoint)); err != nil {
 		return err
 	}
 	if x.jkt == "" && x.app.OIDC.DPoPBound {
@@ -282,6 +287,9 @@ func (e *Endpoint) mint(x *exchange) error {
 // persist records the event as well, so that a token that a client has is in the
 // system log.
 func (e *Endpoint) persist(x *exchange) error {
+	if err := x.useProof(); err != nil {
+		return err
+	}
 	if err := x.grant.persist(e, x); err != nil {
 		return err
 	}

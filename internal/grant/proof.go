@@ -82,50 +82,73 @@ func (o *Occasion) address(t *Target) string {
 // it brings no proof, or a fault of RFC 9449 section 5. Where the client is to use
 // another nonce the answer's header says which.
 func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (jkt string, err error) {
+	jkt, use, err := p.Look(w, r, t, o)
+	if err != nil {
+		return "", err
+	}
+	return jkt, use()
+}
+
+// Look is Check without using up the proof: the caller calls use when the request is about
+// to succeed. A proof of somebody who gets nothing by it is not worth a write: anybody can
+// make one.
+func (p *Proofs) Look(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (jkt string, use func() error, err error) {
+	proof, until, err := p.read(w, r, t, o)
+	if err != nil || proof == nil {
+		return "", func() error { return nil }, err
+	}
+	return proof.Thumbprint, func() error {
+		mark := keys.Hash(proof.Thumbprint + "\x00" + proof.ID)
+		first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, until)
+		if err != nil {
+			return Refuse("temporarily_unavailable", err)
+		}
+		if !first {
+			return Refuse("dpop_used", nil)
+		}
+		return nil
+	}, nil
+}
+
+// read returns the proof of a request, which is good but for perhaps having been used, and
+// until when it can be; nil when there is none.
+func (p *Proofs) read(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (_ *verify.Proof, until time.Time, err error) {
 	lines := r.Header["Dpop"]
 	switch len(lines) {
 	case 0:
-		return "", nil
+		return nil, until, nil
 	case 1:
 	default:
-		return "", Refuse("dpop_multiple", nil)
+		return nil, until, Refuse("dpop_multiple", nil)
 	}
 	proof, err := verify.ParseProof([]byte(lines[0]))
 	switch {
 	case err != nil:
-		return "", Refuse("dpop_malformed", err)
+		return nil, until, Refuse("dpop_malformed", err)
 	case proof.Method != r.Method:
-		return "", Refuse("dpop_method", nil)
+		return nil, until, Refuse("dpop_method", nil)
 	case !sameAddress(proof.URL, o.address(t)):
-		return "", Refuse("dpop_address", nil)
+		return nil, until, Refuse("dpop_address", nil)
 	case o.Token != "" && proof.TokenHash != verify.TokenHash([]byte(o.Token)):
-		return "", Refuse("dpop_token", nil)
+		return nil, until, Refuse("dpop_token", nil)
 	case o.FAPI2 && !fapi2Algorithm(proof.Algorithm):
-		return "", Refuse("profile_proof", nil)
+		return nil, until, Refuse("profile_proof", nil)
 	}
 	now := p.cfg.Now()
-	at, err := p.fresh(w, o, proof, now)
+	until, err = p.fresh(w, o, proof, now)
 	if err != nil {
-		return "", err
+		return nil, until, err
 	}
 	age := now.Sub(time.Unix(proof.IssuedAt, 0))
 	switch {
 	case age > proofSkew || age < -proofSkew, o.FAPI2 && age < -fapi2Skew:
-		return "", Refuse("dpop_time", nil)
+		return nil, until, Refuse("dpop_time", nil)
 	}
 	key, err := proof.Key()
 	if err != nil || !proof.Verify(key) {
-		return "", Refuse("dpop_signature", err)
+		return nil, until, Refuse("dpop_signature", err)
 	}
-	mark := keys.Hash(proof.Thumbprint + "\x00" + proof.ID)
-	first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, at)
-	if err != nil {
-		return "", Refuse("temporarily_unavailable", err)
-	}
-	if !first {
-		return "", Refuse("dpop_used", nil)
-	}
-	return proof.Thumbprint, nil
+	return proof, until, nil
 }
 
 // fresh checks the nonce of a proof, and returns when the proof cannot be accepted any

@@ -66,6 +66,7 @@ var refusals = map[string]refusal{
 	"device_code_expired":                  {400, "expired_token", "The device code is expired. Re-initiate the device activation flow."},
 	"slow_down":                            {400, "slow_down", "The device is polling too frequently, the polling interval is 5 seconds longer from now on."},
 	"authorization_pending":                {400, "authorization_pending", "The device authorization is pending. Please try again later."},
+	"too_many_devices":                     {429, "temporarily_unavailable", "Too many requests have come from here. Try again later."},
 	"device_denied":                        {400, "access_denied", "The device authorization request was denied."},
 	"scope_not_granted":                    {400, "invalid_scope", "The requested scope is invalid, unknown, malformed, or exceeds the scope granted by the resource owner."},
 	"token_request_missing_subject_token":  {400, "invalid_request", "The token request must specify a 'subject_token' and a 'subject_token_type'."},
@@ -194,6 +195,8 @@ func WriteError(w http.ResponseWriter, r *http.Request, log *slog.Logger, err er
 	switch ref.status {
 	case http.StatusMethodNotAllowed:
 		h["Allow"] = []string{http.MethodPost}
+	case http.StatusTooManyRequests:
+		h["Retry-After"] = []string{"60"}
 	case http.StatusServiceUnavailable:
 		h["Retry-After"] = []string{"5"}
 	}
