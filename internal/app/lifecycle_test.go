@@ -360,6 +360,39 @@ func TestRegistration(t *testing.T) {
 	}
 }
 
+// After ten wrong passwords signing in rests, also with the right one; an administrator sees
+// that and ends it, and nobody does who may do less than the person.
+func TestUnlock(t *testing.T) {
+	p := start(t, "")
+	desk, boss := p.hire("desk", "HELP_DESK_ADMIN"), p.hire("boss", "SUPER_ADMIN")
+	const password = "correct horse 4"
+	eve := p.made("/api/v1/users", `{"profile":{"login":"eve@example.com","email":"eve@example.com"},"credentials":{"password":{"value":"`+password+`"}}}`)
+	b := p.browser(t)
+	for range 10 {
+		b.signIn(b.get("/account"), "eve@example.com", "a guess").has(t, 401)
+	}
+	b.signIn(b.get("/account"), "eve@example.com", password).has(t, 401)
+	if got := p.okta("GET", "/api/v1/users/"+eve+"/blocks", ""); !strings.Contains(got.Body, "ANY_DEVICES") {
+		t.Errorf("blocks: %s", got.Body)
+	}
+	if got := desk.call("POST", "/api/v1/users/"+boss.id+"/lifecycle/unlock", ""); got.Status != http.StatusForbidden {
+		t.Errorf("an administrator with more rights: %d %s", got.Status, got.Body)
+	}
+	if got := desk.call("POST", "/api/v1/users/"+eve+"/lifecycle/unlock", ""); got.Status != http.StatusOK || got.Body != "{}" {
+		t.Fatalf("%d %s", got.Status, got.Body)
+	}
+	if got := p.okta("GET", "/api/v1/users/"+eve+"/blocks", ""); got.Body != "[]" {
+		t.Errorf("blocks: %s", got.Body)
+	}
+	b.signIn(b.get("/account"), "eve@example.com", password).has(t, 200, "eve@example.com")
+	if got := desk.call("POST", "/api/v1/users/"+eve+"/lifecycle/unlock", ""); got.Status != http.StatusForbidden || got.json(t)["errorCode"] != "E0000038" {
+		t.Errorf("who is not locked out: %d %s", got.Status, got.Body)
+	}
+	eventually(t, "the event", func() bool {
+		return strings.Contains(p.okta("GET", "/api/v1/logs?limit=1000", "").Body, "user.account.unlock_by_admin")
+	})
+}
+
 // Passwords that thieves know cannot be chosen; hashes of another system are good
 // until the first sign-in, which replaces them.
 func TestPasswordRules(t *testing.T) {

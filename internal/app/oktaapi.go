@@ -22,7 +22,7 @@ import (
 // oktaAPI makes the Okta-compatible management API over an open identity half.
 func (a *App) oktaAPI(id *identity) okta.Config {
 	return okta.Config{
-		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people, Sessions: browserSessions{id.sessions, id}, Links: id.pages,
+		URL: id.url, Tenant: tenant.Default, Authenticator: a.tokens, Rights: id, TokenUse: id.tokenUse, Access: id.access, People: id.people, Sessions: browserSessions{id.sessions, id}, Links: id.pages, Guesses: id.pages,
 		Keys: signingKeys{id}, Hooks: id.hooks, Grants: id.grants, Log: audit.NewLog(id.db), Events: id.events, Logger: a.log, Now: time.Now,
 		Providers: id.federation,
 	}

@@ -353,7 +353,7 @@ func (w *oktaWalk) people() {
 	w.do("POST", user+"/lifecycle/activate", "?sendEmail=false", "")
 	w.do("POST", user+"/lifecycle/reactivate", "?sendEmail=false", "")
 	w.args["id"] = doc
-	// Nobody here is locked out for good by guesses: TestOktaErrors has the refusal.
+	// Who is locked out: TestUnlock.
 	w.walked["POST "+user+"/lifecycle/unlock"] = true
 }
 

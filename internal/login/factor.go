@@ -300,7 +300,7 @@ func (s *Server) takeCode(v *visit, factor, code string, check func(code string)
 		v.busy(http.StatusTooManyRequests, wait, "busy_network")
 		return nil
 	}
-	counter := "factor-" + user.ID
+	counter := codeCounter(user.ID)
 	n, err := s.cfg.Attempts.TakeAttempt(v.ctx(), counter, now, restTime)
 	if err != nil {
 		return err

@@ -50,6 +50,10 @@ type Attempts interface {
 	TakeAttempt(ctx context.Context, name string, at time.Time, since time.Duration) (int, error)
 	// EndAttempts notes a success: the count begins anew.
 	EndAttempts(ctx context.Context, name string, at time.Time) error
+	// Attempts returns how many there were without a break of since, and counts none.
+	Attempts(ctx context.Context, name string, at time.Time, since time.Duration) (int, error)
+	// ForgetAttempts has the count begin anew without a success.
+	ForgetAttempts(ctx context.Context, name string) error
 }
 
 // Consents is what people have agreed to.

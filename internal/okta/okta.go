@@ -30,6 +30,14 @@ type SigningKeys interface {
 	SigningKeys(ctx context.Context, server *access.ServerView) (list []keys.KeyInfo, jwks []byte, err error)
 }
 
+// Guesses are the wrong passwords and codes of people: after too many signing in rests for a
+// while.
+type Guesses interface {
+	Resting(ctx context.Context, user string) (bool, error)
+	// Release ends the rest.
+	Release(ctx context.Context, user string) error
+}
+
 // Config is what New needs. All fields are required but the limit.
 type Config struct {
 	URL           string // of the identity listener, without trailing slash: the "org"
@@ -42,6 +50,7 @@ type Config struct {
 	Providers     *federation.Service
 	Sessions      Sessions
 	Links         Links
+	Guesses       Guesses
 	Keys          SigningKeys
 	Hooks         Hooks
 	Grants        Grants

@@ -5,6 +5,7 @@ import (
 	"context"
 	"net/http"
 
+	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
 	"gatehouse/internal/ledger"
 )
@@ -67,8 +68,28 @@ func (a *api) deactivateUser(c *call) (answer, error) {
 }
 
 func (a *api) suspendUser(c *call) (answer, error)   { return a.status(c, directory.Suspended) }
-func (a *api) unlockUser(c *call) (answer, error)    { return a.transition(c, a.People.Unlock) }
 func (a *api) unsuspendUser(c *call) (answer, error) { return a.transition(c, a.People.Unsuspend) }
+
+// unlockUser lets in again who was locked out, or for whom signing in rests.
+func (a *api) unlockUser(c *call) (answer, error) {
+	return a.transition(c, func(ctx context.Context, by ledger.Actor, id string) error {
+		resting, err := a.Guesses.Resting(ctx, id)
+		if err != nil {
+			return err
+		}
+		if !resting {
+			return a.People.Unlock(ctx, by, id)
+		}
+		if err := a.Guesses.Release(ctx, id); err != nil {
+			return err
+		}
+		a.Events.Record(audit.Event{
+			Tenant: a.Tenant, Type: "user.account.unlock_by_admin", Message: "Unlock user account by admin", Actor: audit.Entity{ID: by.ID, Type: by.Type, DisplayName: by.Name},
+			Targets: []audit.Entity{{ID: id, Type: "User"}}, Outcome: audit.Outcome{Result: audit.Success},
+		})
+		return nil
+	})
+}
 
 // tellsNobody refuses the letter to administrators that Okta sends when somebody leaves
 // (sendEmail=true of deactivateUser and deleteUser): nobody would get it.
@@ -94,8 +115,12 @@ func (a *api) listBlocks(c *call) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	resting, err := a.Guesses.Resting(c.Context(), u.ID)
+	if err != nil {
+		return answer{}, err
+	}
 	blocks := []object{}
-	if u.Value.Status == directory.LockedOut {
+	if resting || u.Value.Status == directory.LockedOut {
 		blocks = append(blocks, object{"type": "DEVICE_BASED", "appliesTo": "ANY_DEVICES"})
 	}
 	return ok(blocks)

@@ -155,3 +155,21 @@ func (db *DB) EndAttempts(ctx context.Context, user string, at time.Time) error 
 		return tx.later(ctx, sqlEndAttempts, t, user, micros(at))
 	})
 }
+
+// Attempts returns how many attempts there were without a break of since, and counts none.
+func (db *DB) Attempts(ctx context.Context, user string, at time.Time, since time.Duration) (int, error) {
+	s, err := db.UserState(ctx, user)
+	if err != nil || s.LastFailure.Before(at.Add(-since)) {
+		return 0, err
+	}
+	return s.FailedAttempts, nil
+}
+
+const sqlForgetAttempts = `UPDATE user_state SET failed_attempts = 0 WHERE tenant = $1 AND id = $2`
+
+// ForgetAttempts has the count begin anew without a sign-in.
+func (db *DB) ForgetAttempts(ctx context.Context, user string) error {
+	return db.ofTenant(ctx, "forget attempts", func(ctx context.Context, tx *tx, t tenant.ID) error {
+		return tx.later(ctx, sqlForgetAttempts, t, user)
+	})
+}

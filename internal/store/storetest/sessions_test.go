@@ -271,6 +271,17 @@ func TestAttempts(t *testing.T) {
 				t.Errorf("after %d s: %d, %v", step.second, n, err)
 			}
 		}
+		for now, want := range map[int]int{181: 2, 10000: 0} {
+			if n, err := b.db.Attempts(acme, "u", at(now), time.Minute); err != nil || n != want {
+				t.Errorf("at %d: %d attempts, %v", now, n, err)
+			}
+		}
+		if err := b.db.ForgetAttempts(acme, "u"); err != nil {
+			t.Fatal(err)
+		}
+		if n, err := b.db.Attempts(acme, "u", at(181), time.Minute); err != nil || n != 0 {
+			t.Errorf("forgotten: %d, %v", n, err)
+		}
 		if err := b.db.EndAttempts(acme, "u", at(182)); err != nil {
 			t.Fatal(err)
 		}
