@@ -33,7 +33,7 @@ func TestOAuth2Proxy(t *testing.T) {
 
 	front := runFront(t, "oauth2-proxy", address, bin, "--provider=oidc", "--oidc-issuer-url="+p.Ready().Identity+"/oauth2/default",
 		"--client-id="+id, "--client-secret="+secret, "--redirect-url=http://"+address+"/oauth2/callback", "--http-address="+address, "--upstream="+up.URL,
-		"--cookie-secret=0123456789abcdef0123456789abcdef", "--cookie-secure=false", "--cookie-refresh=1s", "--email-domain=example.com", "--insecure-oidc-allow-unverified-email=true",
+		"--cookie-secret=0123456789abcdef0123456789abcdef", "--cookie-secure=false", "--cookie-refresh=1s", "--email-domain=example.com",
 		"--code-challenge-method=S256", "--insecure-oidc-skip-nonce=false", "--skip-provider-button", "--pass-access-token", "--scope=openid profile email offline_access", "--standard-logging=false")
 	b := p.browser(t)
 	visit := func(b *browser, address string) *seen {

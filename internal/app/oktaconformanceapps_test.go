@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"strings"
 )
@@ -137,8 +138,16 @@ func (w *oktaWalk) rest() {
 	w.do("DELETE", origin, "", "")
 	w.do("GET", "/api/v1/logs", "?sortOrder=DESCENDING&limit=500", "")
 	w.do("GET", "/.well-known/okta-organization", "", "")
-	w.p.hire("documented", "HELP_DESK_ADMIN")
-	w.args["apiTokenId"] = listed(w.T, w.p, "/api/v1/api-tokens")[0]
+	hired := w.p.hire("documented", "HELP_DESK_ADMIN")
+	var tokens []struct{ ID, UserID string }
+	if err := json.Unmarshal([]byte(w.p.okta("GET", "/api/v1/api-tokens", "").Body), &tokens); err != nil {
+		w.Fatal(err)
+	}
+	for _, t := range tokens {
+		if t.UserID == hired.id { // and not the one by which all of this is asked
+			w.args["apiTokenId"] = t.ID
+		}
+	}
 	w.do("GET", "/api/v1/api-tokens", "", "")
 	w.do("GET", token, "", "")
 	w.do("PUT", token, "", `{"name":"renamed","network":{"connection":"ANYWHERE"}}`)
