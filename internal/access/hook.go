@@ -48,7 +48,32 @@ type HookChannel struct {
 	Headers []HookHeader `json:"headers,omitempty"`
 	// AuthHeader is the header in which the program is shown Sealed; empty for none.
 	AuthHeader string `json:"authHeader,omitempty"`
-	Sealed     string `json:"sealed,omitempty"`
+	// OAuth is where the token is got that the program is shown; nil for none.
+	OAuth *HookOAuth `json:"oauth,omitempty"`
+	// Sealed is the value of AuthHeader, or the client secret of OAuth.
+	Sealed string `json:"sealed,omitempty"`
+}
+
+// HookOAuth is how a token is got by client credentials (RFC 6749 section 4.4).
+type HookOAuth struct {
+	Method string `json:"method"` // AuthSecretPost or AuthPrivateKey
+	Client string `json:"client"`
+	Scope  string `json:"scope,omitempty"`
+	URL    string `json:"url"`           // of the token endpoint
+	Key    string `json:"key,omitempty"` // id of the HookKey, for AuthPrivateKey
+}
+
+// secretive reports whether the channel has a secret.
+func (c *HookChannel) secretive() bool {
+	return c.AuthHeader != "" || c.OAuth != nil && c.OAuth.Method == AuthSecretPost
+}
+
+// sends returns the addresses that a secret of the channel, or what it opens, goes to.
+func (c *HookChannel) sends() [2]string {
+	if c.OAuth == nil {
+		return [2]string{c.URI}
+	}
+	return [2]string{c.URI, c.OAuth.URL}
 }
 
 // HookHeader is a header that is sent along.
@@ -60,7 +85,13 @@ type HookHeader struct {
 // InlineHooks are unique by name.
 var InlineHooks = ledger.NewKind(ledger.Spec[InlineHook]{
 	Name: "inline_hook", IDPrefix: "cal", Secrets: []string{"channel.sealed"},
-	Keys:  func(h InlineHook) []ledger.Key { return []ledger.Key{ledger.By("name", h.Name)} },
+	Keys: func(h InlineHook) []ledger.Key { return []ledger.Key{ledger.By("name", h.Name)} },
+	Refs: func(h InlineHook) []ledger.Ref {
+		if h.Channel.OAuth == nil || h.Channel.OAuth.Key == "" {
+			return nil
+		}
+		return []ledger.Ref{{Field: "channel.config.hookKeyId", Kind: "hook_key", ID: h.Channel.OAuth.Key}}
+	},
 	Check: checkHook,
 })
 
@@ -74,9 +105,8 @@ func checkHook(h InlineHook) error {
 	c.oneOf("status", string(h.Status), string(Active), string(Inactive))
 	c.oneOf("channel.config.failureMode", h.Failure, HookRefuse, HookContinue)
 	c.that(h.Version != "" && len(h.Version) <= 20, "version", "is empty or longer than 20 bytes")
-	u, err := url.Parse(h.Channel.URI)
-	c.that(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.Fragment == "" && len(h.Channel.URI) <= 1024,
-		"channel.config.uri", "must be an https address without user and fragment")
+	c.that(hookAddress(h.Channel.URI), "channel.config.uri", "must be an https address without user and fragment")
+	h.Channel.checkOAuth(&c)
 	c.that(len(h.Channel.Headers) <= 20, "channel.config.headers", "has more than 20 headers")
 	for _, f := range h.Channel.Headers {
 		c.that(headerName(f.Key), "channel.config.headers", quoted(f.Key)+" is not a header that may be set")
@@ -84,6 +114,26 @@ func checkHook(h InlineHook) error {
 	}
 	c.that(h.Channel.AuthHeader == "" || headerName(h.Channel.AuthHeader), "channel.config.authScheme.key", quoted(h.Channel.AuthHeader)+" is not a header that may be set")
 	return c.err("inline hook %s is not valid", quoted(h.Name))
+}
+
+// hookAddress reports whether a hook may be, or may get its token, there.
+func hookAddress(address string) bool {
+	u, err := url.Parse(address)
+	return err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && u.User == nil && u.Fragment == "" && len(address) <= 1024
+}
+
+func (c *HookChannel) checkOAuth(to *checks) {
+	o := c.OAuth
+	if o == nil {
+		return
+	}
+	const at = "channel.config."
+	to.oneOf(at+"authType", o.Method, AuthSecretPost, AuthPrivateKey)
+	to.that(c.AuthHeader == "", at+"authScheme", "must be null for a channel of the type OAUTH")
+	to.that(o.Client != "" && len(o.Client) <= 255 && !strings.ContainsFunc(o.Client, notHeader), at+"clientId", "is 1 to 255 printable characters")
+	to.that(len(o.Scope) <= 1024 && !strings.ContainsFunc(o.Scope, notHeader), at+"scope", "is longer than 1024 characters, or has some that cannot be sent")
+	to.that(hookAddress(o.URL), at+"tokenUrl", "must be an https address without user and fragment")
+	to.that((o.Method == AuthPrivateKey) == (o.Key != ""), at+"hookKeyId", "is the key for private_key_jwt, and for nothing else")
 }
 
 // headerName reports whether a hook may set a header of the name (RFC 9110 section
@@ -141,7 +191,7 @@ func (s *Service) CreateHook(ctx context.Context, actor ledger.Actor, h InlineHo
 	defer fault.Wrap(&err, "make inline hook %q", h.Name)
 	err = s.update(ctx, actor, "make inline hook "+h.Name, func(tx *ledger.Tx) error {
 		h := h.fill()
-		if o, err = InlineHooks.Create(tx, h); err != nil || h.Channel.AuthHeader == "" {
+		if o, err = InlineHooks.Create(tx, h); err != nil || !h.Channel.secretive() {
 			return err
 		}
 		return s.sealHook(tx, &o, secret)
@@ -163,15 +213,15 @@ func (s *Service) ChangeHook(ctx context.Context, actor ledger.Actor, id, secret
 		if o.Value.Type != was.Type {
 			return fault.New(fault.Invalid, "the inline hook is not valid").WithFields(fault.Field{Path: "type", Message: "cannot be changed"})
 		}
-		if was.Channel.URI != o.Value.Channel.URI && secret == "" && o.Value.Channel.AuthHeader != "" {
+		if was.Channel.sends() != o.Value.Channel.sends() && secret == "" && o.Value.Channel.secretive() {
 			// Else who may change hooks could have a secret sent to themselves.
 			return fault.New(fault.Invalid, "the inline hook is not valid").WithFields(fault.Field{Path: "channel.config.authScheme.value", Message: "must be sent again with another uri"})
 		}
 		o.Value = o.Value.fill()
-		if o.Value.Channel.AuthHeader == "" {
+		if !o.Value.Channel.secretive() {
 			o.Value.Channel.Sealed = ""
 		}
-		if secret != "" || o.Value.Channel.AuthHeader != "" && o.Value.Channel.Sealed == "" {
+		if secret != "" || o.Value.Channel.secretive() && o.Value.Channel.Sealed == "" {
 			return s.sealHook(tx, &o, secret)
 		}
 		o, err = InlineHooks.Put(tx, o)

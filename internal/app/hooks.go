@@ -27,31 +27,30 @@ const (
 // hookExecuted is the event of a call, named as in Okta's System Log.
 const hookExecuted = "inline_hook.executed"
 
-// hookSecrets opens the value of a hook's authorization header.
-type hookSecrets interface {
-	HookSecret(ctx context.Context, id, sealed string) (string, error)
-}
-
 // hooksConfig is what newHooks needs.
 type hooksConfig struct {
 	Private bool // private addresses and plain http are called, too
-	Secrets hookSecrets
+	Secrets hookProofs
 	Audit   audit.Recorder
 	Log     *slog.Logger
+	Now     func() time.Time
 }
 
 // hooks calls inline hooks. It implements grant.Hooks and okta.Hooks.
 type hooks struct {
-	cfg  hooksConfig
-	http *safehttp.Client
-	free chan struct{}
+	cfg    hooksConfig
+	http   *safehttp.Client
+	tokens *hookTokens
+	free   chan struct{}
 }
 
 func newHooks(c hooksConfig) *hooks {
-	return &hooks{
+	h := &hooks{
 		cfg: c, free: make(chan struct{}, hookCalls),
 		http: safehttp.New(safehttp.Config{AllowPrivate: c.Private, Timeout: hookTime, MaxBody: hookAnswer}),
 	}
+	h.tokens = &hookTokens{proofs: c.Secrets, http: h.http, now: c.Now}
+	return h
 }
 
 // Call implements grant.Hooks. Every call is in the system log, without what was said.
@@ -70,6 +69,29 @@ func (h *hooks) Call(ctx context.Context, hook *access.HookView, body []byte) (a
 	return answer, err
 }
 
+// send asks the program once.
+func (h *hooks) send(ctx context.Context, hook *access.HookView, body []byte) (a safehttp.Answer, err error) {
+	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
+	for _, f := range hook.Channel.Headers {
+		header.Set(f.Key, f.Value)
+	}
+	name, value := hook.Channel.AuthHeader, ""
+	switch {
+	case hook.Channel.OAuth != nil:
+		name = "Authorization"
+		value, err = h.tokens.authorization(ctx, hook)
+	case name != "":
+		value, err = h.cfg.Secrets.HookSecret(ctx, hook.ID, hook.Channel.Sealed)
+	}
+	if err != nil {
+		return a, err
+	}
+	if name != "" {
+		header.Set(name, value)
+	}
+	return h.http.PostForAnswer(ctx, hook.Channel.URI, header, body)
+}
+
 func (h *hooks) call(ctx context.Context, hook *access.HookView, body []byte) ([]byte, error) {
 	select {
 	case h.free <- struct{}{}:
@@ -77,18 +99,13 @@ func (h *hooks) call(ctx context.Context, hook *access.HookView, body []byte) ([
 	default:
 		return nil, fault.New(fault.Unavailable, "%d calls of hooks are on their way already", hookCalls)
 	}
-	header := http.Header{"Content-Type": {"application/json"}, "Accept": {"application/json"}}
-	for _, f := range hook.Channel.Headers {
-		header.Set(f.Key, f.Value)
+	ctx, cancel := context.WithTimeout(ctx, hookTime) // with the token that may be got for it
+	defer cancel()
+	a, err := h.send(ctx, hook, body)
+	if err == nil && a.Status == http.StatusUnauthorized && hook.Channel.OAuth != nil {
+		h.tokens.forget(hook.ID) // it may have been taken back: once more with another one
+		a, err = h.send(ctx, hook, body)
 	}
-	if hook.Channel.AuthHeader != "" {
-		secret, err := h.cfg.Secrets.HookSecret(ctx, hook.ID, hook.Channel.Sealed)
-		if err != nil {
-			return nil, err
-		}
-		header.Set(hook.Channel.AuthHeader, secret)
-	}
-	a, err := h.http.PostForAnswer(ctx, hook.Channel.URI, header, body)
 	switch {
 	case err != nil:
 		return nil, err

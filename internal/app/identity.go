@@ -149,7 +149,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	if err != nil {
 		return nil, err
 	}
-	id.hooks = newHooks(hooksConfig{Private: c.Private, Secrets: id.access, Audit: id.audit, Log: c.Log})
+	id.hooks = newHooks(hooksConfig{Private: c.Private, Secrets: id.access, Audit: id.audit, Log: c.Log, Now: c.Now})
 	minter := grant.NewMinter(grant.MinterConfig{Rings: id.rings, Hooks: id.hooks, Now: c.Now})
 	id.issuer = grant.NewIssuer(grant.IssuerConfig{Minter: minter, People: id.people, Audit: id.audit})
 	token, err := id.compose(c, clients, minter)

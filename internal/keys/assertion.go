@@ -61,5 +61,10 @@ func ParseAssertionKey(text []byte) (*Assertion, error) {
 	return &Assertion{s}, nil
 }
 
+// As gives the key a name, by which who verifies finds its public half.
+func (a *Assertion) As(kid string) *Assertion {
+	return &Assertion{&signer{kid: kid, alg: a.signer.alg, priv: a.signer.priv}}
+}
+
 // Sign returns the compact JWS of the claims.
 func (a *Assertion) Sign(claims []byte) (string, error) { return a.signer.sign(claims, "JWT") }

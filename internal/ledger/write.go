@@ -287,8 +287,11 @@ func (tx *Tx) checkRefs() error {
 	return nil
 }
 
+// ReasonInUse is the reason of a fault about an object that others refer to.
+const ReasonInUse = "in_use"
+
 func inUse(at place, by []Referrer, named int) error {
-	e := fault.New(fault.Conflict, "%s %s is in use: remove it from what refers to it first", at.kind, at.id).WithReason("in_use")
+	e := fault.New(fault.Conflict, "%s %s is in use: remove it from what refers to it first", at.kind, at.id).WithReason(ReasonInUse)
 	for i, r := range by {
 		if i == named {
 			return e.WithFields(fault.Field{Path: "more", Message: "and others"})

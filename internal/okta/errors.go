@@ -157,7 +157,7 @@ func validation(summary string, f *fault.Error) (string, []failing) {
 var typeNames = map[string]string{
 	"authorizationServers": "AuthorizationServer", "scopes": "OAuth2Scope", "claims": "OAuth2Claim", "policies": "Policy",
 	"rules": "PolicyRule", "users": "User", "groups": "UserGroup", "apps": "AppInstance", "zones": "NetworkZone",
-	"trustedOrigins": "TrustedOrigin", "inlineHooks": "InlineHook", "idps": "IdentityProvider", "api-tokens": "ApiToken", "keys": "JsonWebKey", "tokens": "OAuth2RefreshToken",
+	"trustedOrigins": "TrustedOrigin", "inlineHooks": "InlineHook", "hook-keys": "HookKey", "public": "HookKey", "idps": "IdentityProvider", "api-tokens": "ApiToken", "keys": "JsonWebKey", "tokens": "OAuth2RefreshToken",
 	"secrets": "OAuth2ClientSecret", "grants": "OAuth2ScopeConsentGrant", "factors": "UserFactor", "user": "UserType", "roles": "Role", "sessions": "Session", "clients": "OAuth2Client", "principal-rate-limits": "PrincipalRateLimitEntity",
 }
 

@@ -191,7 +191,7 @@ func (a *api) deleteGroup(c *call) (answer, error) {
 // inUse turns a conflict with those who refer to an object into what Okta
 // answers: the operation is forbidden.
 func inUse(err error) error {
-	if f := fault.Of(err); f != nil && f.Code == fault.Conflict && f.Reason == "" {
+	if f := fault.Of(err); f != nil && f.Code == fault.Conflict && f.Reason == ledger.ReasonInUse {
 		return fault.Because(err, fault.Denied, "%s", f.Message)
 	}
 	return err

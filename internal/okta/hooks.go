@@ -29,6 +29,13 @@ type hookBody struct {
 			Headers []access.HookHeader `json:"headers"`
 			Auth    *hookAuth           `json:"authScheme"`
 			Failure *string             `json:"failureMode"` // ours
+			// Of a channel of the type OAUTH:
+			Proof    string `json:"authType"`
+			Client   string `json:"clientId"`
+			Secret   string `json:"clientSecret"`
+			Scope    string `json:"scope"`
+			TokenURL string `json:"tokenUrl"`
+			Key      string `json:"hookKeyId"`
 		} `json:"config"`
 	} `json:"channel"`
 }
@@ -58,8 +65,8 @@ func (b *hookBody) onto(h *access.InlineHook, part bool) error {
 	}
 	c := &b.Channel.Config
 	switch {
-	case b.Channel.Type != "" && b.Channel.Type != "HTTP":
-		return unsupported("channel.type", "must be HTTP")
+	case b.Channel.Type != "" && b.Channel.Type != hookHTTP && b.Channel.Type != hookOAuth:
+		return unsupported("channel.type", "must be HTTP or OAUTH")
 	case c.Method != "" && c.Method != http.MethodPost:
 		return unsupported("channel.config.method", "must be POST")
 	case c.Auth != nil && c.Auth.Type != "" && c.Auth.Type != "HEADER":
@@ -70,14 +77,30 @@ func (b *hookBody) onto(h *access.InlineHook, part bool) error {
 	if c.Auth != nil {
 		h.Channel.AuthHeader = c.Auth.Key
 	}
+	if b.Channel.Type == hookOAuth {
+		h.Channel.OAuth = &access.HookOAuth{Method: c.Proof, Client: c.Client, Scope: c.Scope, URL: c.TokenURL, Key: c.Key}
+	}
 	if c.Failure != nil {
 		h.Failure = *c.Failure
 	}
 	return nil
 }
 
+// The types of channels: with a header that does not change, and with a token that is got
+// for it.
+const (
+	hookHTTP  = "HTTP"
+	hookOAuth = "OAUTH"
+)
+
+// secret returns what was sent to be sealed.
 func (b *hookBody) secret() string {
-	if b.Channel == nil || b.Channel.Config.Auth == nil {
+	switch {
+	case b.Channel == nil:
+		return ""
+	case b.Channel.Type == hookOAuth:
+		return b.Channel.Config.Secret
+	case b.Channel.Config.Auth == nil:
 		return ""
 	}
 	return b.Channel.Config.Auth.Value
@@ -186,11 +209,20 @@ func (a *api) executeHook(c *call) (answer, error) {
 	return answer{status: http.StatusOK, body: out}, nil
 }
 
-// hook shows an inline hook; the value of its authorization header is never shown.
+// hook shows an inline hook; the value of its authorization header, and its client
+// secret, are never shown.
 func (a *api) hook(o ledger.Object[access.InlineHook]) object {
 	h, other := o.Value, opposite(o.Value.Status)
 	at := func(parts ...string) string { return a.href(append([]string{"inlineHooks", o.ID}, parts...)...) }
 	config := object{"uri": h.Channel.URI, "headers": orEmpty(h.Channel.Headers), "method": http.MethodPost, "authScheme": nil, "failureMode": h.Failure}
+	kind := hookHTTP
+	if o := h.Channel.OAuth; o != nil {
+		kind = hookOAuth
+		config["authType"], config["clientId"], config["scope"], config["tokenUrl"] = o.Method, o.Client, o.Scope, o.URL
+		if o.Key != "" {
+			config["hookKeyId"] = o.Key
+		}
+	}
 	if h.Channel.AuthHeader != "" {
 		config["authScheme"] = object{"type": "HEADER", "key": h.Channel.AuthHeader}
 	}
@@ -202,6 +234,6 @@ func (a *api) hook(o ledger.Object[access.InlineHook]) object {
 	}
 	return object{
 		"id": o.ID, "status": h.Status, "name": h.Name, "type": h.Type, "version": h.Version, "created": stamp(o.Created), "lastUpdated": stamp(o.Updated),
-		"channel": object{"type": "HTTP", "version": h.Channel.Version, "config": config}, "_links": links,
+		"channel": object{"type": kind, "version": h.Channel.Version, "config": config}, "_links": links,
 	}
 }

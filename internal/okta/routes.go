@@ -302,6 +302,13 @@ func routes() []route {
 		{post, hook + "/lifecycle/activate", "activateInlineHook", "okta.inlineHooks.manage", free, (*api).activateHook},
 		{post, hook + "/lifecycle/deactivate", "deactivateInlineHook", "okta.inlineHooks.manage", free, (*api).deactivateHook},
 
+		{get, "/api/v1/hook-keys", "listHookKeys", "okta.inlineHooks.read", free, (*api).listHookKeys},
+		{post, "/api/v1/hook-keys", "createHookKey", "okta.inlineHooks.manage", free, (*api).createHookKey},
+		{get, "/api/v1/hook-keys/{id}", "getHookKey", "okta.inlineHooks.read", free, (*api).getHookKey},
+		{put, "/api/v1/hook-keys/{id}", "replaceHookKey", "okta.inlineHooks.manage", free, (*api).replaceHookKey},
+		{del, "/api/v1/hook-keys/{id}", "deleteHookKey", "okta.inlineHooks.manage", free, (*api).deleteHookKey},
+		{get, "/api/v1/hook-keys/public/{keyId}", "getPublicKey", "okta.inlineHooks.read", free, (*api).publicHookKey},
+
 		{get, "/api/v1/trustedOrigins", "listTrustedOrigins", "okta.trustedOrigins.read", free, (*api).listOrigins},
 		{post, "/api/v1/trustedOrigins", "createTrustedOrigin", "okta.trustedOrigins.manage", free, createIn(origins)},
 		{get, origin, "getTrustedOrigin", "okta.trustedOrigins.read", free, getIn(origins)},
