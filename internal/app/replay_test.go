@@ -53,6 +53,9 @@ func TestReplay(t *testing.T) {
 	p.call(http.MethodGet, "/a/all", "")
 	p.call(http.MethodGet, "/a/all", "nonsense")
 	p.call(http.MethodGet, "/a/open", "", "X-Debug", "on")
+	if a := p.call(http.MethodGet, "/.well-known/oauth-protected-resource/a", ""); a.Status != http.StatusOK {
+		t.Fatal(a.Body) // the gateway's own: no configuration decides about it
+	}
 	replay := func(draft string) client.Replay {
 		t.Helper()
 		r, err := p.admin().Replay(t.Context(), client.ReplayRequest{Since: "1h", Configuration: client.Configuration{Files: []client.File{{Name: "draft.yaml", Content: draft}}}})

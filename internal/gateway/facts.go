@@ -66,9 +66,13 @@ type Recorder interface {
 	Record(f Facts)
 }
 
-// factsOf returns what the exchange was decided by; false when it never had one meaning.
+// factsOf returns what the exchange was decided by; false when it never had one meaning,
+// or was for a page of the gateway's own, which no configuration decides about.
 func (ex *Exchange) factsOf() (Facts, bool) {
 	if ex.snap == nil || ex.stopped == stepCanonicalize && ex.reason != nil {
+		return Facts{}, false
+	}
+	if ex.route == nil && (ex.reason == nil || ex.reason.Name == ReasonSignInFailed) {
 		return Facts{}, false
 	}
 	f := Facts{
