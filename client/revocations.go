@@ -18,11 +18,15 @@ type Revocation struct {
 	// a client_id, a kid, a certificate's x5t#S256, the id of an API key. Empty for an
 	// issuer and a tenant.
 	Value string `json:"value,omitempty"`
-	// Issuer is the iss of the tokens; empty means the built-in server "default", or
+	// Issuer is the iss of the tokens. Empty means the built-in servers for a user, a client
+	// and a session, the one named "default" for a token, a key and an issuer as a whole, and
 	// every issuer where the kind has none.
 	Issuer string `json:"issuer,omitempty"`
 	Reason string `json:"reason,omitempty"` // for people
 	Actor  string `json:"actor,omitempty"`  // who did it
+	// Also are the other built-in servers for which the same was revoked by the same call; the
+	// list has one entry for each, and taking one back takes back all.
+	Also []string `json:"also,omitempty"`
 
 	Created      time.Time `json:"created,omitzero"`
 	IssuedBefore time.Time `json:"issued_before,omitzero"` // of the tokens that it names; zero = all

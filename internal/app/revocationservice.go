@@ -38,18 +38,52 @@ func (s revocationService) Revoke(ctx context.Context, actor admin.Actor, r clie
 		return client.Revocation{}, err
 	}
 	v.Reason, v.Actor = r.Reason, actor.Name
-	if dryRun {
-		return forPeople(store.NumberedRevocation{Revocation: v}), nil
-	}
-	seq, err := s.id.db.AddRevocation(ctx, v)
-	if err == nil {
-		err = s.id.bus.PublishRevocation(ctx, v)
-	}
+	also, err := s.otherServers(ctx, r, v)
 	if err != nil {
 		return client.Revocation{}, err
 	}
-	s.record(actor, audit.TokenRevoked, "Revoke "+r.Kind, v)
-	return forPeople(store.NumberedRevocation{Revocation: v, Seq: seq, Created: time.Now()}), nil
+	made := store.NumberedRevocation{Revocation: v}
+	for i, one := range append([]cluster.Revocation{v}, also...) {
+		if dryRun {
+			break
+		}
+		seq, err := s.id.db.AddRevocation(ctx, one)
+		if err == nil {
+			err = s.id.bus.PublishRevocation(ctx, one)
+		}
+		if err != nil {
+			return client.Revocation{}, err
+		}
+		if i == 0 {
+			made.Seq, made.Created = seq, time.Now()
+		}
+		s.record(actor, audit.TokenRevoked, "Revoke "+r.Kind, one)
+	}
+	out := forPeople(made)
+	for i := range also {
+		out.Also = append(out.Also, also[i].Issuer)
+	}
+	return out, nil
+}
+
+// otherServers returns what v means for the built-in servers besides the first: who names no
+// issuer means a user, an app or a session of ours, and all of those are known to every
+// server. Tokens and keys are of one.
+func (s revocationService) otherServers(ctx context.Context, r client.Revocation, v cluster.Revocation) (out []cluster.Revocation, err error) {
+	if r.Issuer != "" || v.Kind != cluster.User && v.Kind != cluster.Client && v.Kind != cluster.Session {
+		return nil, nil
+	}
+	view, err := s.id.revoker.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return nil, err
+	}
+	for _, server := range view.Servers() {
+		if one := v; server.Issuer(s.id.revoker.url) != v.Issuer {
+			one.Issuer = server.Issuer(s.id.revoker.url)
+			out = append(out, one)
+		}
+	}
+	return out, nil
 }
 
 // meaning is what a person's revocation means to the data plane.
@@ -122,7 +156,8 @@ func (s revocationService) List(ctx context.Context, q client.RevocationQuery) (
 	return page, nil
 }
 
-// Lift implements admin.Revocations.
+// Lift implements admin.Revocations. What was revoked at several servers at once is taken
+// back at all of them.
 func (s revocationService) Lift(ctx context.Context, actor admin.Actor, id string) error {
 	seq, err := revocationNumber(id)
 	if err != nil {
@@ -132,6 +167,56 @@ func (s revocationService) Lift(ctx context.Context, actor admin.Actor, id strin
 	if err != nil {
 		return err
 	}
+	if err := s.lifted(ctx, actor, v); err != nil {
+		return err
+	}
+	together, err := s.together(ctx, v)
+	if err != nil {
+		return err
+	}
+	for i := range together {
+		one, err := s.id.db.LiftRevocation(ctx, together[i])
+		if err == nil {
+			err = s.lifted(ctx, actor, one)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) { // somebody else may have been faster
+			return err
+		}
+	}
+	return nil
+}
+
+// mostTogether bounds the revocations that were made by one call, one for each server.
+const mostTogether = 1000
+
+// together returns the numbers of the revocations of built-in servers that were made by the
+// call that made v.
+func (s revocationService) together(ctx context.Context, v cluster.Revocation) (out []int64, err error) {
+	if v.IssuedBefore.IsZero() || v.Issuer == "" {
+		return nil, nil
+	}
+	view, err := s.id.revoker.views.Get(ctx, tenant.Default)
+	if err != nil {
+		return nil, err
+	}
+	ours := map[string]bool{}
+	for _, server := range view.Servers() {
+		ours[server.Issuer(s.id.revoker.url)] = true
+	}
+	if !ours[v.Issuer] {
+		return nil, nil
+	}
+	list, err := s.id.db.FindRevocations(ctx, store.RevocationQuery{Kind: v.Kind, Value: v.Value, Limit: mostTogether}, time.Now())
+	for i := range list {
+		if o := &list[i]; ours[o.Issuer] && o.IssuedBefore.Equal(v.IssuedBefore) && o.Expires.Equal(v.Expires) && o.Actor == v.Actor && o.Reason == v.Reason {
+			out = append(out, o.Seq)
+		}
+	}
+	return out, err
+}
+
+// lifted tells every node of a revocation that was taken back.
+func (s revocationService) lifted(ctx context.Context, actor admin.Actor, v cluster.Revocation) error {
 	v.Lifted = true
 	if err := s.id.bus.PublishRevocation(ctx, v); err != nil {
 		return err

@@ -106,7 +106,7 @@ func TestRevocationOfEveryKind(t *testing.T) {
 				t.Error("not in force")
 			}
 			page, err := p.admin().Revocations(t.Context(), client.RevocationQuery{Kind: r.Kind})
-			if err != nil || len(page.Revocations) != 1 {
+			if err != nil || len(page.Revocations) != 1+len(made.Also) {
 				t.Fatalf("%+v %v", page, err)
 			}
 			if got := page.Revocations[0]; got.ID != made.ID || got.Value != r.Value || got.Reason != "a test" || got.Actor == "" || got.Created.IsZero() {
@@ -120,6 +120,9 @@ func TestRevocationOfEveryKind(t *testing.T) {
 			}
 			if err := p.admin().LiftRevocation(t.Context(), made.ID); err == nil {
 				t.Error("taken back twice")
+			}
+			if page, err := p.admin().Revocations(t.Context(), client.RevocationQuery{Kind: r.Kind}); err != nil || len(page.Revocations) != 0 {
+				t.Errorf("left: %+v %v", page, err)
 			}
 		})
 	}
@@ -287,5 +290,51 @@ func TestRevocationCommands(t *testing.T) {
 	}
 	if out, code := run("two tokens", "revocations", "create", "token_hash", "-"); code != 2 {
 		t.Errorf("%d %s", code, out)
+	}
+}
+
+// Who revokes a user and names no issuer means the user, whichever built-in server has
+// issued the tokens; and takes that back at once.
+func TestRevocationAtEveryBuiltInServer(t *testing.T) {
+	up := echoUpstream(t, nil)
+	file := write(t, fmt.Sprintf(revocable, up.URL))
+	p := start(t, file)
+	server := p.made("/api/v1/authorizationServers", `{"name":"payroll","audiences":["api://payroll"]}`)
+	at := "/api/v1/authorizationServers/" + server
+	p.made(at+"/scopes", `{"name":"orders:read"}`)
+	policy := p.made(at+"/policies", `{"type":"OAUTH_AUTHORIZATION_POLICY","name":"p","description":"p","priority":1,"conditions":{"clients":{"include":["ALL_CLIENTS"]}}}`)
+	p.made(at+"/policies/"+policy+"/rules", `{"type":"RESOURCE_ACCESS","name":"r","priority":1,"conditions":{"people":{"groups":{"include":["EVERYONE"]}},
+		"grantTypes":{"include":["client_credentials","authorization_code"]},"scopes":{"include":["*"]}},"actions":{"token":{"accessTokenLifetimeMinutes":10,"refreshTokenLifetimeMinutes":0,"refreshTokenWindowMinutes":10080}}}`)
+	text := strings.Replace(fmt.Sprintf(revocable, up.URL), "[default, api_key]", "[default, payroll]", 1) + "  payroll: { builtin: " + server + " }\n"
+	replace(t, file, text)
+	mint := func(user, app string) string {
+		t.Helper()
+		made, err := p.admin().Mint(t.Context(), client.TokenRequest{Server: server, User: user, ClientID: app, Scopes: []string{"orders:read"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return made.AccessToken
+	}
+	id := p.Ready().Demo.ClientID
+	ana, app := mint("ana@example.com", id), mint("", id)
+	eventually(t, "the second issuer", func() bool { return p.call(http.MethodGet, "/orders/1", ana).Status == http.StatusOK })
+	for _, r := range []client.Revocation{{Kind: "user", Value: "ana@example.com"}, {Kind: "client", Value: id}} {
+		if p.refused(ana) {
+			t.Fatalf("%s: refused before", r.Kind)
+		}
+		made, err := p.admin().CreateRevocation(t.Context(), r, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !p.refused(ana) || p.refused(app) != (r.Kind == "client") || len(made.Also) < 2 {
+			t.Errorf("%s: %+v", r.Kind, made)
+		}
+		if err := p.admin().LiftRevocation(t.Context(), made.ID); err != nil || p.refused(ana) || p.refused(app) {
+			t.Errorf("%s: taken back in part: %v", r.Kind, err)
+		}
+	}
+	// With an issuer, it is that one's.
+	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "user", Value: "ana@example.com", Issuer: p.Ready().Demo.Issuer}); err != nil || p.refused(ana) {
+		t.Errorf("of another issuer: %v", err)
 	}
 }

@@ -60,16 +60,19 @@ func newRevoke(s *session, name string) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			done := "revoked on every node"
 			if dry {
-				s.say("would be revoked on every node")
-			} else {
-				s.say("revoked on every node")
+				done = "would be " + done
 			}
+			if len(made.Also) > 0 {
+				done += ", also for tokens of " + strings.Join(made.Also, ", ")
+			}
+			s.say("%s", done)
 			return s.print(made, revocationTable(made))
 		},
 	}
 	f := c.Flags()
-	f.StringVar(&r.Issuer, "issuer", "", "of this issuer's tokens (default: the built-in server \"default\")")
+	f.StringVar(&r.Issuer, "issuer", "", "of this issuer's tokens (default: users, clients and sessions of all built-in servers; of others, the server \"default\")")
 	f.StringVar(&r.Reason, "reason", "", "why, for those who read the list")
 	f.DurationVar(&life, "for", 0, "until then, such as 720h (default: until the last such token has expired)")
 	f.BoolVar(&dry, "dry-run", false, "show what would be done")
