@@ -173,6 +173,36 @@ func TestNobodyIsLedAstray(t *testing.T) {
 	}
 }
 
+// attack identity 5, 7 and 17: no parameter may occur twice, and once a request waits for
+// a person, nothing that its address or a form says besides changes what is answered, or
+// where.
+func TestRequestsCannotBeChanged(t *testing.T) {
+	p := start(t, "")
+	ana, c := p.Ready().Demo.Users[0], p.browserApp()
+	b := p.browser(t)
+	for name := range c.request("nonce", "n", "prompt", "none", "response_mode", "query", "max_age", "9") {
+		got := b.get(authorizePath + "?" + c.request("prompt", "none").Encode() + "&" + url.Values{name: {"other"}}.Encode() + "&" + url.Values{name: {"http://evil.test/"}}.Encode())
+		if got.StatusCode != http.StatusBadRequest || got.Header.Get("Location") != "" {
+			t.Errorf("%s twice: %d, led to %q", name, got.StatusCode, got.Header.Get("Location"))
+		}
+	}
+	page := b.get(authorizePath + "?" + c.request("scope", "openid").Encode())
+	evil := url.Values{"response_type": {"token"}, "redirect_uri": {"http://evil.test/"}, "client_id": {p.Ready().Demo.ClientID}, "scope": {"openid payroll:write"}, "state": {"evil"}, "response_mode": {"fragment"}}
+	again := b.get(page.at.String() + "?" + evil.Encode())
+	again.has(t, 200, "<h1>Sign in</h1>")
+	form := url.Values{"token": {formToken.FindStringSubmatch(again.body)[1]}, "step": {"signin"}, "identifier": {ana.Login}, "password": {ana.Password}}
+	for name, values := range evil {
+		form[name] = values
+	}
+	got := b.send(b.form(again.at.String(), form))
+	for got.StatusCode == http.StatusSeeOther && strings.HasPrefix(got.Header.Get("Location"), "/") {
+		got = b.get(got.Header.Get("Location"))
+	}
+	if a := c.answer(t, got); a.Get("code") == "" || a.Get("state") != "a state" || a.Get("access_token") != "" || strings.Contains(got.Header.Get("Location"), "#") {
+		t.Errorf("answer %v", a)
+	}
+}
+
 func TestAuthorizationErrors(t *testing.T) {
 	p := start(t, "")
 	c := p.browserApp()

@@ -128,3 +128,26 @@ func TestNativeAppAddresses(t *testing.T) {
 		t.Errorf("as it should be: %v", err)
 	}
 }
+
+// Any app of a telephone can claim the scheme of another one: what the person has agreed to
+// once says nothing of who asks now (RFC 8252 section 8.6).
+func TestConsentToASchemeIsNotRemembered(t *testing.T) {
+	p := start(t, "")
+	config := p.nativeApp(`"com.example.sheet:/cb"`)
+	config.RedirectURL = "com.example.sheet:/cb"
+	ana, challenge := p.Ready().Demo.Users[0], oauth2.S256ChallengeOption(oauth2.GenerateVerifier())
+	b := p.browser(t)
+	b.signIn(b.get("/account"), ana.Login, ana.Password)
+	for range 2 {
+		page := b.get(config.AuthCodeURL("st", challenge))
+		page.has(t, 200, "Allow Sheet editor to do this?", "comes each time")
+		if to := b.get(config.AuthCodeURL("st", challenge, oauth2.SetAuthURLParam("prompt", "none"))).Header.Get("Location"); !strings.Contains(to, "error=consent_required") {
+			t.Errorf("silently: %q", to)
+		}
+		to := b.post(page, "step", "consent", "shown", "vacations:read", "shown", "offline_access").Header.Get("Location")
+		if !strings.HasPrefix(to, config.RedirectURL+"?code=") {
+			t.Errorf("led to %q", to)
+		}
+	}
+	b.get("/account").has(t, 200, "Sheet editor")
+}

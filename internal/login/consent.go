@@ -1,6 +1,7 @@
 package login
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 
@@ -41,8 +42,21 @@ func (s *Server) needsConsent(v *visit) (bool, error) {
 	if len(v.details()) > 0 {
 		return true, nil // each time: they are about one thing, such as one payment
 	}
+	if v.couldBeAnybody() && len(v.asked()) > 0 {
+		return true, nil // each time: what was agreed to was for the program that asked then
+	}
 	missing, err := s.cfg.Consents.Withheld(v.ctx(), v.question())
 	return len(missing) > 0, err
+}
+
+// couldBeAnybody reports whether any app of the person's device can ask in the name of
+// this one and get the answer: it has nothing to prove itself by, and the answer goes to a
+// scheme that every app may claim (RFC 8252 section 8.6). A claimed https address is the
+// app's own; a program that may open a port of the machine is not kept from the browser
+// and its session either, so asking again would protect nothing.
+func (v *visit) couldBeAnybody() bool {
+	u, err := url.Parse(v.req.RedirectURI)
+	return v.app.Public() && (err != nil || u.Scheme != "https" && u.Scheme != "http")
 }
 
 // details says in words what the authorization details allow that a person is asked
@@ -88,6 +102,7 @@ type consentPage struct {
 	Details  []string // what is asked for this time, in words
 	Seen     string   // stands for them
 	Lasts    bool     // it goes on while the person is away
+	Always   bool     // the page comes with every sign-in to the app
 	Withdraw string
 	Problem  string
 }
@@ -108,7 +123,7 @@ func (s *Server) showConsent(v *visit) {
 	p := consentPage{
 		Token: v.token, App: v.app.Label, Owner: v.app.Owner, Site: hostOf(v.app.OIDC.ClientURI), Policy: v.app.OIDC.PolicyURI, Terms: v.app.OIDC.TermsURI,
 		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: s.problem(v),
-		Lasts: slices.Contains(v.req.Scopes, "offline_access"),
+		Lasts: slices.Contains(v.req.Scopes, "offline_access"), Always: v.couldBeAnybody(),
 	}
 	if v.app.Document != "" {
 		p.Stranger = hostOf(v.app.ID)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -184,7 +185,8 @@ func (s *Server) appDemands(v *visit) (bool, error) {
 	if d.Phishing && !s.party(v.r).Ready() {
 		return false, refuse("unmet_authentication_requirements", "The app demands a passkey, and there can be none here.")
 	}
-	safe := !d.Phishing || v.session.ACR == LevelPhishing
+	// Who has signed in by a password since shows two factors anew: the session says one.
+	safe := slices.Contains(levelsReached(v.session), LevelTwoFactors) && (!d.Phishing || v.session.ACR == LevelPhishing)
 	return !safe || !v.recentFor(v.session.FactorAt, possession, s.cfg.Now()), nil
 }
 
