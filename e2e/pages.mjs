@@ -4,7 +4,7 @@
 // axe, or a page that does not do what it says.
 import { readFileSync } from "node:fs";
 import assert from "node:assert/strict";
-import { demoApp, link as letter, narrow, open, plain, wide } from "./visit.mjs";
+import { demoApp, link as letter, narrow, open, plain, totp, wide } from "./visit.mjs";
 
 const ready = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const [ana, ben] = ready.demo.users;
@@ -97,6 +97,50 @@ await browser.visit("forgotten", narrow, async (page, look) => {
   await page.getByRole("button", { name: "Download the file" }).click();
   const held = JSON.parse(readFileSync(await (await download).path(), "utf8"));
   assert.equal(held.user.record.profile.login, ben.login);
+});
+
+// The demo, whole and without scripts: a person signs in, the API refuses, they show a second
+// factor, it obeys, they see it in their account and take the access back, and it refuses.
+await browser.visit("step-up", plain, async (page) => {
+  const press = (name) => page.getByRole("button", { name, exact: true }).click();
+  const deposit = (bearer) => fetch(`${ready.gateway}/hr/direct-deposit/${ana.login}`, { method: "PUT", headers: { Authorization: "Bearer " + bearer } });
+  const scope = "openid payroll:write";
+  const token = async () => app.redeem((await answer(page)).code);
+  await page.goto(authorize({ scope }));
+  await page.getByLabel("Name or e-mail address").fill(ana.login);
+  await page.getByLabel("Password").fill(ana.password);
+  await press("Sign in");
+  await press("Allow");
+  const weak = await token();
+  const refused = await deposit(weak);
+  assert.equal(refused.status, 401);
+  const challenge = refused.headers.get("WWW-Authenticate");
+  assert.match(challenge, /insufficient_user_authentication/);
+  const [, acr_values] = /acr_values="([^"]+)"/.exec(challenge);
+  const [, max_age] = /max_age="([^"]+)"/.exec(challenge);
+  await page.goto(authorize({ scope, acr_values, max_age }));
+  await page.getByRole("heading", { name: "Set up a second factor" }).waitFor();
+  await press("Begin");
+  const key = await page.locator(".key").innerText();
+  await page.getByLabel("Code that the app shows").fill(totp(key, -1));
+  await press("Confirm");
+  assert.equal((await deposit(await token())).status, 200);
+  // With the factor there: password and code, once each, and a code does not do twice.
+  await page.goto(authorize({ scope, acr_values, prompt: "login" }));
+  await page.getByLabel("Password").fill(ana.password);
+  await press("Continue");
+  for (const code of [totp(key, -1), totp(key)]) {
+    await page.locator("#code").fill(code);
+    await page.locator('form:has(#code) button').click();
+  }
+  const strong = await token();
+  assert.equal((await deposit(strong)).status, 200);
+  await page.goto(ready.identity + "/account/activity");
+  await page.getByText("Second factor used").first().waitFor();
+  await page.goto(ready.identity + "/account");
+  await press("Withdraw access of My HR");
+  await page.getByRole("status").waitFor();
+  assert.equal((await deposit(strong)).status, 401);
 });
 
 await browser.close();

@@ -4,9 +4,8 @@
 // the program says of itself from the file in its first argument; the folder in the second,
 // if there is one, gets a picture of each page. TOUR picks the looks: de-narrow,ja-wide.
 import { readFileSync } from "node:fs";
-import { createHmac } from "node:crypto";
 import assert from "node:assert/strict";
-import { demoApp, link, narrow, open, wide } from "./visit.mjs";
+import { demoApp, link, narrow, open, totp, wide } from "./visit.mjs";
 
 const ready = JSON.parse(readFileSync(process.argv[2], "utf8"));
 const app = await demoApp(ready, "openid vacations:read payroll:write");
@@ -36,16 +35,6 @@ const scopes = "/api/v1/authorizationServers/default/scopes";
 for (const scope of await manage("GET", scopes)) {
   const description = { "vacations:read": "See when you are on vacation.", "payroll:write": "Change the bank account that your salary goes to." }[scope.name];
   if (description) await manage("PUT", `${scopes}/${scope.id}`, { name: scope.name, description, consent: "REQUIRED", optional: scope.name === "payroll:write" });
-}
-
-// totp is the code that an authenticator app shows (RFC 6238).
-function totp(key, ahead = 0) {
-  const bits = [...key.replaceAll(" ", "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
-  const secret = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
-  const counter = Buffer.alloc(8);
-  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
-  const sum = createHmac("sha1", secret).update(counter).digest();
-  return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
 
 async function tour(lang, window, axe) {

@@ -1,7 +1,7 @@
 // What the walks over the pages have in common: a browser, and visits of it that note
 // everything that is wrong with a page.
 import { createServer } from "node:http";
-import { createHash } from "node:crypto";
+import { createHash, createHmac } from "node:crypto";
 import { once } from "node:events";
 import assert from "node:assert/strict";
 import { chromium } from "playwright-core";
@@ -110,4 +110,14 @@ export async function link(ready, kind) {
     await new Promise((done) => setTimeout(done, 50));
   }
   throw new Error("no letter with a link of " + kind);
+}
+
+// totp is the code that an authenticator app shows (RFC 6238).
+export function totp(key, ahead = 0) {
+  const bits = [...key.replaceAll(" ", "")].map((c) => "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0")).join("");
+  const secret = Buffer.from(bits.match(/.{8}/g).map((b) => parseInt(b, 2)));
+  const counter = Buffer.alloc(8);
+  counter.writeBigUInt64BE(BigInt(Math.floor(Date.now() / 30_000) + ahead));
+  const sum = createHmac("sha1", secret).update(counter).digest();
+  return String((sum.readUInt32BE(sum[19] & 15) & 0x7fffffff) % 1_000_000).padStart(6, "0");
 }
