@@ -40,7 +40,7 @@ type Server struct {
 	Issuer    string   `json:"issuer,omitempty"`
 	Status    string   `json:"status,omitempty"`
 	Audiences []string `json:"audiences,omitempty"`
-	// Algorithm signs its tokens: RS256 or ES256.
+	// Algorithm signs its tokens: RS256, PS256, ES256 or EdDSA.
 	Algorithm string `json:"algorithm,omitempty"`
 	// TokenShape is okta (cid, scp, uid) or rfc9068 (client_id, scope, typ at+jwt).
 	TokenShape string `json:"token_shape,omitempty"`

@@ -274,7 +274,7 @@ func (s *state) compile(last *View) *View {
 	v := &View{revision: int64(s.revision)}
 	if last != nil && !s.fresh {
 		v.servers, v.shards, v.apps = maps.Clone(last.servers), last.shards, last.apps
-		v.people, v.appPolicies, v.askGroups, v.askRisk = last.people, last.appPolicies, last.askGroups, last.askRisk
+		v.people, v.appPolicies, v.askGroups, v.askRisk, v.askDevice = last.people, last.appPolicies, last.askGroups, last.askRisk, last.askDevice
 	} else {
 		v.servers = map[string]*ServerView{}
 	}

@@ -3,7 +3,7 @@ package access
 import "strconv"
 
 // Device is what is known of the device that a person has signed in on, or that an app
-// which acts for itself calls from (docs/adr/0020). What is not known is not so.
+// which acts for itself calls from (docs/adr/0021). What is not known is not so.
 type Device struct {
 	// Registered: it holds a key that the person has enrolled and that cannot leave it, and
 	// the sign-in has used that; or it is managed.
@@ -24,8 +24,8 @@ func (d Device) String() string {
 	return "a device of which nothing is known"
 }
 
-// DeviceCondition is what a rule asks of the device, in the shape of Okta's app sign-on
-// rules (DeviceAccessPolicyRuleCondition). Its assurance and platforms need an agent of
+// DeviceCondition is what an access rule, or a rule of an app's sign-on policy, asks of the
+// device, in Okta's shape (DeviceAccessPolicyRuleCondition). Its assurance and platforms need an agent of
 // Okta's on the device; there is none here.
 type DeviceCondition struct {
 	Registered bool  `json:"registered"`        // always true: Okta has no rules for devices that are not

@@ -65,6 +65,8 @@ type SessionRuleFits struct {
 	AuthType string `json:"authType,omitempty"`
 	// Risk is how unlike the person's earlier sign-ins it is: LOW, MEDIUM or HIGH; empty: however.
 	Risk string `json:"risk,omitempty"`
+	// Device is what the device has to be; nil: any. Rules of apps alone ask for it.
+	Device *DeviceCondition `json:"device,omitempty"`
 }
 
 // The kinds of sign-in that a rule may be about, Okta's words.
@@ -265,6 +267,8 @@ func checkSessionRule(r SessionRule) error {
 	c.oneOf("conditions.authContext.authType", r.Conditions.AuthType, AuthAny, AuthRADIUS, AuthLDAP)
 	checkRisk(&c, r.Conditions.Risk)
 	r.Conditions.Network.check(&c)
+	r.Conditions.Device.check(&c)
+	c.that(r.Conditions.Device == nil || r.Type == PolicyApp, "conditions.device", "is not asked by rules of this type: leave it out")
 	c.that((r.Type == PolicyPassword) == (r.Password != nil) && (r.Type == PolicyEnroll) == (r.Enroll != "") && (r.Type == PolicyApp) == (r.App != nil),
 		"actions", "are those of a rule of another type")
 	switch {

@@ -17,6 +17,8 @@ type SignIn struct {
 	// Risk is one of RiskLevels, and RiskWhy what it comes from; read only when
 	// SessionPoliciesAskRisk. Empty is not known, which fits no rule about it.
 	Risk, RiskWhy string
+	// Device is read only when AppPoliciesAskDevice.
+	Device Device
 }
 
 // SignInDecision is what the session policies say to a sign-in.
@@ -104,6 +106,9 @@ func (v *View) SessionPoliciesAskGroups() bool { return v.askGroups }
 // SessionPoliciesAskRisk reports whether one of them needs to know the risk.
 func (v *View) SessionPoliciesAskRisk() bool { return v.askRisk }
 
+// AppPoliciesAskDevice reports whether a policy of an app needs to know the device.
+func (v *View) AppPoliciesAskDevice() bool { return v.askDevice }
+
 func consider(trace *[]Considered, c Considered) {
 	if trace != nil {
 		*trace = append(*trace, c)
@@ -163,12 +168,15 @@ func (r *sessionRuleView) rejects(who *Request, in *SignIn) (reason, detail stri
 	if want := r.Conditions.Risk; want != "" && want != in.Risk {
 		return BecauseRisk, "it is for " + want + ", and this is " + cmp.Or(in.RiskWhy, in.Risk, "not known")
 	}
+	if detail := r.Conditions.Device.rejects(in.Device); detail != "" {
+		return BecauseDevice, detail
+	}
 	return "", ""
 }
 
 // compilePeople compiles the policies about people.
 func (s *state) compilePeople(v *View) {
-	v.people, v.askGroups, v.askRisk = map[string][]sessionPolicyView{}, false, false
+	v.people, v.askGroups, v.askRisk, v.askDevice = map[string][]sessionPolicyView{}, false, false, false
 	asks := func(p People) bool {
 		return slices.ContainsFunc(slices.Concat(p.Groups.Include, p.Groups.Exclude), func(id string) bool { return id != Everyone })
 	}
@@ -176,6 +184,7 @@ func (s *state) compilePeople(v *View) {
 	for id, r := range s.sessionRules {
 		rules[r.Policy] = append(rules[r.Policy], sessionRuleView{id: id, SessionRule: r, network: r.Conditions.Network.compile(s.zones, s.places)})
 		v.askGroups, v.askRisk = v.askGroups || asks(r.Conditions.People), v.askRisk || r.Conditions.Risk != ""
+		v.askDevice = v.askDevice || r.Conditions.Device != nil
 	}
 	for _, list := range rules {
 		order.By(list, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })

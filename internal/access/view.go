@@ -25,6 +25,7 @@ type View struct {
 	appPolicies map[string]*sessionPolicyView  // by id; the tenant's own by "" as well
 	askGroups   bool                           // one of them is about groups
 	askRisk     bool                           // one of them is about the risk
+	askDevice   bool                           // one of them is about the device
 }
 
 // Revision returns the ledger revision that the view shows.

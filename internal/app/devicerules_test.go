@@ -225,3 +225,56 @@ func (d *deviceServer) managed(ca, strangers *authority) {
 		t.Errorf("a browser with a revoked certificate: %v", got)
 	}
 }
+
+// A rule of an app's sign-on policy that is about devices lets nobody in on others; rules of
+// other policies cannot be about them.
+func TestAppPoliciesAboutDevices(t *testing.T) {
+	ca := newAuthority(t)
+	p := start(t, write(t, fmt.Sprintf(devicesFile, filepath.Join(ca.dir, "ca.pem"))), withName(t))
+	users, c := p.Ready().Demo.Users, p.browserApp()
+	policy := p.made("/api/v1/policies", `{"type":"ACCESS_POLICY","name":"known devices"}`)
+	rules := "/api/v1/policies/" + policy + "/rules"
+	body := func(name, conditions, decision string) string {
+		return `{"type":"ACCESS_POLICY","name":"` + name + `","conditions":{` + conditions + `},"actions":{"appSignOn":{"access":"` + decision + `","verificationMethod":{"type":"ASSURANCE","factorMode":"1FA"}}}}`
+	}
+	rule := p.made(rules, body("registered", `"device":{"registered":true}`, "ALLOW"))
+	p.made(rules, body("others", ``, "DENY"))
+	if a := p.okta(http.MethodPut, "/api/v1/apps/"+c.id+"/policies/"+policy, ""); a.Status != http.StatusNoContent {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	for _, wrong := range []string{`"device":{"registered":false}`, `"device":{"registered":true,"assurance":{"include":["dae1"]}}`} {
+		if a := p.okta(http.MethodPut, rules+"/"+rule, body("registered", wrong, "ALLOW")); a.Status != http.StatusBadRequest {
+			t.Errorf("%s: %d %s", wrong, a.Status, a.Body)
+		}
+	}
+	session := p.made("/api/v1/policies", `{"type":"OKTA_SIGN_ON","name":"sessions"}`)
+	if a := p.okta(http.MethodPost, "/api/v1/policies/"+session+"/rules", `{"type":"SIGN_ON","name":"x","conditions":{"device":{"registered":true}},"actions":{"signon":{"access":"ALLOW","session":{"maxSessionIdleMinutes":30}}}}`); a.Status != http.StatusBadRequest {
+		t.Errorf("a rule about sessions: %d %s", a.Status, a.Body)
+	}
+	asks := func(b *browser) url.Values {
+		t.Helper()
+		return c.answer(t, b.get(authorizePath+"?"+c.request("scope", "openid", "prompt", "none").Encode()))
+	}
+	b, key := p.browser(t), p.device()
+	b.addPasskey(users[0].Login, users[0].Password, key)
+	if got := asks(b); got.Get("error") != "access_denied" {
+		t.Errorf("by the password: %v", got)
+	}
+	b.post(b.get("/account"), "do", "signout")
+	b.passkey(b.get("/account"), "signin", key).has(t, 200, "Ana Example")
+	if got := asks(b); got.Get("code") == "" {
+		t.Errorf("by a passkey in the device: %v", got)
+	}
+	if a := p.okta(http.MethodPut, rules+"/"+rule, body("registered", `"device":{"registered":true,"managed":true}`, "ALLOW")); !strings.Contains(a.Body, `"device":{"registered":true,"managed":true}`) {
+		t.Fatalf("%d %s", a.Status, a.Body)
+	}
+	if got := asks(b); got.Get("error") != "access_denied" {
+		t.Errorf("on a device that is not managed: %v", got)
+	}
+	cert, _ := ca.device(7)
+	other := p.browser(t).holding(cert)
+	other.signIn(other.get("/account"), users[1].Login, users[1].Password).has(t, 200, "Last changed")
+	if got := asks(other); got.Get("code") == "" {
+		t.Errorf("on a managed device: %v", got)
+	}
+}

@@ -73,11 +73,11 @@ func (id *identity) revokeGrants(ctx context.Context, user, app string) error {
 }
 
 // assignments says who may use which app. It implements login.Persons.
-type assignments struct{ access *access.Service }
+type assignments struct{ *access.Service }
 
 // Assigned implements login.Persons.
 func (a assignments) Assigned(ctx context.Context, user, app string) (bool, error) {
-	p, err := a.access.Person(ctx, user, app)
+	p, err := a.Person(ctx, user, app)
 	return p.Assigned, err
 }
 

@@ -68,6 +68,8 @@ type Consents interface {
 type Persons interface {
 	// Assigned reports whether the user may use the app.
 	Assigned(ctx context.Context, user, app string) (bool, error)
+	// HoldsFactor reports whether the user has the factor, and it is in force.
+	HoldsFactor(ctx context.Context, user, id string) (bool, error)
 }
 
 // Documents are apps that are known by their metadata documents.

@@ -145,10 +145,26 @@ func (s *Server) appRuled(v *visit) (*access.AppDecision, error) {
 		return nil, err
 	}
 	if rule.app == nil {
+		if rule.in.Device, err = s.device(v, rule.view); err != nil {
+			return nil, err
+		}
 		d := rule.view.AppSignOn(app, &rule.in, &rule.considered)
 		rule.app = &d
 	}
 	return rule.app, nil
+}
+
+// device returns what is known of the device that the visit's browser is on. What is
+// approved for a device elsewhere says nothing of that one (docs/adr/0021).
+func (s *Server) device(v *visit, view *access.View) (d access.Device, err error) {
+	if v.app == nil || !view.AppPoliciesAskDevice() {
+		return d, nil
+	}
+	d.Managed = s.cfg.Certificates.Device(v.r, v.target.Tenant).Certificate != ""
+	if d.Registered = d.Managed; !d.Registered && v.session.Passkey != "" {
+		d.Registered, err = s.cfg.Persons.HoldsFactor(v.ctx(), v.user.ID, v.session.Passkey)
+	}
+	return d, err
 }
 
 // recentFor reports whether a proof is not older than a rule for the app says. What was

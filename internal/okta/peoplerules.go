@@ -27,9 +27,9 @@ type sessionRuleBody struct {
 		Provider *struct {
 			Provider string `json:"provider"`
 		} `json:"identityProvider"`
+		Device json.RawMessage `json:"device"` // a null takes it out
 		// What nothing here asks would not be enforced.
 		Risk     json.RawMessage `json:"risk"`
-		Device   json.RawMessage `json:"device"`
 		Platform json.RawMessage `json:"platform"`
 		UserType json.RawMessage `json:"userType"`
 		Script   json.RawMessage `json:"elCondition"`
@@ -100,7 +100,6 @@ func (b *sessionRuleBody) conditions(r *access.SessionRule) error {
 		sent        json.RawMessage
 	}{
 		{"risk", `{"behaviors":[]}`, from.Risk},
-		{"device", `{}`, from.Device},
 		{"platform", `{"include":[]}`, from.Platform},
 		{"userType", `{"include":[],"exclude":[]}`, from.UserType},
 		{"elCondition", `{}`, from.Script},
@@ -108,6 +107,16 @@ func (b *sessionRuleBody) conditions(r *access.SessionRule) error {
 		if sent := string(raw.sent); sent != "" && sent != "null" && strings.ReplaceAll(sent, " ", "") != raw.empty {
 			return unsupported("conditions."+raw.path, "is not asked by rules of policies: leave it out")
 		}
+	}
+	if len(from.Device) > 0 {
+		d, err := deviceCondition(from.Device)
+		if err != nil {
+			return err
+		}
+		if d != nil && r.Type != access.PolicyApp {
+			return unsupported("conditions.device", "is not asked by rules of this type: leave it out")
+		}
+		to.Device = d
 	}
 	lay(&to.People, from.People)
 	if from.Network != nil {
@@ -224,6 +233,9 @@ func (a *api) sessionRule(o ledger.Object[access.SessionRule]) object {
 		actions = object{"enroll": object{"self": r.Enroll}}
 	case r.App != nil:
 		conditions["riskScore"] = object{"level": cmp.Or(r.Conditions.Risk, "ANY")}
+		if d := r.Conditions.Device; d != nil {
+			conditions["device"] = d
+		}
 		actions = appSignOnActions(r.App)
 	default:
 		conditions["authContext"] = object{"authType": r.Conditions.AuthType}
