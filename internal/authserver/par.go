@@ -44,7 +44,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	if p["client_id"] == "" {
 		p["client_id"] = app.ID
 	}
-	jkt, err := s.checkPush(w, r, t, app, p)
+	jkt, use, err := s.checkPush(w, r, t, app, p)
 	if err != nil {
 		s.writeRefusal(w, r, err)
 		return
@@ -53,6 +53,9 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 	name := ""
 	if err == nil {
 		err = s.cfg.Waiting.Admit(tenant.With(r.Context(), t.Tenant), pusher(r, app))
+	}
+	if err == nil {
+		err = use()
 	}
 	if err == nil {
 		name, err = s.cfg.Waiting.Add(tenant.With(r.Context(), t.Tenant), session.PurposePushed, waiter(t, app), data, pushedTime)
@@ -82,19 +85,19 @@ type pushedRequest struct {
 
 // checkPush checks a request before it waits, and returns the key that its code is to be
 // bound to: that of a DPoP proof with the pushed request says the same as the parameter
-// dpop_jkt (RFC 9449 section 10.1).
-func (s *Server) checkPush(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, p map[string]string) (jkt string, err error) {
+// dpop_jkt (RFC 9449 section 10.1). Use uses the proof up.
+func (s *Server) checkPush(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, p map[string]string) (jkt string, use func() error, err error) {
 	if p["request_uri"] != "" {
-		return "", refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
+		return "", nil, refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
 	}
-	if jkt, err = s.cfg.Tokens.Proven(w, r, t, app, "par"); err != nil {
-		return "", err
+	if jkt, use, err = s.cfg.Tokens.Proven(w, r, t, app, "par"); err != nil {
+		return "", nil, err
 	}
 	q, _, err := s.checkAuthorization(r.Context(), t, app, p)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
-	return jkt, sameKey(&q, jkt)
+	return jkt, use, sameKey(&q, jkt)
 }
 
 // sameKey binds a request to the key that was proved with it, if there was one.

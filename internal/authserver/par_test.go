@@ -1,7 +1,9 @@
 package authserver
 
 import (
+	"context"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
@@ -9,6 +11,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/keys"
+	"gatehouse/internal/tenant"
 )
 
 // attack identity 30: a pushed request is its client's and its server's, until it is over;
@@ -74,3 +77,56 @@ func TestPushedRequestIsBound(t *testing.T) {
 		t.Error("taken when it was over")
 	}
 }
+
+// Of a pushed request that is refused nothing is kept, not even the proof that it came with;
+// one proof is good for one that is taken.
+func TestProofOfPushedRequest(t *testing.T) {
+	s := newSignIn(t, nil)
+	k := newProofKey(t)
+	nonce := s.nonce(k)
+	proof := k.proof(s, nonce, nil, map[string]any{"htu": s.url + "/oauth2/default/v1/par"})
+	push := func(scope string) answer {
+		t.Helper()
+		v := url.Values{"redirect_uri": {callback}, "response_type": {"code"}, "scope": {scope}, "code_challenge": {keys.Challenge(verifier)}, "code_challenge_method": {"S256"}}
+		return s.call(http.MethodPost, "/oauth2/default/v1/par", v.Encode(), "Authorization", basic(s.app.ID, s.app.Secret), "DPoP", proof)
+	}
+	push("no:such").want(t, http.StatusBadRequest, "invalid_scope")
+	if got := push("openid"); got.status != http.StatusCreated {
+		t.Errorf("%d %s", got.status, got.body)
+	}
+	push("openid").want(t, http.StatusBadRequest, "invalid_dpop_proof")
+}
+
+// The authorization endpoint is navigated to: no page may read what it answers (FAPI 2.0
+// Security Profile section 5.2.2), whoever's it is; and browsers keep to TLS where there is
+// any.
+func TestAuthorizationEndpointIsOfNoOrigin(t *testing.T) {
+	h := newHouse(t)
+	c := h.config
+	c.Origins = everyOrigin{}
+	c.Site = func(*http.Request) (Site, bool) {
+		return Site{Tenant: tenant.Default, URL: "https://id.acme.test"}, true
+	}
+	server, err := New(c)
+	must(t, err)
+	for path, open := range map[string]bool{"/oauth2/default/v1/authorize": false, "/oauth2/default/v1/logout": false, "/oauth2/default/v1/par": false, "/oauth2/default/v1/token": true, "/oauth2/default/v1/keys": true} {
+		for _, method := range []string{http.MethodOptions, http.MethodGet, http.MethodPost} {
+			r := httptest.NewRequestWithContext(h.ctx, method, path, http.NoBody)
+			r.Header.Set("Origin", "https://app.test")
+			r.Header.Set("Access-Control-Request-Method", "POST")
+			w := httptest.NewRecorder()
+			server.ServeHTTP(w, r)
+			if got := w.Header().Get("Access-Control-Allow-Origin") != ""; got != open {
+				t.Errorf("%s %s may be read by pages: %t", method, path, got)
+			}
+			if w.Header().Get("Access-Control-Allow-Credentials") != "" || !strings.HasPrefix(w.Header().Get("Strict-Transport-Security"), "max-age=") {
+				t.Errorf("%s %s: %v", method, path, w.Header())
+			}
+		}
+	}
+}
+
+// everyOrigin trusts all.
+type everyOrigin struct{}
+
+func (everyOrigin) AllowsOrigin(context.Context, string) (bool, error) { return true, nil }

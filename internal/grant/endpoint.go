@@ -216,9 +216,9 @@ func (e *Endpoint) bindSender(x *exchange) error {
 }
 
 // Proven returns the thumbprint of the key that a client proves to have at one of the
-// endpoints, empty when it brings no proof.
-func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, err error) {
-	return e.cfg.Proofs.Check(w, r, t, e.occasion(t, app, endpoint))
+// endpoints, empty when it brings no proof, and what uses the proof up.
+func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, use func() error, err error) {
+	return e.cfg.Proofs.Look(w, r, t, e.occasion(t, app, endpoint))
 }
 
 func (*Endpoint) occasion(t *Target, app *access.AppView, endpoint string) Occasion {
@@ -228,7 +228,7 @@ func (*Endpoint) occasion(t *Target, app *access.AppView, endpoint string) Occas
 // bindKey finds out which key the token is to be bound to.
 func (e *Endpoint) bindKey(x *exchange, endpoint string) error {
 	var err error
-	if x.jkt, x.useProof, err = e.cfg.Proofs.Look(x.w, x.r, x.target, e.occasion(x.target, x.app, endpoint)); err != nil {
+	if x.jkt, x.useProof, err = e.Proven(x.w, x.r, x.target, x.app, endpoint); err != nil {
 		return err
 	}
 	if x.jkt == "" && x.app.OIDC.DPoPBound {
