@@ -55,7 +55,7 @@ func (s *Server) push(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 		err = s.cfg.Waiting.Admit(tenant.With(r.Context(), t.Tenant), pusher(r, app))
 	}
 	if err == nil {
-		err = use()
+		err = use(r.Context())
 	}
 	if err == nil {
 		name, err = s.cfg.Waiting.Add(tenant.With(r.Context(), t.Tenant), session.PurposePushed, waiter(t, app), data, pushedTime)
@@ -86,7 +86,7 @@ type pushedRequest struct {
 // checkPush checks a request before it waits, and returns the key that its code is to be
 // bound to: that of a DPoP proof with the pushed request says the same as the parameter
 // dpop_jkt (RFC 9449 section 10.1). Use uses the proof up.
-func (s *Server) checkPush(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, p map[string]string) (jkt string, use func() error, err error) {
+func (s *Server) checkPush(w http.ResponseWriter, r *http.Request, t *grant.Target, app *access.AppView, p map[string]string) (jkt string, use func(context.Context) error, err error) {
 	if p["request_uri"] != "" {
 		return "", nil, refusal("invalid_request", "The 'request_uri' parameter cannot be pushed.")
 	}

@@ -54,7 +54,7 @@ func (e *Endpoint) beginDevice(w http.ResponseWriter, r *http.Request, t *Target
 	if err := e.narrowTargets(x); err != nil {
 		return Begun{}, err
 	}
-	if err := x.useProof(); err != nil {
+	if err := x.useProof(r.Context()); err != nil {
 		return Begun{}, err
 	}
 	return devices.Begin(r.Context(), t, x.app, RequestClient(r).IP, x.scopes, x.audience, x.jkt)

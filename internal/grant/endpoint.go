@@ -123,14 +123,14 @@ type exchange struct {
 
 	// Of grants that people have made; nil and empty for others.
 	kept         *issued.Grant
-	code         *issued.Code    // that is redeemed
-	device       *issued.Device  // that is redeemed
-	old          *issued.Refresh // that was presented
-	presented    string          // refresh token
-	shown        string          // x5t#S256 of the certificate that the client has shown
-	x5t          string          // that of the certificate that the token is to be bound to
-	jkt          string          // thumbprint of the key that the client has proved to have
-	useProof     func() error    // uses up what has proved it
+	code         *issued.Code                // that is redeemed
+	device       *issued.Device              // that is redeemed
+	old          *issued.Refresh             // that was presented
+	presented    string                      // refresh token
+	shown        string                      // x5t#S256 of the certificate that the client has shown
+	x5t          string                      // that of the certificate that the token is to be bound to
+	jkt          string                      // thumbprint of the key that the client has proved to have
+	useProof     func(context.Context) error // uses up what has proved it
 	made         issued.Made
 	begins       bool       // kept is not stored yet: this request begins it
 	vouched      *assertion // of JWT bearer
@@ -217,7 +217,7 @@ func (e *Endpoint) bindSender(x *exchange) error {
 
 // Proven returns the thumbprint of the key that a client proves to have at one of the
 // endpoints, empty when it brings no proof, and what uses the proof up.
-func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, use func() error, err error) {
+func (e *Endpoint) Proven(w http.ResponseWriter, r *http.Request, t *Target, app *access.AppView, endpoint string) (jkt string, use func(context.Context) error, err error) {
 	return e.cfg.Proofs.Look(w, r, t, e.occasion(t, app, endpoint))
 }
 
@@ -287,7 +287,7 @@ func (e *Endpoint) mint(x *exchange) error {
 // persist records the event as well, so that a token that a client has is in the
 // system log.
 func (e *Endpoint) persist(x *exchange) error {
-	if err := x.useProof(); err != nil {
+	if err := x.useProof(x.ctx()); err != nil {
 		return err
 	}
 	if err := x.grant.persist(e, x); err != nil {

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -86,20 +87,20 @@ func (p *Proofs) Check(w http.ResponseWriter, r *http.Request, t *Target, o Occa
 	if err != nil {
 		return "", err
 	}
-	return jkt, use()
+	return jkt, use(r.Context())
 }
 
 // Look is Check without using up the proof: the caller calls use when the request is about
 // to succeed. A proof of somebody who gets nothing by it is not worth a write: anybody can
 // make one.
-func (p *Proofs) Look(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (jkt string, use func() error, err error) {
+func (p *Proofs) Look(w http.ResponseWriter, r *http.Request, t *Target, o Occasion) (jkt string, use func(context.Context) error, err error) {
 	proof, until, err := p.read(w, r, t, o)
 	if err != nil || proof == nil {
-		return "", func() error { return nil }, err
+		return "", func(context.Context) error { return nil }, err
 	}
-	return proof.Thumbprint, func() error {
+	return proof.Thumbprint, func(ctx context.Context) error {
 		mark := keys.Hash(proof.Thumbprint + "\x00" + proof.ID)
-		first, err := p.cfg.SingleUse.Use(tenant.With(r.Context(), t.Tenant), proofPurpose, mark, until)
+		first, err := p.cfg.SingleUse.Use(tenant.With(ctx, t.Tenant), proofPurpose, mark, until)
 		if err != nil {
 			return Refuse("temporarily_unavailable", err)
 		}

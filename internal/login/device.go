@@ -131,7 +131,7 @@ func (s *Server) proveForDevice(w http.ResponseWriter, r *http.Request, m *membe
 	v := &visit{w: w, r: r, judged: app, session: m.session, user: m.user, req: Request{
 		Page: DevicePath + "?user_code=" + url.QueryEscape(req.UserCode), For: app.ID, Created: s.cfg.Now().Add(-changeTime), Unused: m.session.Unused,
 	}}
-	d, err := s.appRuled(v)
+	d, err := s.appRuled(v) //nolint:contextcheck // a visit carries its request
 	if err != nil {
 		return false, err
 	}
@@ -139,9 +139,9 @@ func (s *Server) proveForDevice(w http.ResponseWriter, r *http.Request, m *membe
 		s.recordDenial(r.Context(), r, m.user, v.rule)
 		return false, fault.New(fault.Denied, "the sign-on policy of the app does not let the person in")
 	}
-	wants, err := s.appWantsAgain(v)
+	wants, err := s.appWantsAgain(v) //nolint:contextcheck // a visit carries its request
 	if err == nil && !wants {
-		wants, err = s.appDemands(v)
+		wants, err = s.appDemands(v) //nolint:contextcheck // a visit carries its request
 	}
 	if _, ours := refusalOf(err); err != nil && !ours {
 		return false, fault.Because(err, fault.Denied, "the person cannot show what the sign-on policy of the app demands")
