@@ -3,9 +3,12 @@ SHELL   := /bin/bash
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 LDFLAGS := -s -w -X gatehouse/internal/cli.version=$(VERSION)
 FUZZTIME ?= 20s
-# Rooms whose time is the store's: not to inline there makes the program 0.6 MB smaller.
-COLD := access admin app catalog cli config directory expression federation login okta scim
-LEAN := $(foreach room,$(COLD),-gcflags=gatehouse/internal/$(room)=-l)
+# Rooms and libraries whose time is the store's or the network's: not to inline there makes
+# the program 1.2 MB smaller.
+COLD := $(addprefix gatehouse/internal/,access admin app audit catalog cli config console directory expression federation ldap login mail okta saml scim web) \
+	github.com/spf13/cobra github.com/spf13/pflag github.com/goccy/go-yaml/... github.com/envoyproxy/go-control-plane/envoy/... \
+	github.com/go-webauthn/webauthn/... github.com/fxamacker/cbor/v2 github.com/go-ldap/ldap/v3 github.com/crewjam/saml google.golang.org/grpc/... google.golang.org/protobuf/...
+LEAN := $(foreach package,$(COLD),-gcflags=$(package)=-l)
 
 .PHONY: help run dev build profile check test fuzz bench conformance lint fmt
 
