@@ -10,6 +10,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/audit"
+	"gatehouse/internal/keys"
 )
 
 // kids returns the published key ids of the default server.
@@ -166,6 +167,19 @@ func TestEveryAlgorithm(t *testing.T) {
 		}
 		if h, _ := claims(t, got.text("id_token"), 1)["at_hash"].(string); len(h) != hash {
 			t.Errorf("%s: at_hash %q", alg, h)
+		}
+	}
+}
+
+// Whoever asks a new server for its keys first waits for them: they are not refused, and
+// no empty set is answered that they would keep.
+func TestFirstAskerWaitsForTheKeys(t *testing.T) {
+	h := newHouse(t)
+	for range 3 {
+		server, err := h.access.EnsureServer(h.ctx, h.admin, access.Server{Name: "new " + keys.ID("x"), Audiences: []string{"api://new"}})
+		must(t, err)
+		if got := h.call(http.MethodGet, "/oauth2/"+server.ID+"/v1/keys", ""); got.status != http.StatusOK || !strings.Contains(got.body, `"kid"`) {
+			t.Errorf("%d %s", got.status, got.body)
 		}
 	}
 }

@@ -1,12 +1,14 @@
 package authserver
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/grant"
@@ -174,13 +176,22 @@ func (s *Server) keys(w http.ResponseWriter, r *http.Request, t *grant.Target) {
 		return
 	}
 	if len(ring.Keys()) == 0 {
-		// The first key is being made. An empty set would be kept by those who ask.
-		grant.WriteError(w, r, s.cfg.Log, grant.Refuse("temporarily_unavailable", nil))
-		return
+		// The first key is being made. Who asks waits for it: an empty set would be kept, and
+		// a verifier that is refused does not start.
+		ctx, cancel := context.WithTimeout(r.Context(), firstKeyTime)
+		err := ring.Await(ctx)
+		cancel()
+		if err != nil {
+			grant.WriteError(w, r, s.cfg.Log, grant.Refuse("temporarily_unavailable", err))
+			return
+		}
 	}
 	body, etag := ring.JWKS()
 	writeCacheable(w, r, body, etag)
 }
+
+// firstKeyTime is how long a request for the keys of a new server waits for the first.
+const firstKeyTime = 10 * time.Second
 
 // cacheFor is how long metadata and keys may be kept. A key is published a day
 // before it signs, so nobody misses it; a key that was taken out because it

@@ -1,6 +1,7 @@
 package directory
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -52,13 +53,15 @@ func (s *Service) Unlock(ctx context.Context, actor ledger.Actor, userID string)
 	return s.leave(ctx, actor, userID, LockedOut)
 }
 
-// Unsuspend gives a suspended user back what they had.
+// Unsuspend makes a suspended user what they were: a password that was to be replaced, or
+// was not set yet, still is.
 func (s *Service) Unsuspend(ctx context.Context, actor ledger.Actor, userID string) (err error) {
 	defer fault.Wrap(&err, "unsuspend user %q", userID)
 	return s.leave(ctx, actor, userID, Suspended)
 }
 
-// leave moves a user to Active out of one status; fault.Conflict out of others.
+// leave moves a user out of one status to what they were before, Active unless that is
+// known; fault.Conflict out of others.
 func (s *Service) leave(ctx context.Context, actor ledger.Actor, userID string, from Status) error {
 	u, err := s.User(ctx, userID)
 	if err != nil {
@@ -67,7 +70,7 @@ func (s *Service) leave(ctx context.Context, actor ledger.Actor, userID string, 
 	if u.Value.Status != from {
 		return fault.New(fault.Conflict, "the user is %s and not %s", u.Value.Status, from).WithReason(ReasonStatus)
 	}
-	_, err = s.move(ctx, actor, userID, func(User) Status { return Active })
+	_, err = s.move(ctx, actor, userID, func(u User) Status { return cmp.Or(u.Before, Active) })
 	return err
 }
 
@@ -112,6 +115,9 @@ func (u *User) enter(to Status, tx *ledger.Tx) error {
 	}
 	if (u.Status == Staged || u.Status == Deprovisioned) && (to == Active || to == Provisioned) {
 		u.Activated = tx.Now()
+	}
+	if u.Before = ""; to == Suspended && u.Status != Active {
+		u.Before = u.Status
 	}
 	u.Status, u.StatusChanged = to, tx.Now()
 	return nil

@@ -35,7 +35,7 @@ var transitions = map[Status][]Status{
 	Recovery:        {Active, PasswordExpired, Suspended, Deprovisioned},
 	PasswordExpired: {Active, Recovery, LockedOut, Suspended, Deprovisioned},
 	LockedOut:       {Active, PasswordExpired, Recovery, Suspended, Deprovisioned},
-	Suspended:       {Active, Deprovisioned},
+	Suspended:       {Provisioned, Active, Recovery, PasswordExpired, LockedOut, Deprovisioned}, // what they were
 	Deprovisioned:   {Provisioned, Active},
 }
 
@@ -43,7 +43,8 @@ var transitions = map[Status][]Status{
 type User struct {
 	Status        Status    `json:"status"`
 	StatusChanged time.Time `json:"statusChanged,omitzero"`
-	Type          string    `json:"type,omitempty"` // id of a user type; empty: the default one
+	Before        Status    `json:"before,omitempty"` // what a suspended user was; empty: ACTIVE
+	Type          string    `json:"type,omitempty"`   // id of a user type; empty: the default one
 	Profile       Profile   `json:"profile"`
 	// Password is the verifier: argon2id (PHC string), or the hash of another system until
 	// the next sign-in; empty when the user has no password.

@@ -143,6 +143,13 @@ func (r *Ring) Sign(ctx context.Context, claims []byte, typ string, alg verify.A
 	return k.signer.sign(claims, typ)
 }
 
+// Await waits for the first key of the default algorithm of a new ring; its errors are
+// those of Sign.
+func (r *Ring) Await(ctx context.Context) error {
+	_, err := r.awaitFirst(ctx, r.cfg.Algorithms[0])
+	return err
+}
+
 // awaitFirst waits for the first key of an algorithm, which is being made.
 func (r *Ring) awaitFirst(ctx context.Context, alg verify.Algorithm) (*ringKey, error) {
 	if !slices.Contains(r.cfg.Algorithms, alg) {
