@@ -85,6 +85,7 @@ type Config struct {
 	APITokens      APITokens
 	APIKeys        APIKeys
 	People         People
+	Objects        Objects
 	Revocations    Revocations
 	Status         func(context.Context) (client.Status, error)
 	Tenant         tenant.ID

@@ -48,6 +48,8 @@ func routes() []route {
 		{"POST", "/rollback", "bring what is served back to an earlier revision, by new changes", nil, rollbackRequest{}, client.Diff{}, (*API).rollback},
 		{"GET", "/export", "what is served, as a configuration file", []string{"revision"}, nil, nil, (*API).export},
 		{"GET", "/changes", "history, oldest first", []string{"since", "limit", "kind"}, nil, changesAnswer{}, (*API).changes},
+		{"GET", "/objects/{kind}/{id}/history", "the changes of one object of people or policies, the newest first", nil, nil, objectHistoryAnswer{}, (*API).objectHistory},
+		{"POST", "/objects/{kind}/{id}/restore", "bring one object of people or policies back to what it was; secrets stay what they are", nil, client.ObjectRestore{}, client.RestoredObject{}, (*API).restoreObject},
 		{"POST", "/explain", "decide a hypothetical request", nil, client.Hypothetical{}, client.Decision{}, (*API).explain},
 		{"POST", "/authz", "decide about a request that the caller passes on: counted and recorded as if it had come to the gateway", nil, client.AuthzQuestion{}, client.AuthzAnswer{}, (*API).authz},
 		{"POST", "/replay", "decide recorded requests by a configuration that is not served: who gains and who loses access", nil, client.ReplayRequest{}, client.Replay{}, (*API).replay},

@@ -109,7 +109,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.okta.set(okta.New(a.oktaAPI(id))) //nolint:contextcheck // a call carries its context
 	a.scim.set(scim.New(a.scimAPI(id)))
 	a.admin.set(admin.New(admin.Config{
-		Authenticator: a.tokens, Configurations: confs, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
+		Authenticator: a.tokens, Configurations: confs, Objects: &objects{id.ledger, id.people, id.audit}, Decisions: decisions{a.node.gateway}, Replays: replays{confs, a.spool},
 		Identity: identityService{id}, Tokens: tokenService{id: id, demo: a.demoClient()}, Previews: previewService{id}, APITokens: apiTokenService{id},
 		APIKeys: apiKeyService{id, a.node}, People: peopleService{id.people}, Revocations: revocationService{id},
 		Status: a.status, Tenant: tenant.Default, Log: a.log,

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"gatehouse/client"
 	"gatehouse/internal/access"
@@ -276,14 +275,7 @@ func (c *configurations) Changes(ctx context.Context, since int64, limit int, ki
 			if kind != "" && ch.Kind != kind || len(out) == limit {
 				continue
 			}
-			actor := ch.Actor.Name
-			if actor == "" {
-				actor = strings.TrimSpace(ch.Actor.Type + " " + ch.Actor.ID)
-			}
-			out = append(out, client.Change{
-				Revision: int64(ch.Revision), Time: ch.Time, Actor: actor, Reason: ch.Reason,
-				Kind: ch.Kind, ID: ch.ID, Operation: string(ch.Op), Hash: ch.Hash,
-			})
+			out = append(out, change(&ch))
 		}
 		if len(list) < limit {
 			break

@@ -329,19 +329,28 @@ func newApply(s *session) *cobra.Command {
 
 func newRollback(s *session) *cobra.Command {
 	var reason string
+	var dryRun bool
 	c := &cobra.Command{
-		Use:   "rollback REVISION",
-		Short: "Bring what is served back to an earlier revision, by a new one",
-		Long:  "Brings issuers, APIs, zones and policies back to what they were. Apps, people and keys stay as they are.",
-		Args:  cobra.ExactArgs(1),
+		Use:   "rollback [KIND ID] REVISION",
+		Short: "Bring what is served, or one object, back to an earlier revision, by a new one",
+		Long: "Brings issuers, APIs, zones and policies of the gateway back to what they were. Apps, people and keys stay as they are.\n\n" +
+			"With KIND and ID, such as user ana@example.com or access_rule 0pr…, brings that one back. Passwords and other secrets stay what they are.",
+		Args: oneOrThree,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			n, err := strconv.ParseInt(args[0], 10, 64)
+			last := args[len(args)-1]
+			n, err := strconv.ParseInt(last, 10, 64)
 			if err != nil || n < 1 {
-				return exit{exitUsage, fmt.Errorf("%q is no revision; \"gatehouse history\" lists them", args[0])}
+				return exit{exitUsage, fmt.Errorf("%q is no revision; \"gatehouse history\" lists them", last)}
 			}
 			cl, err := s.client()
 			if err != nil {
 				return err
+			}
+			if len(args) == 3 {
+				return s.restoreObject(cmd, cl, args[0], args[1], client.ObjectRestore{Revision: n, Reason: reason, DryRun: dryRun})
+			}
+			if dryRun {
+				return exit{exitUsage, errors.New("--dry-run is for one object: rollback KIND ID REVISION")}
 			}
 			d, err := cl.Rollback(cmd.Context(), n, reason)
 			if err != nil {
@@ -355,6 +364,7 @@ func newRollback(s *session) *cobra.Command {
 		},
 	}
 	c.Flags().StringVar(&reason, "reason", "", "why, for the history")
+	c.Flags().BoolVar(&dryRun, "dry-run", false, "show what would become of the object, and change nothing")
 	return c
 }
 
@@ -400,13 +410,17 @@ func newHistory(s *session) *cobra.Command {
 	var since int64
 	var kind string
 	c := &cobra.Command{
-		Use:   "history",
+		Use:   "history [KIND ID]",
 		Short: "List who changed what, and when",
-		Args:  cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
+		Long:  "Lists the changes, the oldest first. With KIND and ID, such as user ana@example.com or access_rule 0pr…, those of one object, the newest first, with what each changed.",
+		Args:  noneOrTwo,
+		RunE: func(cmd *cobra.Command, args []string) error {
 			cl, err := s.client()
 			if err != nil {
 				return err
+			}
+			if len(args) == 2 {
+				return s.objectHistory(cmd, cl, args[0], args[1])
 			}
 			list, err := cl.Changes(cmd.Context(), since, 1000, kind)
 			if err != nil {
