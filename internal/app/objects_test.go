@@ -96,8 +96,14 @@ func (p *program) restoredPolicies(t *testing.T) {
 		revision int64
 		status   int
 	}{
-		{"access_rule", rule, before - 1, 404}, {"access_rule", rule, 1 << 40, 404}, {"access_rule", rule, 0, 404}, {"access_rule", "0pr0", before, 404},
-		{"api_token", rule, before, 404}, {"app", rule, before, 404}, {"user", "nobody@example.com", before, 404}, {"nothing", "x'y", before, 404},
+		{"access_rule", rule, before - 1, 404},
+		{"access_rule", rule, 1 << 40, 404},
+		{"access_rule", rule, 0, 404},
+		{"access_rule", "0pr0", before, 404},
+		{"api_token", rule, before, 404},
+		{"app", rule, before, 404},
+		{"user", "nobody@example.com", before, 404},
+		{"nothing", "x'y", before, 404},
 	} {
 		_, err := admin.RestoreObject(ctx, bad.kind, bad.id, client.ObjectRestore{Revision: bad.revision})
 		var e *client.Error

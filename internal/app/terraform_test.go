@@ -48,7 +48,7 @@ func TestTerraformResources(t *testing.T) {
 		closeBody(t, r)
 	}
 	group := p.made("/api/v1/groups", `{"profile":{"name":"of rules"}}`)
-	for _, all := range [][]managed{serverResources(p, c, ctx), appResources(c, ctx), peopleResources(c, ctx, group)} {
+	for _, all := range [][]managed{serverResources(ctx, p, c), appResources(ctx, c), peopleResources(ctx, c, group)} {
 		for i := range all {
 			all[i].lives(t)
 		}
@@ -119,7 +119,7 @@ func calls(all ...func(id string) (*sdk.APIResponse, error)) []func(id string) (
 }
 
 // serverResources are okta_auth_server and those below it.
-func serverResources(p *program, c *sdk.APIClient, ctx context.Context) []managed {
+func serverResources(ctx context.Context, p *program, c *sdk.APIClient) []managed {
 	p.t.Helper()
 	as := p.made("/api/v1/authorizationServers", `{"name":"of resources","audiences":["api://resources"]}`)
 	policy := p.made("/api/v1/authorizationServers/"+as+"/policies", `{"name":"of rules","conditions":{"clients":{"include":["ALL_CLIENTS"]}}}`)
@@ -207,7 +207,7 @@ func serverResources(p *program, c *sdk.APIClient, ctx context.Context) []manage
 }
 
 // appResources are okta_app_oauth, okta_network_zone and okta_trusted_origin.
-func appResources(c *sdk.APIClient, ctx context.Context) []managed {
+func appResources(ctx context.Context, c *sdk.APIClient) []managed {
 	apps, zones, origins := c.ApplicationAPI, c.NetworkZoneAPI, c.TrustedOriginAPI
 	oauth := func(label, rest string) string {
 		return `{"name":"oidc_client","label":"` + label + `","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"autoKeyRotation":true,"token_endpoint_auth_method":"client_secret_basic","pkce_required":false},"userNameTemplate":{"template":"${source.login}","type":"BUILT_IN"}},
@@ -266,7 +266,7 @@ func appResources(c *sdk.APIClient, ctx context.Context) []managed {
 }
 
 // peopleResources are okta_user, okta_group and okta_group_rule.
-func peopleResources(c *sdk.APIClient, ctx context.Context, group string) []managed {
+func peopleResources(ctx context.Context, c *sdk.APIClient, group string) []managed {
 	users, groups := c.UserAPI, c.GroupAPI
 	rule := func(name, expression string) string {
 		return `{"type":"group_rule","name":"` + name + `","conditions":{"people":{"users":{"exclude":[]}},"expression":{"type":"urn:okta:expression:1.0","value":"` + expression + `"}},"actions":{"assignUserToGroups":{"groupIds":["` + group + `"]}}}`
