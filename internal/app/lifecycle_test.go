@@ -435,39 +435,36 @@ func TestPasswordRules(t *testing.T) {
 }
 
 // Passwords are hashed one by one where the memory is for one: who comes when too many wait
-// is told at once to come again, and does not count as one who guesses.
+// is told at once to come again, and that is not counted as a guess.
 func TestTooManyPasswordsAtATime(t *testing.T) {
 	p := start(t, "", func(c *app.Config) {
-		c.Passwords = keys.PasswordConfig{MemoryKiB: 32 << 10, Iterations: 3, Lanes: 1, Concurrent: 1, Waiting: 2}
+		c.Passwords = keys.PasswordConfig{MemoryKiB: 64 << 10, Iterations: 2, Lanes: 1, Concurrent: 1, Waiting: 1}
 	})
 	ben := p.Ready().Demo.Users[1]
-	const all = 24
-	forms := make([]*browser, all)
-	pages := make([]*seen, all)
-	for i := range all {
-		forms[i] = p.browser(t)
-		pages[i] = forms[i].get("/account")
+	var judged, busy atomic.Int32
+	for range 2 {
+		var work sync.WaitGroup
+		for range 10 {
+			b := p.browser(t)
+			page := b.get("/account")
+			work.Go(func() {
+				switch got := b.signIn(page, ben.Login, "a guess"); {
+				case got.StatusCode == http.StatusUnauthorized:
+					judged.Add(1)
+				case got.StatusCode == http.StatusServiceUnavailable && got.Header.Get("Retry-After") != "" && strings.Contains(got.body, `type="password"`):
+					busy.Add(1)
+				default:
+					t.Errorf("%d %s", got.StatusCode, got.body)
+				}
+			})
+		}
+		work.Wait()
 	}
-	var in, busy atomic.Int32
-	var work sync.WaitGroup
-	for i := range all {
-		work.Go(func() {
-			switch got := forms[i].signIn(pages[i], ben.Login, ben.Password); {
-			case got.StatusCode == http.StatusOK && strings.Contains(got.body, ben.Login):
-				in.Add(1)
-			case got.StatusCode == http.StatusServiceUnavailable && got.Header.Get("Retry-After") != "" && strings.Contains(got.body, `type="password"`):
-				busy.Add(1)
-			default:
-				t.Errorf("%d %s", got.StatusCode, got.body)
-			}
-		})
-	}
-	work.Wait()
-	if in.Load() < 1 || busy.Load() <= 10 || in.Load()+busy.Load() != all {
-		t.Errorf("%d are signed in, %d were told to come again", in.Load(), busy.Load())
+	if judged.Load() < 1 || judged.Load() >= 10 || judged.Load()+busy.Load() != 20 {
+		t.Fatalf("%d were judged, %d were told to come again", judged.Load(), busy.Load())
 	}
 	b := p.browser(t)
-	b.signIn(b.get("/account"), ben.Login, ben.Password).has(t, 200)
+	b.signIn(b.get("/account"), ben.Login, ben.Password).has(t, 200, ben.Login)
 }
 
 // People see what was done with their account, and take what is held about them: with

@@ -70,7 +70,7 @@ func (s *Server) judgeThere(ctx context.Context, a *federation.Asked, identifier
 	hashing, cancel := context.WithTimeout(ctx, hashingTime)
 	defer cancel()
 	if _, err := s.cfg.People.Authenticate(hashing, nil, password); err != nil {
-		return nil, 0, err
+		return nil, 0, s.unjudged(ctx, counter, err)
 	}
 	if n > attemptsOfOne {
 		return nil, 0, fault.New(fault.Denied, "the sign-in is refused").WithReason("LOCKED_OUT")

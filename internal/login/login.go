@@ -52,6 +52,8 @@ type Attempts interface {
 	EndAttempts(ctx context.Context, name string, at time.Time) error
 	// Attempts returns how many there were without a break of since, and counts none.
 	Attempts(ctx context.Context, name string, at time.Time, since time.Duration) (int, error)
+	// ReturnAttempt takes back one that could not be judged.
+	ReturnAttempt(ctx context.Context, name string) error
 	// ForgetAttempts has the count begin anew without a success.
 	ForgetAttempts(ctx context.Context, name string) error
 }

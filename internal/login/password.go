@@ -191,7 +191,7 @@ func (s *Server) judge(ctx context.Context, identifier, password string, now tim
 	ok, err := s.cfg.People.Authenticate(hashing, checked, password)
 	switch {
 	case err != nil:
-		return nil, 0, err
+		return nil, 0, s.unjudged(ctx, counter, err)
 	case user == nil:
 		return nil, 0, denied("UNKNOWN_USER")
 	case resting:

@@ -7,6 +7,7 @@ import (
 
 	"gatehouse/internal/audit"
 	"gatehouse/internal/directory"
+	"gatehouse/internal/fault"
 	"gatehouse/internal/ledger"
 )
 
@@ -77,8 +78,9 @@ func (a *api) unlockUser(c *call) (answer, error) {
 		if err != nil {
 			return err
 		}
-		if !resting {
-			return a.People.Unlock(ctx, by, id)
+		err = a.People.Unlock(ctx, by, id)
+		if !resting || err != nil && !fault.Is(err, fault.Conflict) {
+			return err
 		}
 		if err := a.Guesses.Release(ctx, id); err != nil {
 			return err

@@ -47,19 +47,19 @@ type describer struct {
 // ReadMetadata reads the metadata of one identity provider. Its signature is not looked at:
 // whoever brings it vouches for it. The error is fault.Invalid for what cannot be used.
 func ReadMetadata(raw []byte, now time.Time) (m Metadata, err error) {
-	wrong := func(format string, args ...any) (Metadata, error) {
-		return Metadata{}, fault.New(fault.Invalid, format, args...)
+	wrong := func(format string, args ...any) error {
+		return fault.New(fault.Invalid, format, args...)
 	}
 	var e entity
 	if len(raw) > maxMetadata {
-		return wrong("is longer than %d bytes", maxMetadata)
+		return Metadata{}, wrong("is longer than %d bytes", maxMetadata)
 	}
 	if err := xml.Unmarshal(raw, &e); err != nil {
-		return wrong("must be the XML of one EntityDescriptor, which is that of the provider alone")
+		return Metadata{}, wrong("must be the XML of one EntityDescriptor, which is that of the provider alone")
 	}
 	if e.Until != "" {
 		if until, err := time.Parse(time.RFC3339, e.Until); err != nil || !now.Before(until) {
-			return wrong("was good until %s: fetch it anew from the provider", e.Until)
+			return Metadata{}, wrong("was good until %s: fetch it anew from the provider", e.Until)
 		}
 	}
 	m.Issuer = strings.TrimSpace(e.ID)
@@ -68,7 +68,7 @@ func ReadMetadata(raw []byte, now time.Time) (m Metadata, err error) {
 			continue
 		}
 		if d.Signed == "true" || d.Signed == "1" {
-			return wrong("wants signed requests (WantAuthnRequestsSigned), and ours are not: turn that off at the provider")
+			return Metadata{}, wrong("wants signed requests (WantAuthnRequestsSigned), and ours are not: turn that off at the provider")
 		}
 		for _, s := range d.SignOn {
 			if s.Binding == bindingRedirect && m.SignOn == "" {
@@ -82,11 +82,11 @@ func ReadMetadata(raw []byte, now time.Time) (m Metadata, err error) {
 	}
 	switch {
 	case m.Issuer == "":
-		return wrong("has no entityID")
+		return Metadata{}, wrong("has no entityID")
 	case m.SignOn == "":
-		return wrong("has no identity provider of SAML 2.0 with a SingleSignOnService for the binding HTTP-Redirect")
+		return Metadata{}, wrong("has no identity provider of SAML 2.0 with a SingleSignOnService for the binding HTTP-Redirect")
 	case len(m.Certificates) == 0 || len(m.Certificates) > maxCertificates:
-		return wrong("has %d certificates for signing, not 1 to %d", len(m.Certificates), maxCertificates)
+		return Metadata{}, wrong("has %d certificates for signing, not 1 to %d", len(m.Certificates), maxCertificates)
 	}
 	return m, nil
 }

@@ -60,3 +60,21 @@ func TestReadMetadata(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is brought as metadata is read within its bounds, or refused as wrong.
+func FuzzReadMetadata(f *testing.F) {
+	f.Add([]byte(described))
+	f.Add([]byte(`<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="a"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"/></EntityDescriptor>`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		m, err := ReadMetadata(raw, noon)
+		if err != nil {
+			if !fault.Is(err, fault.Invalid) {
+				t.Fatal(err)
+			}
+			return
+		}
+		if m.Issuer == "" || m.SignOn == "" || len(m.Certificates) == 0 || len(m.Certificates) > maxCertificates {
+			t.Errorf("taken: %+v", m)
+		}
+	})
+}

@@ -173,3 +173,12 @@ func (db *DB) ForgetAttempts(ctx context.Context, user string) error {
 		return tx.later(ctx, sqlForgetAttempts, t, user)
 	})
 }
+
+const sqlReturnAttempt = `UPDATE user_state SET failed_attempts = failed_attempts - 1 WHERE tenant = $1 AND id = $2 AND failed_attempts > 0`
+
+// ReturnAttempt takes back one that was counted and could not be judged.
+func (db *DB) ReturnAttempt(ctx context.Context, user string) error {
+	return db.ofTenant(ctx, "return attempt", func(ctx context.Context, tx *tx, t tenant.ID) error {
+		return tx.later(ctx, sqlReturnAttempt, t, user)
+	})
+}

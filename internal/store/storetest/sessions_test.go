@@ -276,6 +276,17 @@ func TestAttempts(t *testing.T) {
 				t.Errorf("at %d: %d attempts, %v", now, n, err)
 			}
 		}
+		for _, want := range []int{1, 0, 0} {
+			if err := b.db.ReturnAttempt(acme, "u"); err != nil {
+				t.Fatal(err)
+			}
+			if n, err := b.db.Attempts(acme, "u", at(181), time.Minute); err != nil || n != want {
+				t.Errorf("returned: %d, %v", n, err)
+			}
+		}
+		if _, err := b.db.TakeAttempt(acme, "u", at(181), time.Minute); err != nil {
+			t.Fatal(err)
+		}
 		if err := b.db.ForgetAttempts(acme, "u"); err != nil {
 			t.Fatal(err)
 		}
