@@ -33,14 +33,14 @@ func newClientCA(g settings.Gateway) (*clientCA, error) {
 	if g.CertFile == "" {
 		return nil, fault.New(fault.Invalid, "client_ca has no effect on a listener without TLS: give it cert and key")
 	}
-	return openCA(g.ClientCAFile)
+	return openCA("client_ca", g.ClientCAFile)
 }
 
-// openCA reads the authorities of a PEM file.
-func openCA(path string) (*clientCA, error) {
+// openCA reads the authorities of a PEM file; the setting is named when there are none.
+func openCA(setting, path string) (*clientCA, error) {
 	c := &clientCA{path: path}
 	if c.pool() == nil {
-		return nil, fault.New(fault.Invalid, "client_ca: the file %s holds no certificate in PEM form, or cannot be read", c.path)
+		return nil, fault.New(fault.Invalid, "%s: the file %s holds no certificate in PEM form, or cannot be read", setting, c.path)
 	}
 	return c, nil
 }

@@ -100,7 +100,7 @@ server:
   identity:
     trusted_proxies: 127.0.0.0/8
     client_cert_header: client-cert
-    tls: { client_ca: %s }
+    device_ca: %s
 `
 
 // An access rule about devices holds for people who sign in with a key that is in the

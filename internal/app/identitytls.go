@@ -75,11 +75,18 @@ func (a *App) identityCertificates() (*grant.Certificates, error) {
 	}
 	c := grant.CertificatesConfig{Revoked: a.node.revoked, Now: time.Now}
 	if s.ClientCAFile != "" {
-		ca, err := openCA(s.ClientCAFile)
+		ca, err := openCA("client_ca", s.ClientCAFile)
 		if err != nil {
 			return nil, err
 		}
 		c.Roots = ca.pool
+	}
+	if s.DeviceCAFile != "" {
+		ca, err := openCA("device_ca", s.DeviceCAFile)
+		if err != nil {
+			return nil, err
+		}
+		c.Devices = ca.pool
 	}
 	return grant.NewCertificates(c), nil
 }

@@ -64,7 +64,7 @@ func (b builder) identity(n *node) Identity {
 	tls := n.get("tls")
 	return Identity{
 		Listen: n.get("listen").str(), URL: n.get("url").str(), TrustedProxies: networks(n.get("trusted_proxies")),
-		TLS: TLS{Cert: tls.get("cert").str(), Key: tls.get("key").str()}, ClientCA: tls.get("client_ca").str(), ClientCerts: tls.get("client_certs").str(),
+		TLS: TLS{Cert: tls.get("cert").str(), Key: tls.get("key").str()}, ClientCA: tls.get("client_ca").str(), DeviceCA: n.get("device_ca").str(), ClientCerts: tls.get("client_certs").str(),
 		ClientCertHeader: n.get("client_cert_header").str(), SCIMDelete: n.get("scim_delete").str(), PrivateApps: n.get("private_apps").str(), SAML: n.get("saml").str(),
 	}
 }

@@ -117,6 +117,7 @@ type Identity struct {
 	SCIMDelete     string         `json:",omitempty"` // "remove" (or "") or "deactivate"
 	TLS            TLS            `json:",omitzero"`
 	ClientCA       string         `json:",omitempty"` // PEM file; empty for none
+	DeviceCA       string         `json:",omitempty"` // likewise
 	ClientCerts    string         `json:",omitempty"` // IdentityClientCerts, or empty
 	// ClientCertHeader is one of CertHeaders, or empty.
 	ClientCertHeader string `json:",omitempty"`

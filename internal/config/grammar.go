@@ -112,15 +112,16 @@ var serverKeys = []key{
 			{name: "client_certs", doc: "Whether clients must show a certificate: optional (default with client_ca) or required. Without client_ca any certificate is taken, for tokens and APIs that know what to make of it.", shape: words(ClientCerts()...)},
 		})},
 	})},
-	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen, url, trusted_proxies, scim_delete, tls, private_apps and saml", []key{
+	{name: "identity", doc: "The listener of the built-in authorization servers and the management APIs.", shape: group("a group with listen, url, trusted_proxies, device_ca, scim_delete, tls, private_apps and saml", []key{
 		{name: "listen", doc: "Address of the identity listener. Default :8081.", shape: address},
 		{name: "url", doc: "How others reach the identity listener: it is the beginning of the issuers' names.", shape: &shape{what: "a URL such as https://id.example.com", scalar: &scalar{kinds: []kind{text}, check: CheckIdentityURL, pattern: webAddress.scalar.pattern, example: "https://id.example.com"}}},
 		{name: "trusted_proxies", doc: "Networks of proxies in front of the identity listener whose X-Forwarded-For is believed: what access rules, sessions and the system log know of a caller's address comes from it. Default: none.", shape: oneOrMore(proxyNetwork, "networks such as 10.0.0.0/8")},
 		{name: "client_cert_header", doc: "Header in which trusted proxies that end TLS say which certificate an app has shown them: client-cert (RFC 9440), x-forwarded-client-cert (Envoy), ssl-client-cert ($ssl_client_escaped_cert of nginx) or x-forwarded-tls-client-cert (Traefik). Default: none is believed.", shape: words(CertHeaders()...)},
+		{name: "device_ca", doc: "PEM file with the authorities that vouch for managed devices, for rules about them. Read again when it changes.", shape: filePath},
 		{name: "tls", doc: "Serve TLS with this certificate.", shape: group("a group with cert and key", []key{
-			{name: "cert", doc: "PEM file with the certificate and its chain. Without it a proxy ends TLS.", shape: filePath},
-			{name: "key", doc: "PEM file with the private key.", shape: filePath},
-			{name: "client_ca", doc: "PEM file with the authorities that vouch for apps with the method tls_client_auth, and for managed devices. Read again when it changes.", shape: filePath},
+			{name: "cert", required: true, doc: "PEM file with the certificate and its chain.", shape: filePath},
+			{name: "key", required: true, doc: "PEM file with the private key.", shape: filePath},
+			{name: "client_ca", doc: "PEM file with the authorities that vouch for apps with the method tls_client_auth. Read again when it changes.", shape: filePath},
 			{name: "client_certs", doc: "Apps may show a certificate, to authenticate and to have their tokens bound to it. Browsers may ask people for one, too.", shape: words(IdentityClientCerts())},
 		})},
 		{name: "scim_delete", doc: "What DELETE of a user by SCIM does: remove deactivates and deletes; deactivate deletes with the second DELETE. Default remove.", shape: words("remove", "deactivate")},

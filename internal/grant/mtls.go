@@ -18,7 +18,9 @@ import (
 // CertificatesConfig is what Certificates needs.
 type CertificatesConfig struct {
 	// Roots returns the authorities that vouch for apps; a nil function: none do.
-	Roots   func() *x509.CertPool
+	Roots func() *x509.CertPool
+	// Devices returns those that vouch for managed devices, likewise.
+	Devices func() *x509.CertPool
 	Revoked *revocation.Set
 	Now     func() time.Time // the clock
 }
@@ -71,12 +73,12 @@ func (c *Certificates) authenticates(r *http.Request, t tenant.ID, app *access.A
 	if app.AuthMethod == access.AuthSelfSigned {
 		return hasKey(app, chain[0])
 	}
-	return c.vouchedFor(chain) && named(&app.Extension.TLS, chain[0])
+	return c.vouchedFor(chain, c.cfg.Roots) && named(&app.Extension.TLS, chain[0])
 }
 
-// vouchedFor reports whether an authority of the operator's has issued a certificate.
-func (c *Certificates) vouchedFor(chain []*x509.Certificate) bool {
-	if c.cfg.Roots == nil {
+// vouchedFor reports whether one of the authorities has issued a certificate.
+func (c *Certificates) vouchedFor(chain []*x509.Certificate, roots func() *x509.CertPool) bool {
+	if roots == nil {
 		return false
 	}
 	between := x509.NewCertPool()
@@ -84,16 +86,16 @@ func (c *Certificates) vouchedFor(chain []*x509.Certificate) bool {
 		between.AddCert(link)
 	}
 	_, err := chain[0].Verify(x509.VerifyOptions{
-		Roots: c.cfg.Roots(), Intermediates: between, CurrentTime: c.cfg.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
+		Roots: roots(), Intermediates: between, CurrentTime: c.cfg.Now(), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth},
 	})
 	return err == nil
 }
 
 // Device returns what the device of a request proves by its certificate: that an
-// authority of the operator's vouches for it.
+// authority for devices vouches for it.
 func (c *Certificates) Device(r *http.Request, t tenant.ID) (d issued.DeviceProof) {
 	chain, x5t := c.of(r, t)
-	if len(chain) > 0 && c.vouchedFor(chain) {
+	if len(chain) > 0 && c.vouchedFor(chain, c.cfg.Devices) {
 		d.Certificate, d.Until = x5t, chain[0].NotAfter
 	}
 	return d

@@ -87,6 +87,7 @@ func Load(o Options) (*Settings, config.Problems) {
 	s.Gateway.ClientCertHeader = file.Gateway.ClientCertHeader
 	id := file.Identity
 	s.Identity.CertFile, s.Identity.KeyFile, s.Identity.ClientCAFile = id.TLS.Cert, id.TLS.Key, id.ClientCA
+	s.Identity.DeviceCAFile = id.DeviceCA
 	s.Identity.ClientCerts, s.Identity.ClientCertHeader = id.ClientCerts, id.ClientCertHeader
 	s.Log.Format = l.pick("--log-format", f.LogFormat, EnvLogFormat, file.Log.Format, d.logFormat, oneOf(config.LogFormats()))
 	s.Log.Level = levels[l.pick("--log-level", f.LogLevel, EnvLogLevel, file.Log.Level, "info", oneOf(config.LogLevels()))]
@@ -274,14 +275,11 @@ func (l *loader) together(s *Settings) {
 	if s.Identity.ClientCertHeader != "" && len(s.Identity.TrustedProxies) == 0 {
 		l.wrong("server.identity.client_cert_header", fmt.Errorf("it is believed of trusted proxies only, and there are none: name them in trusted_proxies"))
 	}
-	if (s.Identity.CertFile == "") != (s.Identity.KeyFile == "") {
-		l.wrong("server.identity.tls", fmt.Errorf("a certificate and a key go together: give both cert and key"))
-	}
-	if s.Identity.CertFile == "" && s.Identity.ClientCerts != "" {
-		l.wrong("server.identity.tls.client_certs", fmt.Errorf("clients show certificates where TLS ends: give cert and key, or name the header of trusted proxies in client_cert_header"))
-	}
-	if s.Identity.ClientCAFile != "" && s.Identity.ClientCerts == "" && s.Identity.ClientCertHeader == "" {
-		l.wrong("server.identity.tls.client_ca", fmt.Errorf("no client can show a certificate: set client_certs to optional, or name the header of trusted proxies in client_cert_header"))
+	for _, ca := range []struct{ name, file string }{{"tls.client_ca", s.Identity.ClientCAFile}, {"device_ca", s.Identity.DeviceCAFile}} {
+		if ca.file == "" || s.Identity.ClientCerts != "" || s.Identity.ClientCertHeader != "" {
+			continue
+		}
+		l.wrong("server.identity."+ca.name, fmt.Errorf("no client can show a certificate: set client_certs to optional, or name the header of trusted proxies in client_cert_header"))
 	}
 	listeners := []struct{ name, address string }{
 		{"gateway", s.Gateway.Listen}, {"identity", s.Identity.Listen}, {"console", s.Console.Listen},

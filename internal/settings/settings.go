@@ -69,7 +69,9 @@ type Identity struct {
 	// no TLS.
 	CertFile, KeyFile string
 	// ClientCAFile is the PEM file of the authorities that vouch for apps; empty for none.
-	ClientCAFile     string
+	ClientCAFile string
+	// DeviceCAFile is that of the authorities that vouch for managed devices, likewise.
+	DeviceCAFile     string
 	ClientCerts      string // "" or "optional"
 	ClientCertHeader string // where trusted proxies name the client's certificate; empty for none
 	// SCIMDelete says what DELETE of a user by SCIM does: "deactivate" first, else remove.
