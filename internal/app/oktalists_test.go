@@ -179,8 +179,6 @@ func TestOktaGroupSchema(t *testing.T) {
 	if a.Status != http.StatusOK || !strings.Contains(a.Body, `"maxLength":5`) {
 		t.Fatalf("%d %s", a.Status, a.Body)
 	}
-	w := newOktaWalk(t, p)
-	w.do("GET", schema, "", "")
 	id := p.made("/api/v1/groups", `{"profile":{"name":"late","costCenter":"12345","floors":[1,2]}}`)
 	for _, bad := range []string{`{"profile":{"name":"late","costCenter":"123456"}}`, `{"profile":{"name":"late","floors":["x"]}}`, `{"profile":{"name":"late","other":1}}`} {
 		if a := p.okta("PUT", "/api/v1/groups/"+id, bad); a.Status != http.StatusBadRequest {
@@ -198,4 +196,11 @@ func TestOktaGroupSchema(t *testing.T) {
 	if a := p.okta("GET", "/api/v1/groups/"+id, ""); strings.Contains(a.Body, "costCenter") || !strings.Contains(a.Body, `"floors":[1,2]`) {
 		t.Errorf("after the attribute is gone: %s", a.Body)
 	}
+}
+
+func TestOktaGroupSchemaAsDocumented(t *testing.T) {
+	w := newOktaWalk(t, start(t, ""))
+	const schema = "/api/v1/meta/schemas/group/default"
+	w.do("POST", schema, "", `{"definitions":{"custom":{"id":"#custom","type":"object","properties":{"costCenter":{"title":"Cost center","type":"string","maxLength":5}},"required":[]}}}`)
+	w.do("GET", schema, "", "")
 }

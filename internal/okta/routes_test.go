@@ -127,3 +127,29 @@ func TestLimiterIsBounded(t *testing.T) {
 		t.Errorf("%d windows are kept", len(l.counts))
 	}
 }
+
+// Who may read may not write: no permission that a scope to read gives opens an operation
+// that changes something, and what only reads needs no more than that (least privilege).
+func TestReadScopesOnlyRead(t *testing.T) {
+	var reading access.Permissions
+	for _, scope := range access.ManagementScopes() {
+		if strings.HasSuffix(scope, ".read") {
+			reading = append(reading, scope)
+		}
+	}
+	if len(reading) < 10 {
+		t.Fatalf("scopes to read: %v", reading)
+	}
+	// Asks what the policies would say, and changes nothing.
+	asks := map[string]bool{"createPolicySimulation": true}
+	for _, r := range routes() {
+		reads := r.method == "GET" || asks[r.does]
+		switch {
+		case r.needs == nobody || r.needs == anyone:
+		case reads && !reading.Allow(r.needs):
+			t.Errorf("%s %s reads, and needs %s", r.method, r.path, r.needs)
+		case !reads && reading.Allow(r.needs):
+			t.Errorf("%s %s changes something, and %s is enough", r.method, r.path, r.needs)
+		}
+	}
+}
