@@ -1,6 +1,7 @@
 package app_test
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -57,7 +58,7 @@ func openOktaDocument(t *testing.T, name string) *oktaDocument {
 		at = ""
 	}
 	for pos := 0; pos < len(raw); {
-		end := pos + strings.IndexByte(string(raw[pos:min(len(raw), pos+1<<16)]), '\n') + 1
+		end := pos + bytes.IndexByte(raw[pos:], '\n') + 1
 		if end == pos {
 			end = len(raw)
 		}
