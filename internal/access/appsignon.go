@@ -90,16 +90,16 @@ func (d *AppDecision) Allowed() bool { return d.Access == SignOnAllow }
 func (d *AppDecision) Two() bool { return d.Mode == TwoFactors }
 
 // Ages returns how old the proofs may be: any of them, the password, and the second factor.
-func (d *AppDecision) Ages() (any, password, possession time.Duration) {
-	any, _ = ParsePeriod(d.Again)
-	password, possession = any, any
+func (d *AppDecision) Ages() (all, password, possession time.Duration) {
+	all, _ = ParsePeriod(d.Again)
+	password, possession = all, all
 	if d.PasswordAgain != "" {
 		password, _ = ParsePeriod(d.PasswordAgain)
 	}
 	if d.PossessionAgain != "" {
 		possession, _ = ParsePeriod(d.PossessionAgain)
 	}
-	return any, password, possession
+	return all, password, possession
 }
 
 // Unused returns for how long the session may have lain unused.

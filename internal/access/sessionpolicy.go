@@ -91,9 +91,10 @@ type SignOn struct {
 	// RequireFactor demands a second factor, as fresh as FactorPromptMode says.
 	RequireFactor    bool   `json:"requireFactor,omitempty"`
 	FactorPromptMode string `json:"factorPromptMode,omitempty"`
-	// FactorMinutes is how long a second factor counts in the mode PromptSession.
+	// FactorMinutes is how long a second factor counts in the modes PromptSession and
+	// PromptDevice.
 	FactorMinutes int `json:"factorLifetime,omitempty"`
-	// RememberDevice is kept for clients that send it.
+	// RememberDevice says that the box is checked by which people ask for PromptDevice.
 	RememberDevice bool `json:"rememberDeviceByDefault,omitempty"`
 	// IdleMinutes is how long a session lasts without use, LifetimeMinutes how long in
 	// all; 0: as long as MaxSession.
@@ -112,6 +113,7 @@ const (
 
 	PromptAlways  = "ALWAYS"  // with every sign-in
 	PromptSession = "SESSION" // when the last one in the session is older than FactorMinutes
+	PromptDevice  = "DEVICE"  // once for each browser, and again after FactorMinutes; 0: after MaxSession
 )
 
 // MaxSession bounds the limits of sessions.
@@ -134,6 +136,9 @@ func sessionTime(minutes int) time.Duration {
 func (s *SignOn) FactorLifetime() time.Duration {
 	return time.Duration(s.FactorMinutes) * time.Minute
 }
+
+// DeviceLifetime returns how long one counts in a browser in the mode PromptDevice.
+func (s *SignOn) DeviceLifetime() time.Duration { return sessionTime(s.FactorMinutes) }
 
 // The names of what is made with the tenant.
 const (
@@ -289,7 +294,7 @@ func (s *SignOn) check(c *checks) {
 	c.oneOf(at+"access", s.Access, SignOnAllow, SignOnDeny)
 	c.oneOf(at+"primaryFactor", s.PrimaryFactor, PrimaryAny)
 	if s.RequireFactor {
-		c.oneOf(at+"factorPromptMode", s.FactorPromptMode, PromptAlways, PromptSession)
+		c.oneOf(at+"factorPromptMode", s.FactorPromptMode, PromptAlways, PromptSession, PromptDevice)
 		c.that(s.FactorPromptMode != PromptSession || s.FactorMinutes > 0, at+"factorLifetime", "is missing: say for how many minutes a second factor counts")
 	}
 	most := int(MaxSession / time.Minute)

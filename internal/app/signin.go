@@ -38,7 +38,7 @@ func (id *identity) openPeople(c identityConfig) people {
 	return people{kit: kit, waiting: waiting, login: login.New(login.Config{
 		Site:    func(*http.Request) (login.Site, bool) { return site, true },
 		SiteOf:  func(t tenant.ID) (login.Site, bool) { return site, t == site.Tenant },
-		Letters: letters, History: audit.NewLog(c.DB), Held: id.held,
+		Letters: letters, Sealer: c.Sealer, History: audit.NewLog(c.DB), Held: id.held,
 		Views: id.views, Kit: kit, Sessions: id.sessions, Waiting: waiting, Codes: id.codes, Devices: id.devices,
 		People: id.people, Lifecycle: id.people, Factors: id.people, Passkeys: id.people, MailCodes: id.people, Recovery: id.people, Attempts: c.DB, Places: c.DB, Atlas: atlasOf(c), Consents: id.access, Persons: assignments{id.access}, Origins: id.access,
 		Federation: id.federation, Documents: id.documents, Certificates: c.Certificates,

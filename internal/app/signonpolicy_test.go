@@ -158,6 +158,48 @@ func TestSignOnPolicy(t *testing.T) {
 	p.simulated(t, ben.Login)
 }
 
+// In the mode DEVICE a browser is asked once, for as long as the rule says; what it keeps is
+// the person's own, no factor, and nothing once the password or the factors are others.
+func TestFactorOncePerBrowser(t *testing.T) {
+	var ahead atomic.Int64
+	p := start(t, "", withClock(&ahead))
+	ana, ben, c := p.Ready().Demo.Users[0], p.Ready().Demo.Users[1], p.browserApp()
+	_, rule := p.ownPolicy("OKTA_SIGN_ON")
+	b := p.browser(t)
+	shown := b.post(b.post(b.signIn(b.get("/account"), ana.Login, ana.Password), "do", "enroll"), "step", "enroll")
+	app := newPhone(t, shown)
+	b.post(shown, "step", "enroll", "code", app.code()).has(t, 200, "An authenticator app")
+	b.post(b.get("/account"), "do", "signout")
+	p.set(rule, `{"type":"SIGN_ON","name":"Default Rule","actions":{"signon":{"access":"ALLOW","requireFactor":true,"factorPromptMode":"DEVICE","factorLifetime":4320,"rememberDeviceByDefault":true}}}`)
+
+	asked := b.signIn(b.get("/account"), ana.Login, ana.Password)
+	asked.has(t, 200, "Code of your authenticator app", "for 3 days", `value="yes" checked`)
+	b.post(asked, "step", "factor", "code", app.code(), "remember", "yes").has(t, 200, "Ana Example")
+	b.post(b.get("/account"), "do", "signout")
+	b.signIn(b.get("/account"), ana.Login, ana.Password).has(t, 200, "Ana Example")
+	b.get("/api/v1/sessions/me").has(t, 200, `"ACTIVE"`, `"mfaActive":false`)
+	if got := c.answer(t, b.get(authorizePath+"?"+c.request("prompt", "none", "scope", "openid", "acr_values", "urn:okta:loa:2fa:any").Encode())); got.Get("error") != "interaction_required" {
+		t.Errorf("attack identity 66: the cookie counts as a factor: %v", got)
+	}
+	// Another browser, and another person in this one, are asked.
+	other := p.browser(t)
+	other.signIn(other.get("/account"), ana.Login, ana.Password).has(t, 200, "Code of your authenticator app")
+	b.post(b.get("/account"), "do", "signout")
+	b.signIn(b.get("/account"), ben.Login, ben.Password).has(t, 200, "Set up a second factor")
+	b.get("/account").has(t, 200, "Set up a second factor")
+
+	// The session is over, what the browser keeps is not; after the rule's time it is asked again.
+	ahead.Store(int64(13 * time.Hour))
+	b.signIn(b.get("/account"), ana.Login, ana.Password).has(t, 200, "Ana Example")
+	ahead.Store(int64(73 * time.Hour))
+	asked = b.signIn(b.get("/account"), ana.Login, ana.Password)
+	app.begun = app.begun.Add(73 * time.Hour)
+	b.post(asked, "step", "factor", "code", app.code(), "remember", "yes").has(t, 200, "Ana Example")
+	b.post(b.get("/account"), "do", "password", "old", ana.Password, "password", "four words make one").has(t, 200, "Your password is changed")
+	b.post(b.get("/account"), "do", "signout")
+	b.signIn(b.get("/account"), ana.Login, "four words make one").has(t, 200, "Code of your authenticator app")
+}
+
 // simulated asks what the policies would say.
 func (p *program) simulated(t *testing.T, login string) {
 	t.Helper()

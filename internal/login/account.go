@@ -47,6 +47,10 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 			return
 		}
 		rule, err := s.ruling(r, user.ID, signals{session: sess})
+		demands := false
+		if err == nil && rule.Allowed() {
+			demands, err = s.ruleDemands(r, rule, sess, user)
+		}
 		switch {
 		case err != nil:
 			s.lost(w, r, err)
@@ -55,7 +59,7 @@ func (s *Server) person(serve func(http.ResponseWriter, *http.Request, *member))
 			s.recordDenial(r.Context(), r, user, rule)
 			s.keepOut(w, r)
 			return
-		case rule.demands(sess, s.cfg.Now()):
+		case demands:
 			s.ask(&visit{w: w, r: r, req: Request{Page: r.URL.RequestURI(), Created: s.cfg.Now()}}) //nolint:contextcheck // a visit carries its request
 			return
 		}

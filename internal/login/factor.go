@@ -231,6 +231,7 @@ type factorPage struct {
 	First   bool         // what is proved now is for setting up another one
 	Recover bool         // a recovery code will do
 	Opened  bool         // the person was about to use one
+	Keep    *rememberForm
 	Problem string
 }
 
@@ -261,6 +262,13 @@ func (s *Server) showFactor(v *visit) {
 	if err != nil {
 		s.end(v, err)
 		return
+	}
+	p.Keep = s.rememberForm(v)
+	if p.Mail != nil {
+		p.Mail.Keep = p.Keep
+	}
+	if p.Passkey != nil {
+		p.Passkey.Keep = p.Keep
 	}
 	s.pages.factor.Write(v.ctx(), v.w, v.pageStatus(), head, p)
 }
@@ -348,7 +356,7 @@ func (s *Server) raise(v *visit, factor string, p session.Proof) error {
 		return err
 	}
 	s.recordFactor(v, factor, "")
-	return nil
+	return s.rememberBrowser(v)
 }
 
 // recordFactor records that a second factor was used; a reason says why not.

@@ -127,7 +127,11 @@ func (s *Server) needsFactor(v *visit) (bool, error) {
 // second factor that this session has not shown. A level that nobody here can reach is refused and not loosened (OpenID
 // Connect Core Unmet Authentication Requirements 1.0).
 func (s *Server) demanded(v *visit, have *own) (bool, error) {
-	if rule, err := s.ruled(v); err != nil || rule.demands(v.session, s.cfg.Now()) {
+	rule, err := s.ruled(v)
+	if err != nil {
+		return true, err
+	}
+	if demands, err := s.ruleDemands(v.r, rule, v.session, v.user); err != nil || demands {
 		return true, err
 	}
 	if demands, err := s.appDemands(v); err != nil || demands {

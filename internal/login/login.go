@@ -123,6 +123,7 @@ type Config struct {
 	Devices      Devices
 	Origins      Origins
 	Letters      Letters // nil: there is no mail
+	Sealer       Sealer  // nil: browsers are not remembered
 	History      History
 	// Held returns what other rooms hold about a user, for the export; may be nil.
 	Held func(ctx context.Context, user string) (map[string]any, error)

@@ -37,6 +37,7 @@ type mailForm struct {
 	Plain              bool   // the button is not the first of the page
 	Titled             bool   // the part has a heading
 	Others             string // the address of the page with the other ways; empty: there are none
+	Keep               *rememberForm
 }
 
 // alone reports whether a code was asked for just now, or typed: then the page is about

@@ -12,6 +12,7 @@ var pageFiles embed.FS
 // What pages with a passkey have in common.
 const (
 	passkeyPart   = "pages/passkey.html"
+	keepPart      = "pages/keep.html"
 	passkeyScript = "passkey.js"
 )
 
@@ -42,10 +43,10 @@ type pages struct {
 
 func newPages(k *web.Kit) pages {
 	return pages{
-		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html", passkeyPart),
+		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html", passkeyPart, keepPart),
 		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
-		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart, mailCodePart),
-		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart, mailCodePart),
+		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart, mailCodePart, keepPart),
+		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart, mailCodePart, keepPart),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
 		signOut:     web.NewPage[signOutPage](k, pageFiles, "pages/signout.html"),
 		device:      web.NewPage[devicePage](k, pageFiles, "pages/device.html"),

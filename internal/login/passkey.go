@@ -58,6 +58,7 @@ type passkeyForm struct {
 	Name        string // of a new passkey, as a first suggestion
 	Plain       bool   // the button is not the first of the page
 	Conditional bool   // the browser offers passkeys in the field of the name as well
+	Keep        *rememberForm
 }
 
 // passkeyForm returns the form for a ceremony, nil when this site can have no

@@ -101,10 +101,13 @@ func (s *Server) allowOrigin(w http.ResponseWriter, r *http.Request, own string)
 
 func (s *Server) serveOwnSession(w http.ResponseWriter, r *http.Request) {
 	sess, user, err := s.current(r)
-	rule := &ruling{}
+	demands := false
 	if err == nil && sess != nil {
+		var rule *ruling
 		if rule, err = s.ruling(r, user.ID, signals{session: sess}); err == nil && !rule.Allowed() {
 			sess = nil
+		} else if err == nil {
+			demands, err = s.ruleDemands(r, rule, sess, user)
 		}
 	}
 	if err == nil && sess != nil {
@@ -127,7 +130,7 @@ func (s *Server) serveOwnSession(w http.ResponseWriter, r *http.Request) {
 		sessionError(w, http.StatusNotFound, "E0000007", "Not found: Resource not found: me (Session)")
 	default:
 		d := documentOf(sess, user)
-		if rule.demands(sess, s.cfg.Now()) {
+		if demands {
 			d.Status = "MFA_REQUIRED"
 		}
 		writeSessionJSON(w, http.StatusOK, d)
