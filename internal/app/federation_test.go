@@ -164,6 +164,31 @@ func (p *program) visited(t *testing.T, issuer *issuertest.Issuer, change func(*
 	return b, b.get(to)
 }
 
+// Who signs in at a provider and has to show a second factor here sets one up behind a sign-in
+// that is fresh there: one that the provider remembers from some time ago is not.
+func TestSecondFactorOfWhoSignsInElsewhere(t *testing.T) {
+	p := start(t, "")
+	issuer, c := issuertest.New(t), p.browserApp()
+	p.admitsAll()
+	p.provider("Other", issuer.URL, issuer.ClientID, issuer.Secret, `,"domains":["authority.example"]`)
+	claims := func(at time.Time) map[string]any {
+		return map[string]any{"email": "ida@authority.example", "email_verified": true, "given_name": "Ida", "auth_time": at.Unix()}
+	}
+	b, _ := p.visited(t, issuer, says("ida", claims(time.Now().Add(-time.Hour))))
+	if who := b.whoIs(); who != "ida@authority.example" {
+		t.Fatalf("signed in as %q", who)
+	}
+	asked := b.get(authorizePath + "?" + c.request("acr_values", "urn:okta:loa:2fa:any", "scope", "openid").Encode())
+	asked.has(t, 200, "/with/")
+	issuer.Set(says("ida", claims(time.Now())))
+	to := b.away(asked)
+	if !strings.Contains(to, "prompt=login") {
+		t.Errorf("the provider is not asked to see to it: %s", to)
+	}
+	shown := b.post(b.get(b.only(to)), "step", "enroll")
+	c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(t, shown).code()))
+}
+
 // whoIs returns the login of who is signed in with a browser; empty for nobody.
 func (b *browser) whoIs() string {
 	b.t.Helper()

@@ -158,8 +158,8 @@ func TestPasswordAgeAndLockout(t *testing.T) {
 	}
 
 	texts := map[string]bool{}
-	for i := range 5 {
-		got := b.signIn(p.freshSignIn(t, &b), ben.Login, []string{"wrong", ben.Password}[i/4])
+	for i := range 9 {
+		got := b.signIn(p.freshSignIn(t, &b), ben.Login, []string{"wrong", ben.Password}[i/8])
 		got.has(t, 401, "do not match")
 		texts[got.body[strings.Index(got.body, `role="alert"`):strings.Index(got.body, "</p>")+40]] = true
 	}

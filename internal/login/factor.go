@@ -38,7 +38,7 @@ const (
 	// codesOfOne is how many codes in a row may be wrong. They are counted apart from
 	// passwords: whoever knows the password must not be able to begin the count anew.
 	codesOfOne = 10
-	// enrollTime is how long after the password a first factor may be set up.
+	// enrollTime is how long after the sign-in a first factor may be set up.
 	enrollTime = 10 * time.Minute
 	// changeTime is how long after a second factor it may be taken away.
 	changeTime = 5 * time.Minute
@@ -113,8 +113,8 @@ func (s *Server) proven(v *visit) bool {
 // strength of a sign-in that is not fresh: a browser that was left open must not be
 // enough to decide what proves its owner from then on.
 func (s *Server) enrollsUnproven(v *visit) (bool, error) {
-	if s.proven(v) || s.cfg.Now().Sub(v.session.PasswordAt) <= enrollTime {
-		return false, nil
+	if s.proven(v) || s.cfg.Now().Sub(v.session.AuthTime) <= enrollTime {
+		return false, nil // by a password, or at a provider
 	}
 	return s.needsEnrollment(v)
 }

@@ -122,7 +122,10 @@ func (s *Server) serveProvider(w http.ResponseWriter, r *http.Request) {
 		s.astray(v, http.StatusTooManyRequests, "busy_title", "busy_network")
 		return
 	}
-	ask := federation.Ask{LoginHint: r.URL.Query().Get("hint"), Fresh: v.req.prompts("login"), MaxAge: v.req.MaxAge}
+	// Who is signed in and is asked again proves it anew: that the provider remembers them
+	// from some time ago would lead here once more.
+	fresh := v.req.prompts("login") || v.known() != ""
+	ask := federation.Ask{LoginHint: r.URL.Query().Get("hint"), Fresh: fresh, MaxAge: v.req.MaxAge}
 	if len(ask.LoginHint) > 100 {
 		ask.LoginHint = ""
 	}

@@ -62,6 +62,9 @@ func (s *Server) takeGuess(ctx context.Context, counter string, user *ledger.Obj
 	if err != nil {
 		return false, 0, err
 	}
+	if rest == 0 && user != nil && user.Value.Status == directory.LockedOut {
+		return true, 0, nil // what is tried meanwhile must not lock them out again once they are unlocked
+	}
 	since := rest
 	if rest == 0 {
 		since = countedFor
