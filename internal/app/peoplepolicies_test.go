@@ -56,7 +56,7 @@ func TestPasswordPolicy(t *testing.T) {
 
 	b := p.browser(t)
 	account := b.signIn(b.get("/account"), ana.Login, ana.Password)
-	account.has(t, 200, "At least 10 characters", "With an upper-case letter. With a digit. Without your name. None of your last 2.", `minlength="10"`)
+	account.has(t, 200, "At least 10 characters", "<li>With an upper-case letter.</li><li>With a digit.</li><li>Without your name.</li><li>None of your last 2.</li>", `minlength="10"`)
 	change := func(old, next string, status int, says string) {
 		t.Helper()
 		b.post(b.get("/account"), "do", "password", "old", old, "password", next).has(t, status, says)

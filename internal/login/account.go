@@ -160,7 +160,7 @@ func (s *Server) writeAccount(w http.ResponseWriter, r *http.Request, m *member,
 // accountPassword says what holds for the person's password.
 func (s *Server) accountPassword(r *http.Request, m *member, p *accountPage, lang string) error {
 	d, err := s.passwordPolicy(r.Context(), m.user.ID, address(r))
-	p.Field, p.Change = passwordField{Rule: s.hint(lang, &d), Min: d.MinLength}, d.MayChange()
+	p.Field, p.Change = passwordField{Rules: s.hints(lang, &d), Min: d.MinLength}, d.MayChange()
 	p.Expires = d.Warns(&m.user.Value, s.cfg.Now())
 	return err
 }

@@ -13,6 +13,7 @@ var pageFiles embed.FS
 const (
 	passkeyPart   = "pages/passkey.html"
 	keepPart      = "pages/keep.html"
+	rulesPart     = "pages/rules.html"
 	passkeyScript = "passkey.js"
 )
 
@@ -44,7 +45,7 @@ type pages struct {
 func newPages(k *web.Kit) pages {
 	return pages{
 		signIn:      web.NewPage[signInPage](k, pageFiles, "pages/signin.html", passkeyPart, keepPart),
-		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html"),
+		password:    web.NewPage[passwordPage](k, pageFiles, "pages/password.html", rulesPart),
 		enroll:      web.NewPage[enrollPage](k, pageFiles, "pages/enroll.html", passkeyPart, mailCodePart, keepPart),
 		factor:      web.NewPage[factorPage](k, pageFiles, "pages/factor.html", passkeyPart, mailCodePart, keepPart),
 		consent:     web.NewPage[consentPage](k, pageFiles, "pages/consent.html"),
@@ -53,14 +54,14 @@ func newPages(k *web.Kit) pages {
 		link:        web.NewPage[linkPage](k, pageFiles, "pages/link.html"),
 		message:     web.NewPage[messagePage](k, pageFiles, "pages/message.html"),
 		recover:     web.NewPage[recoverPage](k, pageFiles, "pages/recover.html"),
-		choose:      web.NewPage[choosePage](k, pageFiles, "pages/choose.html"),
+		choose:      web.NewPage[choosePage](k, pageFiles, "pages/choose.html", rulesPart),
 		email:       web.NewPage[emailPage](k, pageFiles, "pages/email.html"),
 		register:    web.NewPage[registerPage](k, pageFiles, "pages/register.html"),
-		begin:       web.NewPage[beginPage](k, pageFiles, "pages/begin.html"),
+		begin:       web.NewPage[beginPage](k, pageFiles, "pages/begin.html", rulesPart),
 		activity:    web.NewPage[activityPage](k, pageFiles, "pages/activity.html"),
 		export:      web.NewPage[exportPage](k, pageFiles, "pages/export.html"),
 		confirm:     web.NewPage[confirmPage](k, pageFiles, "pages/confirm.html"),
-		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html"),
+		account:     web.NewPage[accountPage](k, pageFiles, "pages/account.html", rulesPart),
 		codes:       web.NewPage[codesPage](k, pageFiles, "pages/codes.html"),
 		formPost:    web.NewPage[responsePage](k, pageFiles, "pages/form_post.html"),
 		postMessage: web.NewPage[responsePage](k, pageFiles, "pages/post_message.html"),

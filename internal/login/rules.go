@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"gatehouse/internal/access"
@@ -94,8 +93,8 @@ func (s *Server) expired(ctx context.Context, byPassword bool, u *ledger.Object[
 	return err == nil && d.Expired(&u.Value, s.cfg.Now()), err
 }
 
-// hint says what a password has to be, for a page on which one is chosen.
-func (s *Server) hint(lang string, d *access.PasswordDecision) string {
+// hints say what a password has to be, for a page on which one is chosen.
+func (s *Server) hints(lang string, d *access.PasswordDecision) []string {
 	out := []string{s.say(lang, "password_rule", "n", d.MinLength)}
 	for _, more := range []struct {
 		asked bool
@@ -114,19 +113,19 @@ func (s *Server) hint(lang string, d *access.PasswordDecision) string {
 	if d.History > 0 {
 		out = append(out, s.cfg.Kit.Words().Count(lang, "password_none_of", d.History))
 	}
-	return strings.Join(out, " ")
+	return out
 }
 
 // passwordField is what a page shows of a password that is to be chosen.
 type passwordField struct {
-	Rule string // in words
-	Min  int    // characters
+	Rules []string // in words
+	Min   int      // characters
 }
 
 // passwordField returns it for a person; empty: for who is not there yet.
 func (s *Server) passwordField(ctx context.Context, lang, user string) (passwordField, error) {
 	d, err := s.passwordPolicy(ctx, user, netip.Addr{})
-	return passwordField{Rule: s.hint(lang, &d), Min: d.MinLength}, err
+	return passwordField{Rules: s.hints(lang, &d), Min: d.MinLength}, err
 }
 
 // judgedApp is the app whose sign-on policy holds for the visit; nil: none.
