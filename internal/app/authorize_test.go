@@ -4,10 +4,13 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // relyingApp is an app that people sign in to, as a test plays it.
@@ -200,6 +203,67 @@ func TestRequestsCannotBeChanged(t *testing.T) {
 	}
 	if a := c.answer(t, got); a.Get("code") == "" || a.Get("state") != "a state" || a.Get("access_token") != "" || strings.Contains(got.Header.Get("Location"), "#") {
 		t.Errorf("answer %v", a)
+	}
+}
+
+// A person signs in once for every app; max_age asks again and tokens say when that was;
+// login_hint fills the name in, as text; and signing out everywhere is that.
+func TestOneSignInForEveryApp(t *testing.T) {
+	var ahead atomic.Int64
+	p := start(t, "", withClock(&ahead))
+	ana, first := p.Ready().Demo.Users[0], p.browserApp()
+	made := p.okta("POST", "/api/v1/apps", `{"name":"oidc_client","label":"Second","signOnMode":"OPENID_CONNECT","credentials":{"oauthClient":{"token_endpoint_auth_method":"none"}},
+		"settings":{"implicitAssignment":true,"oauthClient":{"application_type":"browser","consent_method":"TRUSTED","grant_types":["authorization_code"],"response_types":["code"],"redirect_uris":["http://127.0.0.1:49153/callback"]}}}`).json(t)
+	second := *first
+	second.id, _ = made["id"].(string)
+	second.redirect = "http://127.0.0.1:49153/callback"
+	claims := func(c *relyingApp, page *seen) (got struct {
+		SID  string `json:"sid"`
+		Auth int64  `json:"auth_time"`
+	}) {
+		t.Helper()
+		b := p.browser(t)
+		_, body := c.redeem(b, "grant_type", "authorization_code", "code", c.answer(t, page).Get("code"), "redirect_uri", c.redirect, "code_verifier", c.verifier)
+		part := strings.Split(fmt.Sprint(body["id_token"]), ".")
+		if len(part) != 3 {
+			t.Fatalf("no ID token: %v", body)
+		}
+		raw, err := base64.RawURLEncoding.DecodeString(part[1])
+		if err == nil {
+			err = json.Unmarshal(raw, &got)
+		}
+		if err != nil || got.SID == "" || got.Auth == 0 {
+			t.Fatalf("%s: %v", raw, err)
+		}
+		return got
+	}
+	ask := func(b *browser, c *relyingApp, pairs ...string) *seen {
+		return b.get(authorizePath + "?" + c.request(append([]string{"scope", "openid"}, pairs...)...).Encode())
+	}
+	b := p.browser(t)
+	page := ask(b, first, "login_hint", `ana"><script>@example.com`)
+	page.has(t, 200, `value="ana&#34;&gt;&lt;script&gt;@example.com"`)
+	one := claims(first, b.signIn(page, ana.Login, ana.Password))
+	ahead.Store(int64(2 * time.Minute))
+	if two := claims(&second, ask(b, &second, "prompt", "none")); two != one {
+		t.Errorf("the second app gets %+v, the first got %+v", two, one)
+	}
+	claims(&second, ask(b, &second, "max_age", "600"))
+	again := ask(b, &second, "max_age", "60")
+	again.has(t, 200, "Confirm it is you")
+	if three := claims(&second, b.post(again, "step", "signin", "password", ana.Password)); three.SID != one.SID || three.Auth < one.Auth+120 {
+		t.Errorf("asked again, and the token says %+v; before it said %+v", three, one)
+	}
+	// Elsewhere too, the app's token among it.
+	other := p.browser(t)
+	token, _ := first.tokens(other, ana.Login, ana.Password, "openid vacations:read")["access_token"].(string)
+	if got := p.call(http.MethodGet, "/hr/vacations/ana", token); got.Status != http.StatusOK {
+		t.Fatalf("the API answers %d", got.Status)
+	}
+	b.post(b.get("/account"), "do", "everywhere")
+	other.get("/account").has(t, 200, "<h1>Sign in</h1>")
+	if got := p.call(http.MethodGet, "/hr/vacations/ana", token); got.Status != http.StatusUnauthorized {
+		t.Errorf("after signing out everywhere the API answers %d", got.Status)
 	}
 }
 
