@@ -220,7 +220,8 @@ func TestOneSignInForEveryApp(t *testing.T) {
 	claims := func(c *relyingApp, page *seen) (got struct {
 		SID  string `json:"sid"`
 		Auth int64  `json:"auth_time"`
-	}) {
+	},
+	) {
 		t.Helper()
 		b := p.browser(t)
 		_, body := c.redeem(b, "grant_type", "authorization_code", "code", c.answer(t, page).Get("code"), "redirect_uri", c.redirect, "code_verifier", c.verifier)

@@ -17,11 +17,21 @@ func TestPasswordRule(t *testing.T) {
 		password string
 		reason   string // empty: accepted
 	}{
-		{&plain, "12345678", ""}, {&plain, "1234567", ReasonPassword}, {&plain, "ÄÖÜäöü12", ""}, {&plain, strings.Repeat("x", maxPassword), ""},
-		{&plain, strings.Repeat("x", maxPassword+1), ReasonPassword}, {&plain, "isa.berg@acme.test", ""},
-		{&strict, "Battery-staple 1", ""}, {&strict, "Bat-stap1", ReasonPassword}, {&strict, "battery-staple 1", ReasonKinds}, {&strict, "BATTERY-STAPLE 1", ReasonKinds},
-		{&strict, "Battery-staple", ReasonKinds}, {&strict, "Battery staple 1", ReasonKinds}, // a space is no symbol
-		{&strict, "ISABEL-staple 1x", ReasonPersonal}, {&strict, "My-bERG-staple 1", ReasonPersonal}, {&strict, "My-aCme-staple 1", ReasonPersonal},
+		{&plain, "12345678", ""},
+		{&plain, "1234567", ReasonPassword},
+		{&plain, "ÄÖÜäöü12", ""},
+		{&plain, strings.Repeat("x", maxPassword), ""},
+		{&plain, strings.Repeat("x", maxPassword+1), ReasonPassword},
+		{&plain, "isa.berg@acme.test", ""},
+		{&strict, "Battery-staple 1", ""},
+		{&strict, "Bat-stap1", ReasonPassword},
+		{&strict, "battery-staple 1", ReasonKinds},
+		{&strict, "BATTERY-STAPLE 1", ReasonKinds},
+		{&strict, "Battery-staple", ReasonKinds},
+		{&strict, "Battery staple 1", ReasonKinds}, // a space is no symbol
+		{&strict, "ISABEL-staple 1x", ReasonPersonal},
+		{&strict, "My-bERG-staple 1", ReasonPersonal},
+		{&strict, "My-aCme-staple 1", ReasonPersonal},
 		{&strict, "Isa-battery-li 1", ""}, // too short to tell anything
 		{&strict, "Größe-und Länge 1", ""},
 	} {
