@@ -72,6 +72,23 @@ func TestSecondFactor(t *testing.T) {
 	asked.has(t, 200, "Second factor", "Code of your authenticator app")
 	thief.post(thief.post(account, "do", "enroll"), "step", "enroll").has(t, 200, "Code of your authenticator app")
 	thief.post(asked, "step", "factor", "code", used).has(t, 401, "has been used")
+	// Nor does it do by the management API, and one that was used there does not here.
+	var list []struct{ ID string }
+	factors := "/api/v1/users/" + ana.Login + "/factors"
+	if err := json.Unmarshal([]byte(p.okta("GET", factors, "").Body), &list); err != nil || len(list) != 1 {
+		t.Fatalf("%v %v", list, err)
+	}
+	verify := func(code string) answer {
+		return p.okta("POST", factors+"/"+list[0].ID+"/verify", `{"passCode":"`+code+`"}`)
+	}
+	if a := verify(used); a.Status != 403 || !strings.Contains(a.Body, "E0000082") {
+		t.Errorf("a code of the page, by the API: %d %s", a.Status, a.Body)
+	}
+	there := app.code()
+	if a := verify(there); a.Status != 200 {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	thief.post(asked, "step", "factor", "code", there).has(t, 401, "has been used")
 	thief.get("/account").has(t, 200, "An authenticator app")
 
 	// With a code of the app it can.
