@@ -53,7 +53,7 @@ policies:
 `
 
 // givenElsewhere are reasons that need more than a request.
-var givenElsewhere = map[string]string{ //nolint:gochecknoglobals // a table
+var givenElsewhere = map[string]string{
 	gateway.ReasonOverloaded:             "internal/upstream/serve_test.go: every connection in use",
 	gateway.ReasonRevocationStateUnknown: "internal/gateway/revocation_test.go: the list was never loaded",
 	gateway.ReasonInternal:               "internal/gateway/pipeline_test.go: a step that panics",

@@ -17,7 +17,7 @@ import (
 
 // theRest is what pages leave out of their configurations, by page and number of the block
 // on it: what the reader has already.
-var theRest = map[string]string{ //nolint:gochecknoglobals // a table
+var theRest = map[string]string{
 	"browser-sessions.md 1": "apis:\n  orders: { upstream: http://orders:8080, auth: session, host: app.acme.test, routes: { GET /*: orders:read } }\n",
 	"configuration.md 0":    oktaIssuer,
 	"configuration.md 1": oktaIssuer + `zones: { office: 198.51.100.0/24 }

@@ -140,10 +140,10 @@ func (c *screens) product(left, right ast.IsNode) quantity {
 		return quantity{}
 	}
 	most := max(a.most, -a.least)
-	over, low := bits.Mul64(uint64(most), uint64(max(b.most, -b.least))) //nolint:gosec // neither is below zero
+	over, low := bits.Mul64(uint64(most), uint64(max(b.most, -b.least)))
 	if over != 0 || low > far {
 		return quantity{}
 	}
-	bound := int64(low) //nolint:gosec // at most far
+	bound := int64(low)
 	return quantity{func(s *sight) int64 { return a.value(s) * b.value(s) }, -bound, bound, ofCount}
 }
