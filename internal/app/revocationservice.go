@@ -112,6 +112,11 @@ func (s revocationService) meaning(ctx context.Context, r client.Revocation, now
 			return v, err
 		}
 		v.Issuer, life = target.Issuer(), access.MaxAccessTokenLifetime+time.Minute
+		if v.Kind == cluster.User {
+			if v.Value, err = s.ourUser(ctx, v.Value); err != nil {
+				return v, err
+			}
+		}
 	}
 	switch v.Kind {
 	case cluster.Client, cluster.User, cluster.Session, cluster.Issuer, cluster.Tenant:
@@ -126,6 +131,23 @@ func (s revocationService) meaning(ctx context.Context, r client.Revocation, now
 		v.Expires = r.Expires
 	}
 	return v, nil
+}
+
+// ourUser returns a user's id or login as tokens of ours have it. Whoever revokes in a hurry
+// is told of a slip, and a login counts whatever its case. Tokens of users who are deleted
+// were taken back then.
+func (s revocationService) ourUser(ctx context.Context, named string) (string, error) {
+	u, err := s.id.people.User(ctx, named)
+	if err == nil {
+		return u.ID, nil
+	}
+	if fault.Is(err, fault.NotFound) {
+		u, err = s.id.people.FindUser(ctx, named)
+	}
+	if fault.Is(err, fault.NotFound) {
+		return "", fault.New(fault.NotFound, "there is no user with this id or login, and nothing was revoked: one of another issuer is named with its issuer")
+	}
+	return u.Value.Profile.Login, err
 }
 
 // List implements admin.Revocations.

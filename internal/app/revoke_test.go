@@ -333,6 +333,17 @@ func TestRevocationAtEveryBuiltInServer(t *testing.T) {
 			t.Errorf("%s: taken back in part: %v", r.Kind, err)
 		}
 	}
+	// A login counts whatever its case, an id as well, and a slip is told.
+	made, err := p.admin().CreateRevocation(t.Context(), client.Revocation{Kind: "user", Value: "ANA@example.com"}, false)
+	if err != nil || !p.refused(ana) {
+		t.Errorf("in capitals: %+v %v", made, err)
+	}
+	if err := p.admin().LiftRevocation(t.Context(), made.ID); err != nil {
+		t.Error(err)
+	}
+	if _, err := p.admin().CreateRevocation(t.Context(), client.Revocation{Kind: "user", Value: "anna@example.com"}, true); err == nil || !strings.Contains(err.Error(), "nothing was revoked") {
+		t.Errorf("nobody: %v", err)
+	}
 	// With an issuer, it is that one's.
 	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "user", Value: "ana@example.com", Issuer: p.Ready().Demo.Issuer}); err != nil || p.refused(ana) {
 		t.Errorf("of another issuer: %v", err)
