@@ -18,8 +18,8 @@ import (
 
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/spec"
-	"gatehouse/internal/wire"
 	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
 )
 
 // echo is what the upstream answers: what it received.
