@@ -7,7 +7,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/json"
-	"errors"
 	"io"
 	"net"
 	"net/http"
@@ -16,10 +15,10 @@ import (
 	"testing"
 	"time"
 
+	"gatehouse/internal/fault"
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/upstream"
-	"gatehouse/internal/wire"
 )
 
 // echo is what the upstream answers: what it received.
@@ -175,7 +174,7 @@ func open(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure boo
 		if err := h.server.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
-		if err := <-served; err != nil && !errors.Is(err, wire.ErrServerClosed) { // over before it began: nobody has called
+		if err := <-served; err != nil && !fault.Is(err, fault.Unavailable) { // over before it began: nobody has called
 			t.Errorf("serve: %v", err)
 		}
 		if err := h.Close(); err != nil {
