@@ -3,7 +3,7 @@ package access
 import "strconv"
 
 // Device is what is known of the device that a person has signed in on, or that an app
-// which acts for itself calls from (docs/adr/0021). What is not known is not so.
+// which acts for itself calls from (docs/adr/0020). What is not known is not so.
 type Device struct {
 	// Registered: it holds a key that the person has enrolled and that cannot leave it, and
 	// the sign-in has used that; or it is managed.

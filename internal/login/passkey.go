@@ -240,7 +240,7 @@ func (s *Server) takeNewPasskey(v *visit, answer []byte) error {
 }
 
 // provenBy is what the use of a passkey proves. One that is in the device says which
-// device it is (docs/adr/0021).
+// device it is (docs/adr/0020).
 func provenBy(p *directory.Proven) session.Proof {
 	out := session.Proof{Factor: true, AMR: passkeyMethods(&p.Factor.Value), ACR: LevelPhishing}
 	if p.Here {

@@ -157,7 +157,7 @@ func (s *Server) appRuled(v *visit) (*access.AppDecision, error) {
 }
 
 // device returns what is known of the device that the visit's browser is on. What is
-// approved for a device elsewhere says nothing of that one (docs/adr/0021).
+// approved for a device elsewhere says nothing of that one (docs/adr/0020).
 func (s *Server) device(v *visit, view *access.View) (d access.Device, err error) {
 	if v.app == nil || !view.AppPoliciesAskDevice() {
 		return d, nil
