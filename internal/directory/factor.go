@@ -63,7 +63,7 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 			}
 		}
 		_, known := SecurityQuestion(f.Question)
-		wrong(f.Type != FactorQuestion && f.Type != FactorTOTP && f.Type != FactorPasskey && f.Type != FactorEmail, "factorType", "must be question, token:software:totp, email or webauthn: other factors are not available")
+		wrong(!isFactor(f.Type), "factorType", "must be question, token:software:totp, email or webauthn: other factors are not available")
 		wrong(!fits(f.Type, f.Provider), "provider", "must be OKTA, GOOGLE for an authenticator app, FIDO for a passkey")
 		wrong((f.Type == FactorPasskey) != (f.Passkey != nil), "passkey", "is missing")
 		if f.Passkey != nil {
@@ -81,6 +81,10 @@ var Factors = ledger.NewKind(ledger.Spec[Factor]{
 		return nil
 	},
 })
+
+func isFactor(kind string) bool {
+	return kind == FactorQuestion || kind == FactorTOTP || kind == FactorPasskey || kind == FactorEmail
+}
 
 // fits reports whether a provider has factors of the type.
 func fits(kind, provider string) bool {
@@ -196,8 +200,9 @@ func (s *Service) EnrollFactor(ctx context.Context, actor ledger.Actor, userID s
 }
 
 // mayEnroll reports by its error that no policy lets the user have a factor of the type.
+// What is no type of factors is for the kind's check to refuse.
 func (s *Service) mayEnroll(ctx context.Context, userID, factor string) error {
-	if s.cfg.Rules == nil {
+	if s.cfg.Rules == nil || !isFactor(factor) {
 		return nil
 	}
 	who, err := s.subject(ctx, userID)
