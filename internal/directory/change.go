@@ -80,40 +80,8 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		if err != nil {
 			return err
 		}
-		if c.Only != nil {
-			if err := c.Only(u.Value); err != nil {
-				return err
-			}
-		}
-		if c.Recover && u.Value.Status == LockedOut {
-			if err := u.Value.enter(Active, tx); err != nil {
-				return err
-			}
-		}
-		if c.Profile != nil {
-			if err := c.Profile(&u.Value.Profile); err != nil {
-				return err
-			}
-		}
-		if c.Type != nil {
-			u.Value.Type = *c.Type
-		}
-		if c.Profile != nil || c.Type != nil {
-			if err := checkProfile(tx, u.Value); err != nil {
-				return err
-			}
-		}
-		if c.Verifier != "" && u.Value.Status != Staged {
-			return fault.New(fault.Conflict, "the user is %s: a hash can be imported for a staged user", u.Value.Status).WithReason(ReasonStatus)
-		}
-		if question != nil {
-			u.Value.Question = question
-		}
-		if next.verifier != "" {
-			u.Value.keepPassword(next.history)
-			if err := u.Value.setPassword(next.verifier, tx); err != nil {
-				return err
-			}
+		if err := c.onto(tx, &u.Value, next, question); err != nil {
+			return err
 		}
 		if user, err = Users.Put(tx, u); err != nil {
 			return err
@@ -130,6 +98,49 @@ func (s *Service) ChangeUser(ctx context.Context, actor ledger.Actor, userID str
 		s.record(ctx, actor, audit.UserPasswordSet, "Set a user's password", userEntity(user))
 	}
 	return user, nil
+}
+
+// onto makes the change to a user, with the verifiers of what is secret in it.
+func (c *UserChange) onto(tx *ledger.Tx, u *User, next nextPassword, question *Question) error {
+	if c.Only != nil {
+		if err := c.Only(*u); err != nil {
+			return err
+		}
+	}
+	if c.Recover && u.Status == LockedOut {
+		if err := u.enter(Active, tx); err != nil {
+			return err
+		}
+	}
+	if err := c.profileOnto(tx, u); err != nil {
+		return err
+	}
+	if c.Verifier != "" && u.Status != Staged {
+		return fault.New(fault.Conflict, "the user is %s: a hash can be imported for a staged user", u.Status).WithReason(ReasonStatus)
+	}
+	if question != nil {
+		u.Question = question
+	}
+	if next.verifier == "" {
+		return nil
+	}
+	u.keepPassword(next.history)
+	return u.setPassword(next.verifier, tx)
+}
+
+func (c *UserChange) profileOnto(tx *ledger.Tx, u *User) error {
+	if c.Profile == nil && c.Type == nil {
+		return nil
+	}
+	if c.Profile != nil {
+		if err := c.Profile(&u.Profile); err != nil {
+			return err
+		}
+	}
+	if c.Type != nil {
+		u.Type = *c.Type
+	}
+	return checkProfile(tx, *u)
 }
 
 // setPassword gives the user a new password and what follows from it.

@@ -1,8 +1,6 @@
 package login
 
 import (
-	"errors"
-	"log/slog"
 	"net/http"
 	"slices"
 	"strings"
@@ -10,7 +8,6 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/directory"
-	"gatehouse/internal/fault"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/ledger"
 	"gatehouse/internal/order"
@@ -209,101 +206,6 @@ func (s *Server) accountApps(r *http.Request, m *member, view *access.View) (out
 	}
 	order.By(out, func(a, b accountApp) int { return strings.Compare(a.Label, b.Label) })
 	return out, err
-}
-
-// changeAccount does what a form of the page asks for.
-func (s *Server) changeAccount(w http.ResponseWriter, r *http.Request, m *member) {
-	ctx, what := r.Context(), field(r, "do")
-	var err error
-	switch what {
-	case "signout", "everywhere":
-		sel := session.Selection{ID: m.session.ID}
-		if what == "everywhere" {
-			sel = session.Selection{User: m.user.ID}
-		}
-		if _, err = s.cfg.Sessions.End(ctx, sel); err == nil {
-			s.cfg.Kit.DropCookie(w, sessionCookie)
-			s.leave(w, r, m.session.ID, SignOut{})
-			return
-		}
-	case "session":
-		_, err = s.cfg.Sessions.End(ctx, session.Selection{ID: field(r, "id"), User: m.user.ID})
-	case "notme":
-		if err = s.disown(r, m, field(r, "id")); err == nil {
-			s.cfg.Kit.DropCookie(w, sessionCookie)
-			s.tell(w, r, s.language(r), http.StatusOK, notice{heading: "everywhere_title", text: "everywhere_text", link: "/account", label: "everywhere_link"})
-			return
-		}
-	case "others":
-		_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
-	case "rename":
-		// A name proves nothing: no second factor is asked for.
-		err = s.cfg.Passkeys.RenamePasskey(ctx, self(m.user), m.user.ID, field(r, "id"), field(r, "name"))
-		if fault.Is(err, fault.NotFound) {
-			err = nil // it was removed meanwhile: the page shows it
-		}
-	case "withdraw":
-		err = s.withdraw(r, m, field(r, "id"))
-	case "enroll":
-		s.enrollFactor(w, r, m, enrollApp, "/account?done=factor")
-		return
-	case "mail":
-		s.enrollFactor(w, r, m, enrollMail, "/account?done=factor")
-		return
-	case "passkey":
-		s.enrollFactor(w, r, m, enrollPasskey, "/account?done=passkey")
-		return
-	case "recovery":
-		s.makeRecovery(w, r, m)
-		return
-	case "remove":
-		if s.cfg.Now().Sub(m.session.FactorAt) > changeTime {
-			s.proveFactor(w, r, "/account") //nolint:contextcheck // a visit carries its request; what takes it away must be it
-			return
-		}
-		err = s.removeFactor(ctx, r, m, field(r, "id"))
-	case "password":
-		var d access.PasswordDecision
-		if d, err = s.passwordPolicy(ctx, m.user.ID, address(r)); err == nil && !d.MayChange() {
-			s.writeAccount(w, r, m, http.StatusForbidden, "password_fixed")
-			return
-		}
-		if err == nil {
-			err = s.changePassword(ctx, r, m.user, field(r, "old"), field(r, "password"))
-		}
-		var said *pageProblem
-		if errors.As(err, &said) {
-			said.wait(w)
-			s.writeAccount(w, r, m, said.status, said.key)
-			return
-		}
-		if err == nil {
-			// Whoever knew the old one is out.
-			_, err = s.cfg.Sessions.End(ctx, session.Selection{User: m.user.ID, Except: m.session.ID})
-		}
-	default:
-		http.Redirect(w, r, "/account", http.StatusSeeOther)
-		return
-	}
-	if err != nil {
-		s.cfg.Log.LogAttrs(ctx, slog.LevelError, "account change failed", slog.String("what", what), slog.Any("error", err))
-		s.lost(w, r, err)
-		return
-	}
-	http.Redirect(w, r, "/account?done="+what, http.StatusSeeOther)
-}
-
-// withdraw takes back what the person has agreed to for an app, and ends what was
-// granted on its strength.
-func (s *Server) withdraw(r *http.Request, m *member, app string) error {
-	if app == "" {
-		return nil
-	}
-	_, err := s.cfg.Consents.Withdraw(r.Context(), self(m.user), access.Withdrawal{User: m.user.ID, Client: app})
-	if err != nil {
-		return err
-	}
-	return s.cfg.Revoke(r.Context(), m.user.ID, app)
 }
 
 func (s *Server) showSignedOut(w http.ResponseWriter, r *http.Request) {
