@@ -126,10 +126,10 @@ func (v *View) AppSignOn(app *AppView, in *SignIn, trace *[]Considered) AppDecis
 }
 
 // appViews compiles the policies of apps; the tenant's own is there by no name as well.
-func (s *state) appViews(rules map[string][]sessionRuleView) map[string]*sessionPolicyView {
-	out := map[string]*sessionPolicyView{}
+func (s *state) appViews(rules map[string][]sessionRuleView) map[string]*peoplePolicyView {
+	out := map[string]*peoplePolicyView{}
 	for id, p := range s.signOnPolicies {
-		v := &sessionPolicyView{id: id, SessionPolicy: SessionPolicy{Name: p.Name, Status: p.Status, Priority: p.Priority, System: p.System}, rules: rules[id]}
+		v := &peoplePolicyView{id: id, PeoplePolicy: PeoplePolicy{Name: p.Name, Status: p.Status, Priority: p.Priority, System: p.System}, rules: rules[id]}
 		out[id] = v
 		if p.System {
 			out[""] = v

@@ -27,9 +27,9 @@ type state struct {
 	hooks     map[string]*HookView
 	published func(address string) verify.KeySource
 
-	sessionPolicies map[string]SessionPolicy
-	sessionRules    map[string]SessionRule
-	signOnPolicies  map[string]SignOnPolicy
+	peoplePolicies map[string]PeoplePolicy
+	sessionRules   map[string]SessionRule
+	signOnPolicies map[string]SignOnPolicy
 
 	places Atlas // nil: no address is known to be anywhere
 
@@ -46,7 +46,7 @@ func (s *state) reset() {
 		places: s.places, published: s.published, zones: map[string]*zoneView{}, hooks: map[string]*HookView{},
 		servers: map[string]Server{}, scopes: map[string]Scope{},
 		policies: map[string]Policy{}, rules: map[string]Rule{}, claims: map[string]Claim{}, chosen: map[string]string{}, granted: map[string][]string{},
-		sessionPolicies: map[string]SessionPolicy{}, sessionRules: map[string]SessionRule{}, signOnPolicies: map[string]SignOnPolicy{}, signIns: true,
+		peoplePolicies: map[string]PeoplePolicy{}, sessionRules: map[string]SessionRule{}, signOnPolicies: map[string]SignOnPolicy{}, signIns: true,
 		touched: map[string]bool{}, apps: map[uint8]map[string]*AppView{},
 	}
 }
@@ -63,7 +63,7 @@ func (s *state) load(tx *ledger.Tx) error {
 		each(tx, Scopes, func(o ledger.Object[Scope]) { s.scopes[o.ID] = o.Value }),
 		each(tx, Policies, func(o ledger.Object[Policy]) { s.policies[o.ID] = o.Value }),
 		each(tx, Rules, func(o ledger.Object[Rule]) { s.rules[o.ID] = o.Value }),
-		each(tx, SessionPolicies, func(o ledger.Object[SessionPolicy]) { s.sessionPolicies[o.ID] = o.Value }),
+		each(tx, PeoplePolicies, func(o ledger.Object[PeoplePolicy]) { s.peoplePolicies[o.ID] = o.Value }),
 		each(tx, SessionRules, func(o ledger.Object[SessionRule]) { s.sessionRules[o.ID] = o.Value }),
 		each(tx, SignOnPolicies, func(o ledger.Object[SignOnPolicy]) { s.signOnPolicies[o.ID] = o.Value }),
 		each(tx, Zones, func(o ledger.Object[Zone]) { s.zones[o.ID] = newZoneView(o.ID, o.Value) }),
@@ -132,9 +132,9 @@ func (s *state) apply(c *ledger.Change) error {
 		err := set(s.claims, Claims, c, gone)
 		s.touched[s.claims[c.ID].Server] = true
 		return err
-	case SessionPolicies.Name():
+	case PeoplePolicies.Name():
 		s.signIns = true
-		return set(s.sessionPolicies, SessionPolicies, c, gone)
+		return set(s.peoplePolicies, PeoplePolicies, c, gone)
 	case SessionRules.Name():
 		s.signIns = true
 		return set(s.sessionRules, SessionRules, c, gone)

@@ -72,7 +72,7 @@ var (
 
 // Kinds returns the kinds of this room, for a ledger's registry.
 func Kinds() []ledger.AnyKind {
-	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, InlineHooks, HookKeys, Policies, Rules, SessionPolicies, SessionRules, RoleAssignments, PrincipalLimits, RateSettingsKind, APITokens, APIKeys, Consents}
+	return []ledger.AnyKind{Servers, Scopes, Claims, Apps, AppUsers, AppGroups, SignOnPolicies, Zones, Origins, InlineHooks, HookKeys, Policies, Rules, PeoplePolicies, SessionRules, RoleAssignments, PrincipalLimits, RateSettingsKind, APITokens, APIKeys, Consents}
 }
 
 func ofServer(id string) ledger.Ref {

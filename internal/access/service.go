@@ -72,7 +72,7 @@ func (s *Service) EnsureTenant(ctx context.Context, actor ledger.Actor) (err err
 		if err := ensureSignOnPolicy(tx); err != nil {
 			return err
 		}
-		if err := ensureSessionPolicies(tx); err != nil {
+		if err := ensurePeoplePolicies(tx); err != nil {
 			return err
 		}
 		if err := ensureZones(tx); err != nil {

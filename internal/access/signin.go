@@ -12,10 +12,10 @@ import (
 // SignIn is what is known of somebody who signs in, or is signed in and goes on.
 type SignIn struct {
 	User    string
-	Groups  []string   // ids; read only when SessionPoliciesAskGroups
+	Groups  []string   // ids; read only when PeoplePoliciesAskGroups
 	Address netip.Addr // the zero value is an unknown one
 	// Risk is one of RiskLevels, and RiskWhy what it comes from; read only when
-	// SessionPoliciesAskRisk. Empty is not known, which fits no rule about it.
+	// PeoplePoliciesAskRisk. Empty is not known, which fits no rule about it.
 	Risk, RiskWhy string
 	// Device is read only when AppPoliciesAskDevice.
 	Device Device
@@ -58,7 +58,7 @@ func (v *View) SignIn(in *SignIn, trace *[]Considered) SignInDecision {
 }
 
 // firstFor returns the first of the policies that is for the person; nil: none.
-func firstFor(policies []sessionPolicyView, in *SignIn, trace *[]Considered) *sessionPolicyView {
+func firstFor(policies []peoplePolicyView, in *SignIn, trace *[]Considered) *peoplePolicyView {
 	who := &Request{User: in.User, Groups: in.Groups}
 	for i := range policies {
 		if policies[i].isFor(who, trace) {
@@ -69,7 +69,7 @@ func firstFor(policies []sessionPolicyView, in *SignIn, trace *[]Considered) *se
 }
 
 // isFor reports whether the policy is in force and for the person.
-func (p *sessionPolicyView) isFor(who *Request, trace *[]Considered) bool {
+func (p *peoplePolicyView) isFor(who *Request, trace *[]Considered) bool {
 	step := Considered{Policy: p.id, PolicyName: p.Name, Reason: BecauseMatched, Matched: true}
 	switch {
 	case p.Status != Active:
@@ -82,7 +82,7 @@ func (p *sessionPolicyView) isFor(who *Request, trace *[]Considered) bool {
 }
 
 // firstFit returns the first rule of the policy whose conditions all hold; nil: none.
-func (p *sessionPolicyView) firstFit(in *SignIn, trace *[]Considered) *sessionRuleView {
+func (p *peoplePolicyView) firstFit(in *SignIn, trace *[]Considered) *sessionRuleView {
 	who := &Request{User: in.User, Groups: in.Groups}
 	for j := range p.rules {
 		r := &p.rules[j]
@@ -99,12 +99,12 @@ func (p *sessionPolicyView) firstFit(in *SignIn, trace *[]Considered) *sessionRu
 	return nil
 }
 
-// SessionPoliciesAskGroups reports whether a policy about people needs to know the
+// PeoplePoliciesAskGroups reports whether a policy about people needs to know the
 // person's groups.
-func (v *View) SessionPoliciesAskGroups() bool { return v.askGroups }
+func (v *View) PeoplePoliciesAskGroups() bool { return v.askGroups }
 
-// SessionPoliciesAskRisk reports whether one of them needs to know the risk.
-func (v *View) SessionPoliciesAskRisk() bool { return v.askRisk }
+// PeoplePoliciesAskRisk reports whether one of them needs to know the risk.
+func (v *View) PeoplePoliciesAskRisk() bool { return v.askRisk }
 
 // AppPoliciesAskDevice reports whether a policy of an app needs to know the device.
 func (v *View) AppPoliciesAskDevice() bool { return v.askDevice }
@@ -135,11 +135,11 @@ func Explain(trace []Considered) string {
 	return b.String()
 }
 
-// sessionPolicyView is a session policy with its rules, in the order in which they are
+// peoplePolicyView is a session policy with its rules, in the order in which they are
 // tried.
-type sessionPolicyView struct {
+type peoplePolicyView struct {
 	id string
-	SessionPolicy
+	PeoplePolicy
 	rules []sessionRuleView
 }
 
@@ -176,7 +176,7 @@ func (r *sessionRuleView) rejects(who *Request, in *SignIn) (reason, detail stri
 
 // compilePeople compiles the policies about people.
 func (s *state) compilePeople(v *View) {
-	v.people, v.askGroups, v.askRisk, v.askDevice = map[string][]sessionPolicyView{}, false, false, false
+	v.people, v.askGroups, v.askRisk, v.askDevice = map[string][]peoplePolicyView{}, false, false, false
 	asks := func(p People) bool {
 		return slices.ContainsFunc(slices.Concat(p.Groups.Include, p.Groups.Exclude), func(id string) bool { return id != Everyone })
 	}
@@ -189,12 +189,12 @@ func (s *state) compilePeople(v *View) {
 	for _, list := range rules {
 		order.By(list, func(a, b sessionRuleView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
 	}
-	for id, p := range s.sessionPolicies {
+	for id, p := range s.peoplePolicies {
 		v.askGroups = v.askGroups || asks(p.Conditions.People)
-		v.people[p.TypeName()] = append(v.people[p.TypeName()], sessionPolicyView{id: id, SessionPolicy: p, rules: rules[id]})
+		v.people[p.TypeName()] = append(v.people[p.TypeName()], peoplePolicyView{id: id, PeoplePolicy: p, rules: rules[id]})
 	}
 	for _, list := range v.people {
-		order.By(list, func(a, b sessionPolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
+		order.By(list, func(a, b peoplePolicyView) int { return behind(a.System, a.Priority) - behind(b.System, b.Priority) })
 	}
 	v.appPolicies = s.appViews(rules)
 }

@@ -27,7 +27,7 @@ func TestSignIn(t *testing.T) {
 	must(t, r.service.EnsureTenant(r.ctx, r.admin))
 	zone, err := r.service.CreateZone(r.ctx, r.admin, Zone{Name: "office", Type: ZoneIP, Gateways: []Network{{"CIDR", "203.0.113.0/24"}}})
 	must(t, err)
-	policy, err := r.service.CreateSessionPolicy(r.ctx, r.admin, SessionPolicy{Name: "staff", Conditions: SessionPolicyFits{People: People{Groups: Selection{Include: []string{Everyone}}}}})
+	policy, err := r.service.CreatePeoplePolicy(r.ctx, r.admin, PeoplePolicy{Name: "staff", Conditions: PeoplePolicyFits{People: People{Groups: Selection{Include: []string{Everyone}}}}})
 	must(t, err)
 	r.signOnRule(t, policy.ID, "by radius", func(r *SessionRule) { r.Conditions.AuthType = AuthRADIUS })
 	r.signOnRule(t, policy.ID, "off", func(r *SessionRule) { r.Status = Inactive })
@@ -73,9 +73,9 @@ func TestSignIn(t *testing.T) {
 	if err := r.service.DeleteZone(r.ctx, r.admin, zone.ID); err == nil {
 		t.Error("a zone went that a rule names")
 	}
-	all, err := r.service.ListSessionPolicies(r.ctx, PolicySignOn)
+	all, err := r.service.ListPeoplePolicies(r.ctx, PolicySignOn)
 	must(t, err)
-	if err := r.service.DeleteSessionPolicy(r.ctx, r.admin, all[len(all)-1].ID); !fault.Is(err, fault.Denied) {
+	if err := r.service.DeletePeoplePolicy(r.ctx, r.admin, all[len(all)-1].ID); !fault.Is(err, fault.Denied) {
 		t.Errorf("the tenant's own policy: %v", err)
 	}
 }
@@ -85,18 +85,18 @@ func TestSignIn(t *testing.T) {
 func TestPeopleOfSignOnRules(t *testing.T) {
 	v := &View{}
 	s := &state{
-		sessionPolicies: map[string]SessionPolicy{"p": {Name: "p", Status: Active, Priority: 1, Conditions: SessionPolicyFits{People: People{Groups: Selection{Include: []string{Everyone}}}}}},
+		peoplePolicies: map[string]PeoplePolicy{"p": {Name: "p", Status: Active, Priority: 1, Conditions: PeoplePolicyFits{People: People{Groups: Selection{Include: []string{Everyone}}}}}},
 		sessionRules: map[string]SessionRule{
 			"r": SessionRule{Policy: "p", Priority: 1, Actions: DefaultSignOn()}.fill(),
 		},
 	}
-	if s.compilePeople(v); v.SessionPoliciesAskGroups() {
+	if s.compilePeople(v); v.PeoplePoliciesAskGroups() {
 		t.Error("nothing names a group")
 	}
 	rule := s.sessionRules["r"]
 	rule.Conditions.People = People{Users: Selection{Include: []string{"ana", "ben"}, Exclude: []string{"ben"}}, Groups: Selection{Include: []string{"staff"}, Exclude: []string{"guests"}}}
 	s.sessionRules["r"] = rule
-	if s.compilePeople(v); !v.SessionPoliciesAskGroups() {
+	if s.compilePeople(v); !v.PeoplePoliciesAskGroups() {
 		t.Error("a rule names groups")
 	}
 	for _, tt := range []struct {

@@ -21,11 +21,11 @@ type View struct {
 	shards   [appShards]map[string]*AppView
 	apps     int // how many there are
 
-	people      map[string][]sessionPolicyView // by type, in the order in which they are tried
-	appPolicies map[string]*sessionPolicyView  // by id; the tenant's own by "" as well
-	askGroups   bool                           // one of them is about groups
-	askRisk     bool                           // one of them is about the risk
-	askDevice   bool                           // one of them is about the device
+	people      map[string][]peoplePolicyView // by type, in the order in which they are tried
+	appPolicies map[string]*peoplePolicyView  // by id; the tenant's own by "" as well
+	askGroups   bool                          // one of them is about groups
+	askRisk     bool                          // one of them is about the risk
+	askDevice   bool                          // one of them is about the device
 }
 
 // Revision returns the ledger revision that the view shows.

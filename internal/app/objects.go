@@ -25,7 +25,7 @@ func restorable() []string {
 	return []string{
 		directory.Users.Name(), directory.Groups.Name(), directory.GroupRules.Name(), directory.UserTypes.Name(), directory.Schemas.Name(),
 		access.Servers.Name(), access.Scopes.Name(), access.Claims.Name(), access.Policies.Name(), access.Rules.Name(),
-		access.SessionPolicies.Name(), access.SessionRules.Name(), access.Zones.Name(), access.Origins.Name(),
+		access.PeoplePolicies.Name(), access.SessionRules.Name(), access.Zones.Name(), access.Origins.Name(),
 	}
 }
 

@@ -19,7 +19,7 @@ func (s *Server) asked(ctx context.Context, user string, from netip.Addr) (*acce
 	in := access.SignIn{User: user, Address: from.WithZone("")}
 	t, _ := tenant.From(ctx)
 	view, err := s.cfg.Views.Get(ctx, t)
-	if err != nil || user == "" || !view.SessionPoliciesAskGroups() {
+	if err != nil || user == "" || !view.PeoplePoliciesAskGroups() {
 		return view, in, err
 	}
 	groups, err := s.cfg.People.GroupsOf(ctx, user)

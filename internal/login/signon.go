@@ -42,7 +42,7 @@ func (s *Server) ruling(r *http.Request, user string, of signals) (*ruling, erro
 		return nil, err
 	}
 	out := &ruling{view: view}
-	if of.new || view.SessionPoliciesAskRisk() {
+	if of.new || view.PeoplePoliciesAskRisk() {
 		if out.risk, err = s.assess(r, user, of.failed); err != nil {
 			return nil, err
 		}

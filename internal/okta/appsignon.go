@@ -8,7 +8,7 @@ import (
 )
 
 // createAppPolicy makes a policy for the sign-in to apps.
-func (a *api) createAppPolicy(c *call, b *sessionPolicyBody, inactive bool) (answer, error) {
+func (a *api) createAppPolicy(c *call, b *peoplePolicyBody, inactive bool) (answer, error) {
 	if inactive {
 		return answer{}, errAppPolicyStatus()
 	}
@@ -22,7 +22,7 @@ func (a *api) createAppPolicy(c *call, b *sessionPolicyBody, inactive bool) (ans
 	return ok(a.signOnPolicy(o))
 }
 
-func (a *api) replaceAppPolicy(c *call, b *sessionPolicyBody) (answer, error) {
+func (a *api) replaceAppPolicy(c *call, b *peoplePolicyBody) (answer, error) {
 	o, err := a.Access.ChangeSignOnPolicy(c.Context(), c.by(), c.arg("policyId"), b.ontoApp)
 	if err != nil {
 		return answer{}, taken(err, "name")
@@ -31,7 +31,7 @@ func (a *api) replaceAppPolicy(c *call, b *sessionPolicyBody) (answer, error) {
 }
 
 // ontoApp lays what was sent over a policy for apps.
-func (b *sessionPolicyBody) ontoApp(p *access.SignOnPolicy) error {
+func (b *peoplePolicyBody) ontoApp(p *access.SignOnPolicy) error {
 	if b.Status == access.Inactive {
 		return errAppPolicyStatus()
 	}

@@ -32,17 +32,17 @@ func (a *api) listAnyPolicies(c *call) (answer, error) {
 		}
 		return page(all, "", a.signOnPolicy)
 	case access.PolicySignOn, access.PolicyPassword, access.PolicyEnroll:
-		all, err := a.Access.ListSessionPolicies(c.Context(), kind)
+		all, err := a.Access.ListPeoplePolicies(c.Context(), kind)
 		if err != nil {
 			return answer{}, err
 		}
-		return page(all, "", a.sessionPolicy)
+		return page(all, "", a.peoplePolicy)
 	}
 	return answer{}, unsupported("type", "must be one of "+strings.Join(policyTypes(), ", ")+": other policies are not available")
 }
 
-// sessionPolicyBody is a policy about people as it is sent.
-type sessionPolicyBody struct {
+// peoplePolicyBody is a policy about people as it is sent.
+type peoplePolicyBody struct {
 	Type        string        `json:"type"`
 	Name        string        `json:"name"`
 	Description string        `json:"description"`
@@ -58,7 +58,7 @@ type sessionPolicyBody struct {
 }
 
 // onto lays what was sent over a policy; conditions and settings that were not sent stay.
-func (b *sessionPolicyBody) onto(p *access.SessionPolicy) error {
+func (b *peoplePolicyBody) onto(p *access.PeoplePolicy) error {
 	if b.Type != p.TypeName() {
 		return unsupported("type", "must be "+p.TypeName()+", which the policy is of")
 	}
@@ -84,13 +84,13 @@ func (b *sessionPolicyBody) onto(p *access.SessionPolicy) error {
 	return unsupported("settings", "are not of this type of policy")
 }
 
-func (a *api) createSessionPolicy(c *call) (answer, error) {
-	var b sessionPolicyBody
+func (a *api) createPeoplePolicy(c *call) (answer, error) {
+	var b peoplePolicyBody
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
 	inactive := c.FormValue("activate") == "false"
-	p := access.SessionPolicy{Conditions: access.SessionPolicyFits{People: access.People{Groups: access.Selection{Include: []string{access.Everyone}}}}}
+	p := access.PeoplePolicy{Conditions: access.PeoplePolicyFits{People: access.People{Groups: access.Selection{Include: []string{access.Everyone}}}}}
 	switch b.Type {
 	case access.PolicyApp:
 		return a.createAppPolicy(c, &b, inactive)
@@ -109,42 +109,42 @@ func (a *api) createSessionPolicy(c *call) (answer, error) {
 	if inactive {
 		p.Status = access.Inactive
 	}
-	o, err := a.Access.CreateSessionPolicy(c.Context(), c.by(), p)
+	o, err := a.Access.CreatePeoplePolicy(c.Context(), c.by(), p)
 	if err != nil {
 		return answer{}, taken(err, "name")
 	}
-	return ok(a.sessionPolicy(o))
+	return ok(a.peoplePolicy(o))
 }
 
 // getAnyPolicy answers a policy of any type.
 func (a *api) getAnyPolicy(c *call) (answer, error) {
-	o, err := a.Access.FindSessionPolicy(c.Context(), c.arg("policyId"))
+	o, err := a.Access.FindPeoplePolicy(c.Context(), c.arg("policyId"))
 	if fault.Is(err, fault.NotFound) {
 		return a.getSignOnPolicy(c)
 	}
 	if err != nil {
 		return answer{}, err
 	}
-	return ok(a.sessionPolicy(o))
+	return ok(a.peoplePolicy(o))
 }
 
-func (a *api) replaceSessionPolicy(c *call) (answer, error) {
-	var b sessionPolicyBody
+func (a *api) replacePeoplePolicy(c *call) (answer, error) {
+	var b peoplePolicyBody
 	if err := c.read(&b); err != nil {
 		return answer{}, err
 	}
 	if b.Type == access.PolicyApp {
 		return a.replaceAppPolicy(c, &b)
 	}
-	o, err := a.Access.ChangeSessionPolicy(c.Context(), c.by(), c.arg("policyId"), b.onto)
+	o, err := a.Access.ChangePeoplePolicy(c.Context(), c.by(), c.arg("policyId"), b.onto)
 	if err != nil {
 		return answer{}, taken(err, "name")
 	}
-	return ok(a.sessionPolicy(o))
+	return ok(a.peoplePolicy(o))
 }
 
-func (a *api) deleteSessionPolicy(c *call) (answer, error) {
-	err := a.Access.DeleteSessionPolicy(c.Context(), c.by(), c.arg("policyId"))
+func (a *api) deletePeoplePolicy(c *call) (answer, error) {
+	err := a.Access.DeletePeoplePolicy(c.Context(), c.by(), c.arg("policyId"))
 	if fault.Is(err, fault.NotFound) {
 		err = a.Access.DeleteSignOnPolicy(c.Context(), c.by(), c.arg("policyId"))
 	}
@@ -154,16 +154,16 @@ func (a *api) deleteSessionPolicy(c *call) (answer, error) {
 	return nothing()
 }
 
-func (a *api) activateSessionPolicy(c *call) (answer, error) {
-	return a.sessionPolicyStatus(c, access.Active)
+func (a *api) activatePeoplePolicy(c *call) (answer, error) {
+	return a.peoplePolicyStatus(c, access.Active)
 }
 
-func (a *api) deactivateSessionPolicy(c *call) (answer, error) {
-	return a.sessionPolicyStatus(c, access.Inactive)
+func (a *api) deactivatePeoplePolicy(c *call) (answer, error) {
+	return a.peoplePolicyStatus(c, access.Inactive)
 }
 
-func (a *api) sessionPolicyStatus(c *call, s access.Status) (answer, error) {
-	_, err := a.Access.ChangeSessionPolicy(c.Context(), c.by(), c.arg("policyId"), func(p *access.SessionPolicy) error {
+func (a *api) peoplePolicyStatus(c *call, s access.Status) (answer, error) {
+	_, err := a.Access.ChangePeoplePolicy(c.Context(), c.by(), c.arg("policyId"), func(p *access.PeoplePolicy) error {
 		p.Status = s
 		return nil
 	})
@@ -176,7 +176,7 @@ func (a *api) sessionPolicyStatus(c *call, s access.Status) (answer, error) {
 	return nothing()
 }
 
-func (a *api) sessionPolicy(o ledger.Object[access.SessionPolicy]) object {
+func (a *api) peoplePolicy(o ledger.Object[access.PeoplePolicy]) object {
 	p := o.Value
 	at := func(parts ...string) string { return a.href(append([]string{"policies", o.ID}, parts...)...) }
 	links := object{"self": ref(at(), "GET", "PUT", "DELETE"), "rules": ref(at("rules"), "GET", "POST")}

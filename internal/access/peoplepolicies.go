@@ -10,21 +10,21 @@ import (
 	"gatehouse/internal/tenant"
 )
 
-// ensureSessionPolicies makes the policies that every tenant has, with a rule each, where
+// ensurePeoplePolicies makes the policies that every tenant has, with a rule each, where
 // they are missing: everything goes on as if there were none.
-func ensureSessionPolicies(tx *ledger.Tx) error {
+func ensurePeoplePolicies(tx *ledger.Tx) error {
 	settings, actions := DefaultPasswordSettings(), AllowPasswordActions()
 	for _, made := range []struct {
-		policy SessionPolicy
+		policy PeoplePolicy
 		rule   SessionRule
 	}{
-		{SessionPolicy{Description: "How people sign in for whom no other policy is."}, SessionRule{Actions: DefaultSignOn()}},
+		{PeoplePolicy{Description: "How people sign in for whom no other policy is."}, SessionRule{Actions: DefaultSignOn()}},
 		{
-			SessionPolicy{Type: PolicyPassword, Description: "The passwords of people for whom no other policy is.", Password: &settings},
+			PeoplePolicy{Type: PolicyPassword, Description: "The passwords of people for whom no other policy is.", Password: &settings},
 			SessionRule{Type: PolicyPassword, Password: &actions},
 		},
 		{
-			SessionPolicy{Type: PolicyEnroll, Description: "The second factors of people for whom no other policy is.", Enroll: AnyEnrollment()},
+			PeoplePolicy{Type: PolicyEnroll, Description: "The second factors of people for whom no other policy is.", Enroll: AnyEnrollment()},
 			SessionRule{Type: PolicyEnroll, Enroll: EnrollAtChallenge},
 		},
 	} {
@@ -35,14 +35,14 @@ func ensureSessionPolicies(tx *ledger.Tx) error {
 	return nil
 }
 
-func ensurePolicy(tx *ledger.Tx, p SessionPolicy, r SessionRule) error {
-	_, err := SessionPolicies.Find(tx, ledger.By("priority", place(p.group(), true), ledger.Sortable(1)))
+func ensurePolicy(tx *ledger.Tx, p PeoplePolicy, r SessionRule) error {
+	_, err := PeoplePolicies.Find(tx, ledger.By("priority", place(p.group(), true), ledger.Sortable(1)))
 	if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	p.Name, p.Status, p.Priority, p.System = DefaultSessionPolicy, Active, 1, true
+	p.Name, p.Status, p.Priority, p.System = DefaultPeoplePolicy, Active, 1, true
 	p.Conditions.People.Groups.Include = []string{Everyone}
-	o, err := SessionPolicies.Create(tx, p)
+	o, err := PeoplePolicies.Create(tx, p)
 	if err != nil {
 		return err
 	}
@@ -51,11 +51,11 @@ func ensurePolicy(tx *ledger.Tx, p SessionPolicy, r SessionRule) error {
 	return err
 }
 
-// ListSessionPolicies returns the policies of a type in the order in which they are tried.
-func (s *Service) ListSessionPolicies(ctx context.Context, kind string) (out []ledger.Object[SessionPolicy], err error) {
-	of := SessionPolicy{Type: typeField(kind)}
+// ListPeoplePolicies returns the policies of a type in the order in which they are tried.
+func (s *Service) ListPeoplePolicies(ctx context.Context, kind string) (out []ledger.Object[PeoplePolicy], err error) {
+	of := PeoplePolicy{Type: typeField(kind)}
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
-		out, err = inOrder(tx, SessionPolicies, of.group())
+		out, err = inOrder(tx, PeoplePolicies, of.group())
 		return err
 	})
 	return out, err
@@ -72,7 +72,7 @@ func typeField(kind string) string {
 // typeOf returns the type of a policy, as rules keep it; fault.NotFound when there is no
 // such policy.
 func typeOf(tx *ledger.Tx, policy string) (string, error) {
-	p, err := SessionPolicies.Get(tx, policy)
+	p, err := PeoplePolicies.Get(tx, policy)
 	if !fault.Is(err, fault.NotFound) {
 		return p.Value.Type, err
 	}
@@ -145,10 +145,10 @@ func inOrder[T any](tx *ledger.Tx, kind *ledger.Kind[T], parent string) (out []l
 	return out, nil
 }
 
-// FindSessionPolicy returns a policy by id, or fault.NotFound.
-func (s *Service) FindSessionPolicy(ctx context.Context, id string) (o ledger.Object[SessionPolicy], err error) {
+// FindPeoplePolicy returns a policy by id, or fault.NotFound.
+func (s *Service) FindPeoplePolicy(ctx context.Context, id string) (o ledger.Object[PeoplePolicy], err error) {
 	err = s.ledger.View(ctx, func(tx *ledger.Tx) error {
-		o, err = SessionPolicies.Get(tx, id)
+		o, err = PeoplePolicies.Get(tx, id)
 		return err
 	})
 	return o, err
@@ -171,22 +171,22 @@ func sessionRuleOf(tx *ledger.Tx, policy, id string) (ledger.Object[SessionRule]
 	return o, err
 }
 
-// CreateSessionPolicy adds a policy. Priority 0 means last, before the tenant's own; a
+// CreatePeoplePolicy adds a policy. Priority 0 means last, before the tenant's own; a
 // priority that is taken moves the policies from there on one down, in the same
 // transaction.
-func (s *Service) CreateSessionPolicy(ctx context.Context, actor ledger.Actor, p SessionPolicy) (o ledger.Object[SessionPolicy], err error) {
+func (s *Service) CreatePeoplePolicy(ctx context.Context, actor ledger.Actor, p PeoplePolicy) (o ledger.Object[PeoplePolicy], err error) {
 	defer fault.Wrap(&err, "make policy %q", p.Name)
 	p.System = false
 	err = s.update(ctx, actor, "make policy "+p.Name, func(tx *ledger.Tx) error {
 		p := p
-		if p.Priority, err = makeRoom(tx, SessionPolicies, p.group(), p.Priority, sessionPolicyPriority); err != nil {
+		if p.Priority, err = makeRoom(tx, PeoplePolicies, p.group(), p.Priority, peoplePolicyPriority); err != nil {
 			return err
 		}
-		o, err = SessionPolicies.Create(tx, p.fill())
+		o, err = PeoplePolicies.Create(tx, p.fill())
 		return err
 	})
 	if err == nil {
-		s.record(ctx, actor, "policy.lifecycle.create", "Create policy", sessionPolicyEntity(o))
+		s.record(ctx, actor, "policy.lifecycle.create", "Create policy", peoplePolicyEntity(o))
 	}
 	return o, err
 }
@@ -212,12 +212,12 @@ func (s *Service) CreateSessionRule(ctx context.Context, actor ledger.Actor, r S
 	return o, err
 }
 
-// ChangeSessionPolicy applies change to a policy. Of the tenant's own, only what it is
+// ChangePeoplePolicy applies change to a policy. Of the tenant's own, only what it is
 // described as and its settings can be changed: it is for everybody, in force and the last.
-func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, id string, change func(*SessionPolicy) error) (o ledger.Object[SessionPolicy], err error) {
+func (s *Service) ChangePeoplePolicy(ctx context.Context, actor ledger.Actor, id string, change func(*PeoplePolicy) error) (o ledger.Object[PeoplePolicy], err error) {
 	defer fault.Wrap(&err, "change policy %q", id)
 	err = s.update(ctx, actor, "change policy "+id, func(tx *ledger.Tx) error {
-		if o, err = SessionPolicies.Get(tx, id); err != nil {
+		if o, err = PeoplePolicies.Get(tx, id); err != nil {
 			return err
 		}
 		was := o.Value
@@ -231,14 +231,14 @@ func (s *Service) ChangeSessionPolicy(ctx context.Context, actor ledger.Actor, i
 				return errSystemPolicy("policy", was.Name)
 			}
 			o.Value.Priority, o.Value.Conditions = was.Priority, was.Conditions
-			o, err = SessionPolicies.Put(tx, o)
+			o, err = PeoplePolicies.Put(tx, o)
 			return err
 		}
-		o, err = putAt(tx, SessionPolicies, o, was.group(), was.Priority, sessionPolicyPriority)
+		o, err = putAt(tx, PeoplePolicies, o, was.group(), was.Priority, peoplePolicyPriority)
 		return err
 	})
 	if err == nil {
-		s.record(ctx, actor, policyUpdated, "Update policy", sessionPolicyEntity(o))
+		s.record(ctx, actor, policyUpdated, "Update policy", peoplePolicyEntity(o))
 	}
 	return o, err
 }
@@ -274,21 +274,21 @@ func (s *Service) ChangeSessionRule(ctx context.Context, actor ledger.Actor, pol
 	return o, err
 }
 
-// DeleteSessionPolicy removes a policy with its rules.
-func (s *Service) DeleteSessionPolicy(ctx context.Context, actor ledger.Actor, id string) (err error) {
+// DeletePeoplePolicy removes a policy with its rules.
+func (s *Service) DeletePeoplePolicy(ctx context.Context, actor ledger.Actor, id string) (err error) {
 	defer fault.Wrap(&err, "delete policy %q", id)
-	var o ledger.Object[SessionPolicy]
+	var o ledger.Object[PeoplePolicy]
 	err = s.update(ctx, actor, "delete policy "+id, func(tx *ledger.Tx) error {
-		if o, err = SessionPolicies.Get(tx, id); err != nil {
+		if o, err = PeoplePolicies.Get(tx, id); err != nil {
 			return err
 		}
 		if o.Value.System {
 			return errSystemPolicy("policy", o.Value.Name)
 		}
-		return SessionPolicies.Delete(tx, id, 0)
+		return PeoplePolicies.Delete(tx, id, 0)
 	})
 	if err == nil {
-		s.record(ctx, actor, policyDeleted, "Delete policy", sessionPolicyEntity(o))
+		s.record(ctx, actor, policyDeleted, "Delete policy", peoplePolicyEntity(o))
 	}
 	return err
 }
@@ -316,10 +316,10 @@ func errSystemPolicy(what, name string) error {
 	return fault.New(fault.Denied, "the %s %s belongs to the tenant: it keeps its name, stays in force and cannot be deleted", what, name).WithReason(ReasonSystem)
 }
 
-func sessionPolicyPriority(p *SessionPolicy) *int { return &p.Priority }
-func sessionRulePriority(r *SessionRule) *int     { return &r.Priority }
+func peoplePolicyPriority(p *PeoplePolicy) *int { return &p.Priority }
+func sessionRulePriority(r *SessionRule) *int   { return &r.Priority }
 
-func sessionPolicyEntity(o ledger.Object[SessionPolicy]) audit.Entity {
+func peoplePolicyEntity(o ledger.Object[PeoplePolicy]) audit.Entity {
 	return audit.Entity{ID: o.ID, Type: "PolicyEntity", DisplayName: o.Value.Name}
 }
 

@@ -9,18 +9,18 @@ import (
 	"gatehouse/internal/ledger"
 )
 
-// SessionPolicy says for whom its rules are: about signing in (Okta's global session
+// PeoplePolicy says for whom its rules are: about signing in (Okta's global session
 // policy, the type OKTA_SIGN_ON), about passwords, or about setting up second factors. The
 // policies of a type are tried in the order of their priority; the one that is made with
 // the tenant is always the last.
-type SessionPolicy struct {
-	Type        string            `json:"type,omitempty"` // PolicyPassword, PolicyEnroll; empty: PolicySignOn
-	Name        string            `json:"name"`           // unique within the type
-	Description string            `json:"description,omitempty"`
-	Status      Status            `json:"status"`
-	Priority    int               `json:"priority"` // unique among the policies that are not the tenant's own
-	System      bool              `json:"system,omitempty"`
-	Conditions  SessionPolicyFits `json:"conditions"`
+type PeoplePolicy struct {
+	Type        string           `json:"type,omitempty"` // PolicyPassword, PolicyEnroll; empty: PolicySignOn
+	Name        string           `json:"name"`           // unique within the type
+	Description string           `json:"description,omitempty"`
+	Status      Status           `json:"status"`
+	Priority    int              `json:"priority"` // unique among the policies that are not the tenant's own
+	System      bool             `json:"system,omitempty"`
+	Conditions  PeoplePolicyFits `json:"conditions"`
 	// Password is what one of the type PolicyPassword says, Enroll what one of the type
 	// PolicyEnroll does: types of factors to EnrollOptional and the like.
 	Password *PasswordSettings `json:"password,omitempty"`
@@ -28,10 +28,10 @@ type SessionPolicy struct {
 }
 
 // TypeName returns Okta's word for the type of the policy.
-func (p *SessionPolicy) TypeName() string { return cmp.Or(p.Type, PolicySignOn) }
+func (p *PeoplePolicy) TypeName() string { return cmp.Or(p.Type, PolicySignOn) }
 
-// SessionPolicyFits are the conditions of a session policy.
-type SessionPolicyFits struct {
+// PeoplePolicyFits are the conditions of a session policy.
+type PeoplePolicyFits struct {
 	People People `json:"people"` // groups.include: ids, or Everyone
 }
 
@@ -142,8 +142,8 @@ func (s *SignOn) DeviceLifetime() time.Duration { return sessionTime(s.FactorMin
 
 // The names of what is made with the tenant.
 const (
-	DefaultSessionPolicy = "Default Policy"
-	DefaultSessionRule   = "Default Rule"
+	DefaultPeoplePolicy = "Default Policy"
+	DefaultSessionRule  = "Default Rule"
 )
 
 // DefaultSignOn is what a rule says of which nothing else is said: sessions last two
@@ -155,16 +155,16 @@ func DefaultSignOn() SignOn {
 // The ids of these kinds begin as those of access policies and rules do: Okta's clients
 // know them so.
 var (
-	// SessionPolicies are unique by name and, but for the tenant's own, by priority.
-	SessionPolicies = ledger.NewKind(ledger.Spec[SessionPolicy]{
+	// PeoplePolicies are unique by name and, but for the tenant's own, by priority.
+	PeoplePolicies = ledger.NewKind(ledger.Spec[PeoplePolicy]{
 		Name: "session_policy", IDPrefix: "00p", SharesPrefix: true,
-		Keys: func(p SessionPolicy) []ledger.Key {
+		Keys: func(p PeoplePolicy) []ledger.Key {
 			return []ledger.Key{p.named(), ledger.By("priority", place(p.group(), p.System), ledger.Sortable(int64(p.Priority)))}
 		},
-		Refs: func(p SessionPolicy) []ledger.Ref {
+		Refs: func(p PeoplePolicy) []ledger.Ref {
 			return namedPeople(nil, p.Conditions.People)
 		},
-		Check: checkSessionPolicy,
+		Check: checkPeoplePolicy,
 	})
 	// SessionRules are unique by name and by priority within their policy and go with it.
 	SessionRules = ledger.NewKind(ledger.Spec[SessionRule]{
@@ -186,7 +186,7 @@ var (
 )
 
 // named is what a policy is unique by.
-func (p *SessionPolicy) named() ledger.Key {
+func (p *PeoplePolicy) named() ledger.Key {
 	if p.Type == "" {
 		return ledger.By("name", p.Name)
 	}
@@ -194,7 +194,7 @@ func (p *SessionPolicy) named() ledger.Key {
 }
 
 // group is where the priorities of the policy's type are counted.
-func (p *SessionPolicy) group() string { return cmp.Or(p.Type, "all") }
+func (p *PeoplePolicy) group() string { return cmp.Or(p.Type, "all") }
 
 // place is where priorities are counted: what was made with the tenant stands apart,
 // behind all others.
@@ -205,7 +205,7 @@ func place(parent string, system bool) string {
 	return parent
 }
 
-func (p SessionPolicy) fill() SessionPolicy {
+func (p PeoplePolicy) fill() PeoplePolicy {
 	if p.Status == "" {
 		p.Status = Active
 	}
@@ -244,7 +244,7 @@ func (p People) fill() People {
 	return p
 }
 
-func checkSessionPolicy(p SessionPolicy) error {
+func checkPeoplePolicy(p PeoplePolicy) error {
 	var c checks
 	c.name("name", p.Name, 50)
 	c.that(len(p.Description) <= 255, "description", "is longer than 255 bytes")
