@@ -11,7 +11,7 @@ COLD := $(addprefix gatehouse/internal/,access admin app audit catalog cli confi
 LEAN := $(foreach package,$(COLD),-gcflags=$(package)=-l)
 # SQLite is translated from C and locks by itself: to watch each of its accesses to memory
 # would be more than half of the work of the tests.
-RACE := -race '-gcflags=modernc.org/...=-race=false -d=checkptr=0'
+RACE := -race '-gcflags=modernc.org/sqlite/lib=-race=false -d=checkptr=0' -gcflags=modernc.org/libc=-d=checkptr=0
 
 .PHONY: help run dev build profile check test fuzz bench conformance lint fmt
 
