@@ -69,6 +69,17 @@ func (m *mask) add(i int) {
 	(*m)[i/64] |= 1 << (i % 64)
 }
 
+// cleared returns m, or a new one, with room for n and nothing in it.
+func (m mask) cleared(n int) mask {
+	words := (n + 63) / 64
+	if cap(m) < words {
+		return make(mask, words)
+	}
+	m = m[:words]
+	clear(m)
+	return m
+}
+
 func (m mask) remove(i int) { m[i/64] &^= 1 << (i % 64) }
 
 // notAbout returns the policies that cannot apply to a caller.

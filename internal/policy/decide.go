@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/cedar-policy/cedar-go"
@@ -73,6 +74,15 @@ type Set struct {
 	condition   *Rule
 	rules       *ruleList // enforced
 	shadow      *ruleList // tried out
+	questions   sync.Pool // *question
+}
+
+// question is what a decision works with and leaves for the next one: where the rules say
+// that they do not apply, as nearly all do, a decision allocates next to nothing.
+type question struct {
+	left  forCaller
+	sight sight
+	out   mask // memory of left.out
 }
 
 // Rules returns what is enforced: the policies in their order, then the condition.
@@ -109,7 +119,16 @@ func (s *Set) Shadow(p *Principal, src Source) Verdict { return s.ask(s.shadow, 
 
 // ask evaluates rules, of which condition may be one.
 func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Verdict {
-	left := forCaller{ruleList: rules, not: p.not}
+	q, ok := s.questions.Get().(*question)
+	if !ok {
+		q = new(question)
+	}
+	defer func() {
+		*q = question{out: q.out}
+		s.questions.Put(q)
+	}()
+	left := &q.left
+	*left = forCaller{ruleList: rules, not: p.not}
 	resource, _, n := left.reads()
 	if n == 0 {
 		return Verdict{}
@@ -118,7 +137,9 @@ func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Ve
 	if err != nil {
 		return Verdict{Outcome: Failed, Rules: rules.rules, Detail: err.Error()}
 	}
-	if left.screen(&sight{src: src, set: s, who: p, headers: headers}, condition) {
+	q.sight = sight{src: src, set: s, who: p, headers: headers}
+	q.out = q.out.cleared(len(rules.rules))
+	if left.screen(&q.sight, condition, q.out) {
 		condition = nil
 	}
 	resource, context, n := left.reads()
@@ -128,7 +149,7 @@ func (s *Set) ask(rules *ruleList, condition *Rule, p *Principal, src Source) Ve
 	world := &entities{principal: p, resource: types.Entity{UID: s.api}}
 	world.resource.Attributes = s.resource(resource, &rules.uses, headers, src)
 	request := cedar.Request{Principal: p.entity.UID, Action: s.action, Resource: s.api, Context: circumstances(context, src)}
-	decision, diagnostic := cedar.Authorize(&left, world, request)
+	decision, diagnostic := cedar.Authorize(left, world, request)
 	unmet := condition != nil && decision == cedar.Deny
 	if !unmet && len(diagnostic.Errors) == 0 && (decision == cedar.Allow || len(diagnostic.Reasons) == 0) {
 		return Verdict{}
@@ -188,16 +209,23 @@ func (s *Set) resource(reads uint16, u *uses, members map[string][]string, src S
 	return types.NewRecord(m)
 }
 
-// membersOf returns the members of the headers that the rules read; nil when none does.
+// membersOf returns the members of the headers that the rules read; those that the
+// request does not have are left out.
 func membersOf(reads uint16, u *uses, src Source) (map[string][]string, error) {
 	if reads&readsHeaders == 0 {
 		return nil, nil
 	}
-	out := make(map[string][]string, len(u.headers))
+	var out map[string][]string
 	for _, name := range u.headers {
 		members, err := headerValues(name, src.Header(name))
 		if err != nil {
 			return nil, err
+		}
+		if len(members) == 0 {
+			continue
+		}
+		if out == nil {
+			out = make(map[string][]string, len(u.headers))
 		}
 		out[name] = members
 	}

@@ -326,9 +326,9 @@ func (c *screens) member(v ast.NodeTypeIn) test {
 }
 
 // screen leaves out the rules that cannot apply to the request, and reports whether the
-// condition, if there is one, was found to hold: then it is out as well.
-func (l *forCaller) screen(s *sight, condition *Rule) (held bool) {
-	out := make(mask, (len(l.rules)+63)/64)
+// condition, if there is one, was found to hold: then it is out as well. out is an empty
+// mask with room for all.
+func (l *forCaller) screen(s *sight, condition *Rule, out mask) (held bool) {
 	for i, r := range l.rules {
 		if l.not.has(r.number) {
 			continue
