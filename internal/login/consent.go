@@ -91,7 +91,7 @@ type consentPage struct {
 	Token    string
 	App      string
 	Owner    string // empty: not known
-	Site     string // the app's address, for the person to recognize it; may be empty
+	Site     string // the app's verified domain, for the person to recognize it; may be empty
 	Policy   string // address of the app's privacy policy; may be empty
 	Terms    string // address of the app's terms; may be empty
 	Server   string // whose API it is
@@ -121,7 +121,7 @@ func (s *Server) showConsent(v *visit) {
 		return
 	}
 	p := consentPage{
-		Token: v.token, App: v.app.Label, Owner: v.app.Owner, Site: hostOf(v.app.OIDC.ClientURI), Policy: v.app.OIDC.PolicyURI, Terms: v.app.OIDC.TermsURI,
+		Token: v.token, App: v.app.Label, Owner: v.app.Owner, Site: siteOf(v.app.OIDC.ClientURI, v.req.RedirectURI), Policy: v.app.OIDC.PolicyURI, Terms: v.app.OIDC.TermsURI,
 		Server: v.target.Server.Name, Returns: hostOf(v.req.RedirectURI), Name: v.user.Value.Profile.Login, Withdraw: "/account", Problem: s.problem(v),
 		Lasts: slices.Contains(v.req.Scopes, "offline_access"), Always: v.couldBeAnybody(),
 	}
@@ -133,6 +133,16 @@ func (s *Server) showConsent(v *visit) {
 	asked := v.asked()
 	p.Scopes = s.consentScopes(s.lang(v), asked, missing)
 	s.pages.consent.Write(v.ctx(), v.w, v.pageStatus(), s.head(v, "consent_title", "app", v.app.Label), p)
+}
+
+// siteOf returns the domain of an app's own address where it is verified: where the answer
+// goes there. Whoever registers an app may name any address; where its answers go is theirs.
+func siteOf(own, redirect string) string {
+	site := hostOf(own)
+	if strings.TrimPrefix(site, "www.") != strings.TrimPrefix(hostOf(redirect), "www.") {
+		return ""
+	}
+	return site
 }
 
 // adopt keeps an app that is known by its document before anything is kept of it, and
