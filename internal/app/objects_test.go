@@ -52,6 +52,10 @@ func TestObjectsAreRestored(t *testing.T) {
 		if now.json(t)["status"] != "ACTIVE" || !strings.Contains(now.Body, `"department":"Sales"`) {
 			t.Errorf("restored: %s", now.Body)
 		}
+		// Back to when they were suspended: that is a step of its own, which ends sessions.
+		if _, err := admin.RestoreObject(ctx, "user", id, client.ObjectRestore{Revision: list[0].Revision}); err != nil || p.okta("GET", "/api/v1/users/"+id, "").json(t)["status"] != "ACTIVE" {
+			t.Errorf("a suspension by restoring: %v", err)
+		}
 		app, secret := p.legacyApp("https://old.test/callback")
 		for password, want := range map[string]int{"correct horse 1": http.StatusBadRequest, "battery staple 2": http.StatusOK} {
 			status, _ := p.tokenRequest(url.Values{"grant_type": {"password"}, "client_id": {app}, "client_secret": {secret}, "username": {"back@example.com"}, "password": {password}, "scope": {"openid"}})

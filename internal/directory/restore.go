@@ -13,7 +13,8 @@ func UserSecrets() []string {
 
 // RestoreUser makes a user what they were at a revision, but for their password and their
 // question, which are what they are now. Who is gone comes back without either, to be
-// activated, and without what went with them: memberships, assignments, factors.
+// activated, and without what went with them: memberships, assignments, factors. Who may
+// act now still may: suspending and deactivating are steps that end sessions and tokens.
 func RestoreUser(tx *ledger.Tx, id string, to ledger.Revision) error {
 	then, err := tx.At(Users.Name(), id, to)
 	if err != nil {
@@ -30,6 +31,9 @@ func RestoreUser(tx *ledger.Tx, id string, to ledger.Revision) error {
 	}
 	v := was.Value
 	v.Password, v.Passwords, v.PasswordChanged, v.Question = now.Value.Password, now.Value.Passwords, now.Value.PasswordChanged, now.Value.Question
+	if now.Value.MayAct() && !v.MayAct() {
+		v.Status, v.StatusChanged, v.Before = now.Value.Status, now.Value.StatusChanged, now.Value.Before
+	}
 	if v.Password == "" && v.Status != Staged && v.Status != Deprovisioned {
 		v.Status, v.Before = Provisioned, ""
 	}
