@@ -30,7 +30,7 @@ func revoked(jti string) cluster.Revocation {
 }
 
 func (l *revocationLog) has(jti string) bool {
-	k := l.set.KeysOf(tenant.Default, &verify.Token{Issuer: "i", ID: jti}, "h")
+	k := l.set.KeysOf(tenant.Default, &verify.Token{Issuer: "i", ID: jti}, "h", "")
 	return l.set.Names(&k, 0) != ""
 }
 

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math/big"
 	"net/http"
 	"net/url"
 	"strings"
@@ -227,6 +228,44 @@ func TestAssertionIsUsedOnce(t *testing.T) {
 	other := s.sign(t, map[string]any{"alg": "ES256", "kid": "ec"}, claim)
 	if got := h.withAssertion("/oauth2/default/v1/token", other, url.Values{"grant_type": {"client_credentials"}, "scope": {"a:read"}}); got.status != 200 {
 		t.Errorf("jti of another client: %d %s", got.status, got.body)
+	}
+}
+
+// attack identity 35, gateway 22: an assertion without jti, as Okta's SDKs send it, is used
+// once as a whole, and the other signature that is as good does not make another of it.
+func TestAssertionWithoutIDIsUsedOnce(t *testing.T) {
+	h := newHouse(t)
+	s := newSigner(t)
+	a := h.keyApp(s, "job")
+	claims := h.assertion(a.ID)
+	claims["aud"] = h.url + "/oauth2/v1/token"
+	delete(claims, "jti")
+	send := func(assertion string) answer {
+		return h.withAssertion("/oauth2/v1/introspect", assertion, url.Values{"token": {"x"}})
+	}
+	for _, alg := range []map[string]any{{"alg": "ES256", "kid": "ec"}, {"alg": "RS256", "kid": "rsa"}} {
+		first := s.sign(t, alg, claims)
+		again := first
+		if alg["alg"] == "ES256" {
+			cut := strings.LastIndexByte(first, '.') + 1
+			sig, err := base64.RawURLEncoding.DecodeString(first[cut:])
+			must(t, err)
+			half := new(big.Int).SetBytes(sig[32:])
+			half.Sub(elliptic.P256().Params().N, half).FillBytes(sig[32:])
+			again = first[:cut] + b64(sig)
+		}
+		if got := send(first); got.status != http.StatusOK {
+			t.Fatalf("%s: %d %s", alg["alg"], got.status, got.body)
+		}
+		for name, assertion := range map[string]string{"the same": first, "its twin": again} {
+			if got := send(assertion); got.status != http.StatusUnauthorized || got.text("error_description") != "The client_assertion token has already been used." {
+				t.Errorf("%s, %s: %d %s", alg["alg"], name, got.status, got.body)
+			}
+		}
+		claims["exp"] = claims["exp"].(int64) + 1
+		if got := send(s.sign(t, alg, claims)); got.status != http.StatusOK {
+			t.Errorf("%s, another: %d %s", alg["alg"], got.status, got.body)
+		}
 	}
 }
 

@@ -49,7 +49,7 @@ func (ex *Exchange) memoOf(t *verify.Token, raw []byte) *tokenMemo {
 		return m
 	}
 	m := &tokenMemo{set: set, tenant: org, hash: verify.TokenHash(raw)}
-	m.keys = set.KeysOf(tenant.ID(org), t, m.hash)
+	m.keys = set.KeysOf(tenant.ID(org), t, m.hash, verify.TwinHash(raw))
 	t.Slot().Store(m)
 	return m
 }

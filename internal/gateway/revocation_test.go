@@ -1,10 +1,13 @@
 package gateway
 
 import (
+	"crypto/elliptic"
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
 	"iter"
+	"math/big"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -86,6 +89,50 @@ func TestRevocation(t *testing.T) {
 				t.Errorf("after Replace by nothing: %v", err)
 			}
 		})
+	}
+}
+
+// twinOf returns the token with the other signature that ECDSA takes for the same
+// text: whoever has (r, s) can make (r, n-s) of it without the key.
+func twinOf(t *testing.T, token string) string {
+	t.Helper()
+	cut := strings.LastIndexByte(token, '.') + 1
+	sig, err := base64.RawURLEncoding.DecodeString(token[cut:])
+	if err != nil || len(sig) != 64 {
+		t.Fatalf("%d bytes, %v", len(sig), err)
+	}
+	s := new(big.Int).SetBytes(sig[32:])
+	s.Sub(elliptic.P256().Params().N, s).FillBytes(sig[32:])
+	return token[:cut] + base64.RawURLEncoding.EncodeToString(sig)
+}
+
+// attack gateway 22, 30: a token that is revoked by its hash does not come back with the
+// other signature, whichever of the two was revoked, seen before or not.
+func TestRevokedByHashUnderEitherSignature(t *testing.T) {
+	iss := NewIssuerFor(t, "https://issuer.test")
+	c := ConfigFor(t, iss)
+	g := newTestGateway(t, c, OrdersSnapshot(spec.Route{Method: "GET", Path: "/x"}))
+	send := func(token string) string {
+		l := newLane("GET", "/x", "Authorization", "Bearer "+token)
+		g.ServeExchange(l)
+		return l.reason()
+	}
+	for name, seen := range map[string]bool{"seen before": true, "never seen": false} {
+		raw := iss.Token(t, Claims{"jti": nil})
+		if seen && (send(raw) != "" || send(twinOf(t, raw)) != "") {
+			t.Fatalf("%s: not accepted before", name)
+		}
+		if err := c.Revocations.Add(time.Now(), cluster.Revocation{Tenant: tenant.Default, Kind: cluster.TokenHash, Value: hashOf(raw)}); err != nil {
+			t.Fatal(err)
+		}
+		for which, token := range map[string]string{"itself": raw, "its twin": twinOf(t, raw)} {
+			if got := send(token); got != "revoked" {
+				t.Errorf("%s, %s: %q, want revoked", name, which, got)
+			}
+		}
+	}
+	if got := send(iss.Token(t, nil)); got != "" {
+		t.Errorf("another token: %s", got)
 	}
 }
 

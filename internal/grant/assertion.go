@@ -59,8 +59,12 @@ func (c *Clients) byAssertion(ctx context.Context, cred credentials, t *Target, 
 		return nil, id, nil, Refuse("invalid_client", nil)
 	}
 	if claims.ID == "" && orgServer(t) {
-		// Okta's SDKs send no jti: the assertion as a whole can be used once.
-		claims.ID = keys.Hash(cred.assertion)
+		// Okta's SDKs send no jti: the assertion as a whole can be used once, under
+		// either of the signatures that are as good as each other.
+		claims.ID = verify.TokenHash([]byte(cred.assertion))
+		if twin := verify.TwinHash([]byte(cred.assertion)); twin != "" {
+			claims.ID = min(claims.ID, twin)
+		}
 	}
 	if t.Server.Holds(app) && (!fapi2Algorithm(jws.Algorithm) || claims.audienceList || !slices.Equal(claims.Audience, []string{t.Issuer()})) {
 		return nil, id, nil, Refuse("profile_assertion", nil)

@@ -2,8 +2,6 @@ package grant
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"sync"
@@ -102,8 +100,7 @@ func (i *Inspector) verifierOf(ctx context.Context, t *Target) (*verify.Verifier
 
 // Revoked reports whether a genuine token is revoked, by whatever of it.
 func (i *Inspector) Revoked(t tenant.ID, tok *verify.Token, raw string) bool {
-	sum := sha256.Sum256([]byte(raw))
-	k := i.cfg.Revoked.KeysOf(t, tok, base64.RawURLEncoding.EncodeToString(sum[:]))
+	k := i.cfg.Revoked.KeysOf(t, tok, verify.TokenHash([]byte(raw)), verify.TwinHash([]byte(raw)))
 	return i.cfg.Revoked.Names(&k, tok.IssuedAt) != ""
 }
 

@@ -57,14 +57,15 @@ func (s *Set) key(t tenant.ID, kind uint8, issuer, value string) Key {
 
 // Keys are the keys under which a token may have been revoked.
 type Keys struct {
-	list [kindCount]Key
+	list [kindCount + 1]Key
 	n    int
 }
 
 // KeysOf makes the keys of a token of a tenant, once, when it is first seen: what
 // it is, who signed it, whom and what it stands for, and the certificate that it is
-// bound to. hash is base64url of the SHA-256 of its text.
-func (s *Set) KeysOf(t tenant.ID, tok *verify.Token, hash string) Keys {
+// bound to. hash is base64url of the SHA-256 of its text, and twin that of the other
+// text that is as good (verify.TwinHash), empty when there is none.
+func (s *Set) KeysOf(t tenant.ID, tok *verify.Token, hash, twin string) Keys {
 	var k Keys
 	add := func(kind cluster.Kind, issuer, value string) {
 		if value != "" || kind == cluster.Issuer || kind == cluster.Tenant {
@@ -74,6 +75,7 @@ func (s *Set) KeysOf(t tenant.ID, tok *verify.Token, hash string) Keys {
 	}
 	add(cluster.TokenID, tok.Issuer, tok.ID)
 	add(cluster.TokenHash, "", hash)
+	add(cluster.TokenHash, "", twin)
 	add(cluster.Session, tok.Issuer, tok.Session)
 	add(cluster.Client, tok.Issuer, tok.ClientID)
 	add(cluster.User, tok.Issuer, tok.UserID)

@@ -30,7 +30,7 @@ func one(v string, expires time.Time) cluster.Revocation {
 
 // has reports whether the set names a token of the id.
 func (s *Set) has(id string) bool {
-	k := s.KeysOf("acme", &verify.Token{Issuer: "i", ID: id}, "h")
+	k := s.KeysOf("acme", &verify.Token{Issuer: "i", ID: id}, "h", "")
 	return s.Names(&k, 0) != ""
 }
 
@@ -40,6 +40,7 @@ func TestKinds(t *testing.T) {
 	for _, r := range []cluster.Revocation{
 		{Kind: cluster.TokenID, Issuer: "i", Value: "j"},
 		{Kind: cluster.TokenHash, Value: "hash"},
+		{Kind: cluster.TokenHash, Value: "twin"},
 		{Kind: cluster.Session, Issuer: "i", Value: "s"},
 		{Kind: cluster.Client, Issuer: "i", Value: "c"},
 		{Kind: cluster.User, Issuer: "i", Value: "u"},
@@ -51,7 +52,7 @@ func TestKinds(t *testing.T) {
 	} {
 		r.Tenant = "acme"
 		s := New(Config{Loaded: true})
-		keys, elsewhere := s.KeysOf("acme", tok, "hash"), s.KeysOf("bravo", tok, "hash")
+		keys, elsewhere := s.KeysOf("acme", tok, "hash", "twin"), s.KeysOf("bravo", tok, "hash", "twin")
 		if s.Names(&keys, 0) != "" {
 			t.Fatalf("%s: named before", r.Kind)
 		}
@@ -132,7 +133,7 @@ func TestOnlyGrows(t *testing.T) {
 			if err := put(s); err != nil {
 				t.Fatal(err)
 			}
-			k := s.KeysOf("acme", &verify.Token{Issuer: "i", ClientID: "c"}, "h")
+			k := s.KeysOf("acme", &verify.Token{Issuer: "i", ClientID: "c"}, "h", "")
 			if s.Names(&k, now.Unix()+9) == "" || s.RemoveExpired(now.Add(time.Hour)) != 0 || s.Len() != 1 {
 				t.Errorf("%s: the narrower one has won", name)
 			}
@@ -237,7 +238,7 @@ func TestMemoryOfAMillion(t *testing.T) {
 	if after > 50e6 || most > 100e6 {
 		t.Errorf("%d bytes at rest, %d at most", after, most)
 	}
-	k := s.KeysOf("acme", &verify.Token{Issuer: "i", ID: "nobody", Subject: "ana", ClientID: "c", KeyID: "k"}, "h")
+	k := s.KeysOf("acme", &verify.Token{Issuer: "i", ID: "nobody", Subject: "ana", ClientID: "c", KeyID: "k"}, "h", "")
 	if allocs := testing.AllocsPerRun(100, func() {
 		if s.Names(&k, 5) != "" {
 			t.Error("named")
@@ -263,7 +264,7 @@ func BenchmarkNames(b *testing.B) {
 					}
 				}
 			})
-			k := s.KeysOf("acme", tok, "h")
+			k := s.KeysOf("acme", tok, "h", "")
 			b.ReportAllocs()
 			for b.Loop() {
 				_ = s.Names(&k, 5)
