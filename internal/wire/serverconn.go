@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime"
 	"runtime/debug"
 	"time"
 )
@@ -25,6 +24,7 @@ type serverConn struct {
 	lastUsed time.Time
 	served   bool // at least one request was answered
 	handed   bool // somebody else owns the connection now
+	visit    visit
 }
 
 func newServerConn(s *Server, nc net.Conn) *serverConn {
@@ -34,6 +34,7 @@ func newServerConn(s *Server, nc net.Conn) *serverConn {
 		c.tls = &state
 	}
 	c.sock.init(nc, s.cfg.Now)
+	c.visit.turn = c.turn
 	return c
 }
 
@@ -50,10 +51,19 @@ func addrPort(a net.Addr) netip.AddrPort {
 func (c *serverConn) serve() {
 	defer c.end()
 	for c.await() {
-		if !c.exchange() {
+		if !c.proceed() {
 			return
 		}
 	}
+}
+
+// proceed does what there is to do after await, and reports whether the connection goes on.
+func (c *serverConn) proceed() bool {
+	if !c.visit.answered {
+		return c.exchange()
+	}
+	c.visit.answered = false
+	return c.finish()
 }
 
 // end closes the connection, when it is still ours, and takes it off the books.
@@ -96,13 +106,13 @@ func (c *serverConn) takeBack() {
 	}
 }
 
-// await returns when the first bytes of a request are in the session's buffer.
-// It reports false when the connection is to end.
+// await returns when the first bytes of a request are in the session's buffer, or
+// when one has been answered and the rest is for proceed. It reports false when the
+// connection is to end.
 func (c *serverConn) await() bool {
 	if c.sess != nil && len(c.sess.in.pending()) > 0 {
 		return true // pipelined
 	}
-	runtime.Gosched() // as in upstreamConn.exchange: a busy client's next request comes meanwhile
 	limits := &c.srv.cfg.Timeouts
 	since, late := c.lastUsed, false
 	for {
@@ -115,16 +125,18 @@ func (c *serverConn) await() bool {
 		if !closing && c.srv.closing.Load() {
 			continue // Shutdown may have passed by between the two lines above
 		}
-		n, err := c.sock.readLent(c, until)
+		err := c.arrive(until)
 		if err == nil {
-			c.sess.in.w += n
 			return true
 		}
 		c.sock.readBy = time.Time{}
 		if !isTimeout(err) {
 			return false
 		}
-		if now := c.srv.cfg.Now(); !now.Before(until) {
+		now := c.srv.cfg.Now()
+		if c.visit.unseen {
+			c.visit.unseen, since, late = false, now, false
+		} else if !now.Before(until) {
 			if late || c.sock.quiet() {
 				return false
 			}
@@ -161,10 +173,20 @@ func (c *serverConn) exchange() bool {
 		return false
 	}
 	s.in.keepHead(n)
-	s.openBody()
-	c.srv.cfg.Handler.ServeExchange(s)
+	c.answer()
+	return c.finish()
+}
+
+// answer has the request answered whose head is kept.
+func (c *serverConn) answer() {
+	c.sess.openBody()
+	c.srv.cfg.Handler.ServeExchange(c.sess)
 	c.served = true
-	if !s.finish() {
+}
+
+// finish ends an exchange and reports whether the connection goes on.
+func (c *serverConn) finish() bool {
+	if !c.sess.finish() {
 		return false
 	}
 	c.lastUsed = c.srv.cfg.Now()

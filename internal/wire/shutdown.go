@@ -71,6 +71,6 @@ func (s *Server) cut() {
 	}
 	s.mu.Unlock()
 	for _, nc := range conns {
-		_ = nc.Close()
+		go func() { _ = nc.Close() }() // returns when the connection's own goroutine has let go of it
 	}
 }

@@ -89,7 +89,15 @@ func (s *socket) write(p []byte, patience time.Duration) (int, error) {
 		}
 		return n, err
 	}
-	return s.push(p, nil, len(p), patience)
+	if s.stopWrite.Load() {
+		return 0, ErrInterrupted
+	}
+	sent := s.give(p)
+	if sent == len(p) {
+		return sent, nil
+	}
+	n, err := s.push(p[sent:], nil, len(p)-sent, patience)
+	return sent + n, err
 }
 
 // push sends p, or else n bytes out of the pipe, on a plain connection.

@@ -3,6 +3,7 @@
 package wire
 
 import (
+	"errors"
 	"net"
 	"time"
 )
@@ -25,3 +26,15 @@ func (s *socket) writeSome(p []byte, _ *pipe, _ int) (int, error) { return s.nc.
 func (s *socket) readLent(from lender, until time.Time) (int, error) {
 	return s.readLentPortable(from, until)
 }
+
+func (*socket) watchable() bool { return false }
+
+func (*socket) ask(_, _ []byte, _ time.Time) (sent, got int, writeErr, readErr error) {
+	return 0, 0, errors.ErrUnsupported, nil
+}
+
+func (*socket) attend(func() bool, time.Time) error { return errors.ErrUnsupported }
+
+func (*socket) take([]byte) (int, error) { return 0, errors.ErrUnsupported }
+
+func (*socket) give([]byte) int { return 0 }

@@ -32,6 +32,8 @@ type sysConn struct {
 	one     [1]byte
 
 	peekErr error
+
+	watched watched
 }
 
 func (c *sysConn) init(nc net.Conn) {
@@ -47,6 +49,7 @@ func (c *sysConn) init(nc net.Conn) {
 		return
 	}
 	c.raw, c.peekFn, c.readFn, c.writeFn = raw, c.peekFD, c.readFD, c.writeFD
+	c.watched.askFn, c.watched.attendFn = c.askFD, c.watched.attendFD
 }
 
 // quiet reports whether the connection is open and nothing has arrived on it.
