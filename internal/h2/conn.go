@@ -91,7 +91,7 @@ func newConn(s *Server, nc net.Conn, state *tls.ConnectionState) *conn {
 	c.window, c.maxFrame, c.idle.L = firstWindow, frameSize, &c.mu
 	c.heard = s.cfg.Now()
 	c.busy, c.forgiven, c.calm = c.heard, c.heard, mischief
-	c.in = input{c: c, buf: make([]byte, inputSize)}
+	c.in = input{c: c, buf: make([]byte, inputSize), frames: boundaries{left: len(http2.ClientPreface)}}
 	c.framer = http2.NewFramer(io.Discard, &c.in)
 	c.framer.SetReuseFrames()
 	c.framer.SetMaxReadFrameSize(frameSize)

@@ -9,12 +9,14 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
 
 	"gatehouse/internal/wire"
 )
@@ -202,6 +204,12 @@ func TestFloods(t *testing.T) {
 			c.open(2*i+1, "GET", true, "connection", "x")
 			return c.WritePing(false, [8]byte{1}) // says whether the connection is still there
 		},
+		"continuations of nothing": func(c *client, i uint32) error {
+			if i == 0 {
+				return c.begin(1)
+			}
+			return c.WriteContinuation(1, false, nil)
+		},
 		"windows of nothing": func(c *client, i uint32) error {
 			if i == 0 {
 				c.open(1, "POST", false)
@@ -235,6 +243,56 @@ func TestFloods(t *testing.T) {
 				t.Errorf("another client: %+v", a)
 			}
 		})
+	}
+}
+
+// attack gateway 61: a head that goes on over frame after frame ends the connection long
+// before it fills memory, and so does one that is large only when it is decoded: one byte
+// on the wire that stands for four thousand.
+func TestEndlessHeads(t *testing.T) {
+	_, addr := serveOn(t, Config{Handler: handlerFunc(echo)})
+	c := dial(t, addr)
+	code := make(chan http2.ErrCode, 1)
+	go func() {
+		why, _ := c.goAway()
+		code <- why
+	}()
+	err, sent := c.begin(1), 0
+	for ; err == nil && sent < 64<<20; sent += frameSize {
+		c.buf.Reset()
+		for c.buf.Len() < frameSize-200 {
+			_ = c.enc.WriteField(hpack.HeaderField{Name: "x-a", Value: strings.Repeat("b", 100), Sensitive: true})
+		}
+		err = c.WriteContinuation(1, false, c.buf.Bytes())
+	}
+	if why := <-code; err == nil || why != http2.ErrCodeProtocol && why != http2.ErrCodeEnhanceYourCalm {
+		t.Errorf("after %d bytes of a head: %v, ended with %v", sent, err, why)
+	}
+
+	c = dial(t, addr)
+	long := strings.Repeat("b", 3000)
+	c.open(1, "GET", true, "x-a", long)
+	if a := c.read(1); a.status != "200" {
+		t.Fatalf("%+v", a)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for id := uint32(3); id < 43; id += 2 {
+		c.buf.Reset()
+		for _, f := range [][2]string{{":method", "GET"}, {":scheme", "http"}, {":authority", "a.test"}, {":path", "/x"}} {
+			_ = c.enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+		}
+		for c.buf.Len() < frameSize-10 {
+			_ = c.enc.WriteField(hpack.HeaderField{Name: "x-a", Value: long}) // one byte: it is in the table
+		}
+		_ = c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.buf.Bytes(), EndStream: true, EndHeaders: true})
+		if a := c.read(id); a.status != "431" {
+			t.Fatalf("stream %d: %+v", id, a)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > 64<<20 { // decoded they are 20 times 48 MB
+		t.Errorf("%d MiB for %d kB", used>>20, 20*frameSize>>10)
 	}
 }
 

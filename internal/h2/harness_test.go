@@ -108,6 +108,13 @@ func (c *client) open(id uint32, method string, end bool, more ...string) {
 	}
 }
 
+// begin sends a part of the head of a request, of which more is to come.
+func (c *client) begin(id uint32) error {
+	c.buf.Reset()
+	_ = c.enc.WriteField(hpack.HeaderField{Name: ":method", Value: "GET"})
+	return c.WriteHeaders(http2.HeadersFrameParam{StreamID: id, BlockFragment: c.buf.Bytes()})
+}
+
 // trailers ends a request with a field.
 func (c *client) trailers(id uint32, name, value string) {
 	c.buf.Reset()

@@ -24,6 +24,7 @@ type input struct {
 	c       *conn
 	buf     []byte
 	r, w    int
+	frames  boundaries
 	armed   time.Time // when the deadline passes
 	stopped atomic.Bool
 }
@@ -33,10 +34,13 @@ func (in *input) Read(p []byte) (int, error) {
 	for in.r == in.w {
 		if len(p) >= len(in.buf) {
 			n, err := in.receive(p)
-			if n > 0 || err != nil {
-				return n, err
+			if n == 0 && err == nil {
+				continue
 			}
-			continue
+			if broke := in.frames.pass(p[:n]); broke != nil {
+				return 0, broke
+			}
+			return n, err
 		}
 		n, err := in.receive(in.buf)
 		if err != nil {
@@ -46,6 +50,9 @@ func (in *input) Read(p []byte) (int, error) {
 	}
 	n := copy(p, in.buf[in.r:in.w])
 	in.r += n
+	if err := in.frames.pass(p[:n]); err != nil {
+		return 0, err
+	}
 	return n, nil
 }
 
