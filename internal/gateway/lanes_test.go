@@ -19,6 +19,7 @@ import (
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
 )
 
 // echo is what the upstream answers: what it received.
@@ -122,6 +123,12 @@ func poolFor(api spec.API, previous gateway.Backend) (gateway.Backend, error) {
 // open builds the house: config and snapshot may be changed first.
 func open(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure bool) *house {
 	t.Helper()
+	return openWithin(t, change, secure, wire.Timeouts{})
+}
+
+// openWithin is open with other time limits.
+func openWithin(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure bool, limits wire.Timeouts) *house {
+	t.Helper()
 	h := &house{log: &gateway.LogLines{}, issuer: gateway.NewIssuerFor(t, "https://issuer.test"), echo: echoServer(t)}
 	c := gateway.ConfigFor(t, h.issuer)
 	c.Backend = poolFor
@@ -151,7 +158,7 @@ func open(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secure boo
 	if err := h.Load(t.Context(), s); err != nil {
 		t.Fatal(err)
 	}
-	sc := gateway.ServerConfig{Gateway: h.Gateway}
+	sc := gateway.ServerConfig{Gateway: h.Gateway, Timeouts: limits}
 	if secure {
 		cert := httptest.NewUnstartedServer(nil)
 		cert.StartTLS()

@@ -92,7 +92,7 @@ func (s *Server) standard() *http.Server {
 	var one http.Protocols
 	one.SetHTTP1(true)
 	return &http.Server{
-		Handler: g, Protocols: &one, TLSConfig: s.config.TLS,
+		Handler: standardHandler{g, wire.NewPace(s.config.Timeouts)}, Protocols: &one, TLSConfig: s.config.TLS,
 		ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: maxHeadBytes,
 		ErrorLog:    slog.NewLogLogger(g.config.Logger.Handler(), slog.LevelDebug),
 		BaseContext: func(net.Listener) context.Context { return g.base },

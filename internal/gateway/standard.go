@@ -25,15 +25,21 @@ import (
 const (
 	maxFields     = 100
 	maxHeadBytes  = 32 << 10
-	bodySilence   = 30 * time.Second
 	writeSilence  = 30 * time.Second
 	relayBuffer   = 32 << 10
 	upgradeLinger = 5 * time.Second // how long one direction of a tunnel outlives the other
 )
 
-// ServeHTTP implements http.Handler: the standard lane.
-func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	lane := &standardLane{g: g, w: w, r: r, rc: http.NewResponseController(w)}
+// standardHandler is the standard lane as an http.Handler.
+type standardHandler struct {
+	g    *Gateway
+	pace wire.Pace // of a body
+}
+
+// ServeHTTP implements http.Handler.
+func (s standardHandler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g := s.g
+	lane := &standardLane{g: g, w: w, r: r, rc: http.NewResponseController(w), pace: s.pace}
 	// An upstream may begin its answer while the body is still on its way; net/http
 	// would otherwise swallow the rest of the body to answer.
 	_ = lane.rc.EnableFullDuplex() // only HTTP/2 has no such switch
@@ -54,6 +60,7 @@ type standardLane struct {
 	w        http.ResponseWriter
 	r        *http.Request
 	rc       *http.ResponseController
+	pace     wire.Pace
 	request  wire.Request
 	answered bool
 	broken   bool
@@ -89,7 +96,7 @@ func (l *standardLane) adapt() (why string) {
 	if why := l.fields(); why != "" {
 		return why
 	}
-	l.request.Body = wire.NewBody(&standardBody{rc: l.rc, body: r.Body}, r.ContentLength)
+	l.request.Body = wire.NewBody(&standardBody{rc: l.rc, body: r.Body, pace: l.pace}, r.ContentLength)
 	if r.Body == nil || r.Body == http.NoBody {
 		l.request.Body = wire.Body{}
 	}
@@ -319,12 +326,15 @@ func (l *standardLane) copy(from *wire.Body, flush bool) (int64, error) {
 type standardBody struct {
 	rc   *http.ResponseController
 	body io.ReadCloser
+	pace wire.Pace
 }
 
 // Read implements io.Reader.
 func (b *standardBody) Read(p []byte) (int, error) {
-	_ = b.rc.SetReadDeadline(time.Now().Add(bodySilence)) //nolint:forbidigo // the connection's clock
+	began := time.Now() //nolint:forbidigo // the connection's clock
+	_ = b.rc.SetReadDeadline(began.Add(b.pace.Patience()))
 	n, err := b.body.Read(p)
+	b.pace.Took(time.Since(began), n) //nolint:forbidigo // as above
 	switch {
 	case err == nil, errors.Is(err, io.EOF):
 		return n, err

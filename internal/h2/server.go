@@ -37,7 +37,7 @@ type Config struct {
 	Base context.Context //nolint:containedctx // the parent of what is made later
 
 	Limits     wire.Limits
-	Timeouts   wire.Timeouts // Body, Idle and Write; the others belong to HTTP/1.1
+	Timeouts   wire.Timeouts // Body, BodyRate, Idle and Write; the others belong to HTTP/1.1
 	MaxStreams uint32        // requests that one connection may have open; default 250
 	Now        func() time.Time
 }
@@ -45,6 +45,7 @@ type Config struct {
 // Server serves HTTP/2 connections. Create it with NewServer.
 type Server struct {
 	cfg    Config
+	pace   wire.Pace // of every body, before it begins
 	date   atomic.Pointer[date]
 	copies sync.Pool // *[]byte of copySize
 	heads  sync.Pool // *memory
@@ -91,7 +92,7 @@ func NewServer(cfg Config) *Server {
 	if cfg.Base == nil {
 		cfg.Base = context.Background()
 	}
-	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}}
+	s := &Server{cfg: cfg, conns: map[*conn]struct{}{}, pace: wire.NewPace(cfg.Timeouts)}
 	s.fewer.L = &s.mu
 	s.copies.New = func() any { b := make([]byte, copySize); return &b }
 	s.heads.New = func() any { return &memory{} }

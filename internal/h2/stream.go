@@ -37,6 +37,7 @@ type stream struct {
 	recvWindow int64
 	recvDebt   int64
 	unwanted   bool // Interrupt
+	pace       wire.Pace
 
 	ctx    context.Context //nolint:containedctx // the life of the stream itself; made when asked for
 	cancel context.CancelFunc
@@ -56,7 +57,7 @@ type memory struct {
 }
 
 func newStream(c *conn, id uint32) *stream {
-	s := &stream{conn: c, id: id, window: c.peerWindow, recvWindow: streamWindow, declared: -1}
+	s := &stream{conn: c, id: id, window: c.peerWindow, recvWindow: streamWindow, declared: -1, pace: c.srv.pace}
 	s.changed.L = &c.mu
 	s.mem = c.srv.heads.Get().(*memory) //nolint:errcheck,forcetypeassert // the pool holds nothing else
 	return s
@@ -262,12 +263,18 @@ func (b body) Read(p []byte) (int, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	var patience *time.Timer
+	var since time.Time
 	for {
 		switch {
 		case s.unwanted:
 			return 0, wire.ErrInterrupted
 		case len(s.body) > 0:
 			n := copy(p, s.body)
+			wait := time.Duration(0)
+			if patience != nil {
+				wait = c.srv.cfg.Now().Sub(since)
+			}
+			s.pace.Took(wait, n)
 			if s.body = s.body[n:]; len(s.body) == 0 {
 				s.body = nil
 			}
@@ -278,7 +285,8 @@ func (b body) Read(p []byte) (int, error) {
 		}
 		if patience == nil {
 			s.invite()
-			patience = time.AfterFunc(c.srv.cfg.Timeouts.Body, func() { s.fail(wire.ErrBodyTimeout) })
+			since = c.srv.cfg.Now()
+			patience = time.AfterFunc(s.pace.Patience(), func() { s.fail(wire.ErrBodyTimeout) })
 			defer patience.Stop()
 		}
 		s.changed.Wait()
