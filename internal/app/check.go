@@ -15,10 +15,11 @@ import (
 
 // TestResult is what came of one line under "tests".
 type TestResult struct {
-	Text   string `json:"test"`
-	Source string `json:"source"`
-	Passed bool   `json:"passed"`
-	Got    string `json:"got"` // allow, or deny and the reason
+	Text   string          `json:"test"`
+	Source string          `json:"source"`
+	At     config.Position `json:"-"` // Source, in its parts
+	Passed bool            `json:"passed"`
+	Got    string          `json:"got"` // allow, or deny and the reason
 }
 
 // CheckFile compiles a configuration as a gateway would and runs its tests. It
@@ -88,7 +89,7 @@ func runTests(ctx context.Context, gw *gateway.Gateway, f *config.File) ([]TestR
 	out := make([]TestResult, len(traces))
 	for i, tr := range traces {
 		t := f.Tests[i]
-		r := TestResult{Text: t.Text, Source: t.At.String(), Got: "allow", Passed: t.Allow == tr.Allowed}
+		r := TestResult{Text: t.Text, Source: t.At.String(), At: t.At, Got: "allow", Passed: t.Allow == tr.Allowed}
 		if !tr.Allowed {
 			r.Got = strings.TrimSpace("deny " + tr.Decision.Reason)
 			r.Passed = !t.Allow && (t.Reason == "" || t.Reason == tr.Decision.Reason)

@@ -41,8 +41,9 @@ func (c *configurations) parse(conf client.Configuration) (*config.File, error) 
 	// References were resolved where the files are; this server's own environment
 	// and files are not the caller's to read.
 	file, problems := config.ParseAll(name, texts, config.Options{
-		Dev: c.dev,
-		Env: func(name string) (string, bool) { v, ok := conf.Values["env:"+name]; return v, ok },
+		Dev:       c.dev,
+		Elsewhere: true,
+		Env:       func(name string) (string, bool) { v, ok := conf.Values["env:"+name]; return v, ok },
 		ReadFile: func(path string) ([]byte, error) {
 			v, ok := conf.Values["file:"+path]
 			if !ok {

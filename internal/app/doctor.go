@@ -65,12 +65,28 @@ func examine(c Config) (*examination, error) {
 			e.file, server = file, file.Server
 		}
 	}
+	if set, _ := getenv(c, settings.EnvData); c.Flags.Data == "" && set == "" && server.Data == "" && !exists(settings.RunData) && exists(settings.DevData) {
+		c.Flags.Data = settings.DevData // there was a dev here, and no run
+	}
 	s, problems := settings.Load(settings.Options{Flags: c.Flags, Env: c.Getenv, File: server})
 	if len(problems) > 0 {
 		return nil, problems
 	}
 	e.settings = *s
 	return e, nil
+}
+
+// exists reports whether something is at the path.
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
+func getenv(c Config, name string) (string, bool) {
+	if c.Getenv == nil {
+		return os.LookupEnv(name)
+	}
+	return c.Getenv(name)
 }
 
 // Doctor checks an installation, whether it runs or not, and changes nothing but
@@ -105,7 +121,7 @@ func (e *examination) configuration(ctx context.Context, path string) {
 			e.add(Failed, "configuration", "%s: the test %q fails: got %s", r.Source, r.Text, r.Got)
 		}
 	}
-	e.add(Passed, "configuration", "%s: %d APIs, %d tests", e.file.Name, len(e.file.Declared.APIs), len(results))
+	e.add(Passed, "configuration", "%s: %s, %s", e.file.Name, counted(len(e.file.Declared.APIs), "API"), counted(len(results), "test"))
 }
 
 func (e *examination) folder() {
@@ -127,8 +143,12 @@ func (e *examination) folder() {
 
 func (e *examination) snapshot() {
 	s, err := gateway.ReadSnapshot(filepath.Join(e.settings.Data, "snapshot.json"))
-	if err != nil {
-		e.add(Warning, "snapshot", "none can be read (%v): this node cannot start while the store is down", err)
+	switch {
+	case fault.Is(err, fault.NotFound):
+		e.add(Warning, "snapshot", "there is none yet, so that this node cannot start while the store is down; the first run writes one")
+		return
+	case err != nil:
+		e.add(Warning, "snapshot", "%v; until then this node cannot start while the store is down", err)
 		return
 	}
 	e.add(Passed, "snapshot", "revision %d is on disk, so a restart needs no store", s.Revision)
@@ -290,11 +310,26 @@ func MigrateStore(ctx context.Context, c Config) (version int, err error) {
 
 // CheckStore checks the store alone.
 func CheckStore(ctx context.Context, c Config) ([]Finding, error) {
+	if c.File != "" && !exists(c.File) {
+		return nil, fault.New(fault.NotFound, "%s: there is no such file or folder", c.File)
+	}
 	e, err := examine(c)
 	if err != nil {
 		return nil, err
 	}
+	// To open a store that is not there would make one, and find it in order.
+	if path, ok := strings.CutPrefix(e.settings.Store, "sqlite:"); ok && !exists(path) {
+		return nil, fault.New(fault.NotFound, "there is no store %s: name it with --store, its folder with --data, or its configuration with --config", path)
+	}
 	return checkStore(ctx, e.settings)
+}
+
+// counted returns a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 func checkStore(ctx context.Context, s settings.Settings) (found []Finding, err error) {

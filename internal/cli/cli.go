@@ -116,7 +116,7 @@ func newRoot(std IO) *cobra.Command {
 		Long:          "Gatehouse lets the right callers reach the right operations of your APIs, and can always say why.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          usage(cobra.NoArgs),
+		Args:          cobra.NoArgs,
 		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
@@ -136,24 +136,13 @@ func newRoot(std IO) *cobra.Command {
 		return exit{exitUsage, fmt.Errorf("-o %s: choose table, json or yaml", s.output)}
 	}
 	for _, make := range commands() {
-		c := make(s)
-		c.Args = usage(c.Args)
-		for _, below := range c.Commands() {
-			below.Args = usage(below.Args)
-		}
-		root.AddCommand(c)
+		root.AddCommand(make(s))
 	}
+	root.SetHelpCommand(newHelp())
+	root.SetOut(std.Out) // completion keeps what it finds now
+	root.InitDefaultCompletionCmd()
+	finish(root)
 	return root
-}
-
-// usage makes wrong arguments an error of usage.
-func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
-	return func(c *cobra.Command, args []string) error {
-		if err := check(c, args); err != nil {
-			return exit{exitUsage, fmt.Errorf("%w; see %q", err, c.CommandPath()+" --help")}
-		}
-		return nil
-	}
 }
 
 // commands is the table of contents of the command line.
@@ -163,7 +152,7 @@ func commands() []func(*session) *cobra.Command {
 		newValidate, newDiff, newApply, newRollback, newExport, newHistory, newTest, newSchema, newWords, // configuration
 		newExplain, newTail, // decisions
 		newLogin, newLogout, newContext, // who calls
-		newToken, newServers, newKeys, newApps, newAPIKeys, newAPITokens, newUsers, newRevocations, // identity
+		newToken, newServers, newKeys, newAPIs, newApps, newAPIKeys, newAPITokens, newUsers, newRevocations, // identity
 		newDoctor, newDB, newVersion, // the installation
 	}
 }
@@ -173,11 +162,15 @@ func (s *session) print(v any, table func(w io.Writer)) error {
 	switch s.output {
 	case "json":
 		e := json.NewEncoder(s.Out)
+		e.SetEscapeHTML(false)
 		e.SetIndent("", "  ")
 		return e.Encode(v)
 	case "yaml":
-		b, err := yaml.MarshalWithOptions(v, yaml.UseJSONMarshaler())
+		b, err := json.Marshal(v)
 		if err != nil {
+			return err
+		}
+		if b, err = yaml.JSONToYAML(b); err != nil {
 			return err
 		}
 		_, err = s.Out.Write(b)

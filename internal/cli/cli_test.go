@@ -16,6 +16,7 @@ import (
 
 	"gatehouse/client"
 	"gatehouse/internal/app"
+	"gatehouse/internal/config"
 	"gatehouse/internal/settings"
 )
 
@@ -114,6 +115,24 @@ func TestExitCodes(t *testing.T) {
 		{"no server", map[string]string{"GATEHOUSE_DATA": t.TempDir()}, []string{"keys"}, exitUnreachable, "gatehouse dev"},
 		{"not authorized", stranger, []string{"keys"}, exitNotAuthorized, "not valid"},
 		{"no such request", env, []string{"explain", "nothing"}, exitFailed, "remembered"},
+		{"a slip", env, []string{"aply"}, exitUsage, "did you mean apply?"},
+		{"a slip below", env, []string{"db", "migrat"}, exitUsage, "did you mean migrate?"},
+		{"nothing to take", env, []string{"version", "x"}, exitUsage, "gatehouse version takes no arguments"},
+		{"something is missing", env, []string{"keys", "rotate"}, exitUsage, "write gatehouse keys rotate SERVER"},
+		{"one of two forms", env, []string{"explain"}, exitUsage, "gatehouse explain REQUEST_ID, or gatehouse explain METHOD PATH"},
+		{"no such command in a group", env, []string{"revocations", "frobnicate"}, exitUsage, "unknown command"},
+		{"no such shell", env, []string{"completion", "tcsh"}, exitUsage, "unknown command"},
+		{"help about nothing", env, []string{"help", "frobnicate"}, exitUsage, "unknown command"},
+		{"a method without a path", env, []string{"explain", "GET"}, exitUsage, "write the path"},
+		{"a path without a method", env, []string{"explain", "/shop"}, exitUsage, "write the method"},
+		{"a path without its slash", env, []string{"explain", "GET", "shop"}, exitUsage, "GET /shop"},
+		{"a URL with credentials", env, []string{"explain", "GET", "http://a:b@shop.test/"}, exitUsage, "is no URL"},
+		{"no address", env, []string{"explain", "GET", "/shop", "--from", "here"}, exitUsage, "--from here"},
+		{"no age", env, []string{"explain", "GET", "/shop", "--mfa", "soon"}, exitUsage, "--mfa soon"},
+		{"no such issuer", env, []string{"explain", "GET", "/shop/items/1", "--issuer", "nobody"}, exitFailed, "there is no issuer \"nobody\""},
+		{"no such user", env, []string{"token", "--as", "nobody"}, exitFailed, "there is no user with the login \"nobody\""},
+		{"no store", map[string]string{"GATEHOUSE_DATA": t.TempDir()}, []string{"db", "check"}, exitFailed, "there is no store"},
+		{"no configuration of a store", env, []string{"db", "check", "--config", "nowhere.yaml"}, exitFailed, "nowhere.yaml"},
 		{"revision is no number", env, []string{"rollback", "x"}, exitUsage, "history"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -160,7 +179,15 @@ func TestApplyHistoryRollback(t *testing.T) {
 	if r := run(t, env, "export"); r.code != exitOK || !strings.Contains(r.out, "GET /ping: public") {
 		t.Errorf("export: %+v", r)
 	}
-	if r := run(t, env, "rollback", fmt.Sprint(before), "--reason", "no ping"); r.code != exitOK {
+	if r := run(t, env, "export", "-o", "json"); r.code != exitOK || !json.Valid([]byte(r.out)) || !strings.Contains(r.out, `"GET /ping": "public"`) {
+		t.Errorf("export as JSON: %+v", r)
+	}
+	var apis []servedAPI
+	if r := run(t, env, "apis", "list", "-o", "json"); r.code != exitOK || json.Unmarshal([]byte(r.out), &apis) != nil ||
+		len(apis) != 1 || apis[0].Upstream[0] != up.URL || apis[0].Auth[0] != "default" || len(apis[0].Routes) != 2 {
+		t.Errorf("apis: %+v", r)
+	}
+	if r := run(t, env, "rollback", fmt.Sprint(before), "--reason", "no ping"); r.code != exitOK || !strings.Contains(r.err, "put right as well") {
 		t.Fatalf("rollback: %+v", r)
 	}
 	if r := run(t, env, "explain", "GET", "/shop/ping"); r.code != exitDenied {
@@ -196,6 +223,18 @@ func TestFailingTestOfTheFile(t *testing.T) {
 		if r.code != exitFailed || !strings.Contains(r.out+r.err, "allow") {
 			t.Errorf("%s: %+v", command, r)
 		}
+	}
+	// For programs: what is wrong as a list, tests that fail included; nothing is an empty one.
+	var problems []config.Problem
+	r := run(t, nil, "validate", file, "-o", "json")
+	if err := json.Unmarshal([]byte(r.out), &problems); err != nil || r.code != exitFailed || len(problems) != 1 || problems[0].Line != 12 || !strings.Contains(problems[0].Message, "answers: allow") {
+		t.Errorf("as JSON: %v %+v", err, r)
+	}
+	if r := run(t, nil, "validate", write(t, fmt.Sprintf(shop, "http://127.0.0.1:9")), "-o", "json"); r.code != exitOK || strings.TrimSpace(r.out) != "[]" {
+		t.Errorf("nothing wrong, as JSON: %+v", r)
+	}
+	if r := run(t, nil, "test", file); !strings.Contains(r.out, ":12:") {
+		t.Errorf("test does not say where the test stands: %+v", r)
 	}
 }
 

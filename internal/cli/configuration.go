@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
 
 	"gatehouse/client"
@@ -43,13 +43,33 @@ func (s *session) checked(cmd *cobra.Command, args []string) (*config.File, []ap
 		return nil, nil, err
 	}
 	results, err := app.CheckFile(cmd.Context(), f)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", f.Name, err)
+	}
 	return f, results, err
+}
+
+// findings prints the tests that fail as problems of the file: none is an empty list.
+func (s *session) findings(results []app.TestResult) error {
+	list := config.Problems{}
+	for _, r := range results {
+		if !r.Passed {
+			list = append(list, config.Problem{Position: r.At, Path: "tests", Message: fmt.Sprintf("test fails: %s: the gateway answers: %s", r.Text, r.Got)})
+		}
+	}
+	if err := s.print(list, nil); err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		return exit{code: exitFailed}
+	}
+	return nil
 }
 
 // problems prints them and returns the error that ends the command.
 func (s *session) problems(p config.Problems) error {
-	if s.output == "json" {
-		if err := json.NewEncoder(s.Out).Encode(p); err != nil {
+	if s.output != "table" {
+		if err := s.print(p, nil); err != nil {
 			return err
 		}
 		return exit{code: exitFailed}
@@ -82,6 +102,9 @@ func newValidate(s *session) *cobra.Command {
 			f, results, err := s.checked(cmd, args)
 			if err != nil {
 				return err
+			}
+			if s.output != "table" {
+				return s.findings(results)
 			}
 			if failed := s.failures(results); failed > 0 {
 				return exit{exitFailed, fmt.Errorf("%d of %d tests of %s fail", failed, len(results), f.Name)}
@@ -129,11 +152,11 @@ when anybody does). The server has to keep decisions: server.replay.keep.`,
 			}
 			if err := s.print(results, func(w io.Writer) {
 				for _, r := range results {
-					mark := "ok"
-					if !r.Passed {
-						mark = "FAIL"
+					if r.Passed {
+						row(w, "ok", r.Text, "got "+r.Got)
+					} else {
+						row(w, "FAIL", r.Text, "got "+r.Got, r.Source)
 					}
-					row(w, mark, r.Text, "got "+r.Got)
 				}
 			}); err != nil {
 				return err
@@ -227,7 +250,8 @@ func newWords(s *session) *cobra.Command {
 func (s *session) bundle(path string) (client.Configuration, error) {
 	values := map[string]string{}
 	f, problems := config.Load(config.Options{
-		Path: path,
+		Path:      path,
+		Elsewhere: true,
 		Env: func(name string) (string, bool) {
 			v, ok := s.Getenv(name)
 			if ok {
@@ -360,6 +384,9 @@ func newRollback(s *session) *cobra.Command {
 				return err
 			}
 			s.say("revision %d is live; it is what revision %d was", d.Revision, n)
+			if len(d.Changes) > 0 {
+				s.say("a configuration file that says otherwise is to be put right as well: its next change brings this back")
+			}
 			return nil
 		},
 	}
@@ -397,6 +424,11 @@ func newExport(s *session) *cobra.Command {
 			b, err := cl.Export(cmd.Context(), revision)
 			if err != nil {
 				return err
+			}
+			if s.output == "json" {
+				if b, err = yaml.YAMLToJSON(b); err != nil {
+					return err
+				}
 			}
 			_, err = s.Out.Write(b)
 			return err

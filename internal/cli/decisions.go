@@ -2,9 +2,13 @@ package cli
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
+	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -25,6 +29,9 @@ func newExplain(s *session) *cobra.Command {
   gatehouse explain PUT /hr/direct-deposit/ana --user ana --scope payroll:write --group employees --mfa 1m`,
 		Args: cobra.RangeArgs(1, 2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := target(&h, args); err != nil {
+				return exit{exitUsage, err}
+			}
 			cl, err := s.client()
 			if err != nil {
 				return err
@@ -38,12 +45,13 @@ func newExplain(s *session) *cobra.Command {
 			if len(args) == 1 {
 				d, err = cl.Decision(cmd.Context(), args[0])
 			} else {
-				h.Method, h.Path = strings.ToUpper(args[0]), args[1]
 				h.Scopes, h.Groups, h.Roles = split(scopes), split(groups), split(roles)
 				if h.Headers, err = headerMap(headers); err != nil {
 					return exit{exitUsage, err}
 				}
-				d, err = cl.Explain(cmd.Context(), h)
+				if d, err = cl.Explain(cmd.Context(), h); d.Path == "" {
+					d.Path = h.Path // what has no one meaning has no canonical form
+				}
 			}
 			if err != nil {
 				return err
@@ -77,6 +85,43 @@ func newExplain(s *session) *cobra.Command {
 	return c
 }
 
+// target reads what is to be explained: one argument is the id of a request, two are
+// a method and a path or URL.
+func target(h *client.Hypothetical, args []string) error {
+	first := args[0]
+	if len(args) == 1 {
+		switch {
+		case strings.HasPrefix(first, "/"), strings.Contains(first, "://"):
+			return fmt.Errorf("write the method as well: gatehouse explain GET %s", first)
+		case slices.Contains([]string{"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}, strings.ToUpper(first)):
+			return fmt.Errorf("write the path as well: gatehouse explain %s /path", first)
+		}
+		return nil
+	}
+	h.Method, h.Path = strings.ToUpper(first), args[1]
+	if strings.Contains(h.Path, "://") {
+		u, err := url.Parse(h.Path)
+		if err != nil || u.Host == "" || u.User != nil {
+			return fmt.Errorf("%q is no URL", h.Path)
+		}
+		_, rest, _ := strings.Cut(h.Path, "://")
+		h.Path = "/" + strings.TrimPrefix(rest[len(u.Host):], "/")
+		if h.Host == "" {
+			h.Host = u.Hostname()
+		}
+	}
+	if !strings.HasPrefix(h.Path, "/") {
+		return fmt.Errorf("the path begins with /: gatehouse explain %s /%s", h.Method, h.Path)
+	}
+	if _, err := netip.ParseAddr(h.From); h.From != "" && err != nil {
+		return fmt.Errorf("--from %s: it takes an IP address", h.From)
+	}
+	if age, err := time.ParseDuration(h.MFA); h.MFA != "" && (err != nil || age < 0) {
+		return fmt.Errorf("--mfa %s: it takes how long ago, such as 2m", h.MFA)
+	}
+	return nil
+}
+
 func newTail(s *session) *cobra.Command {
 	var api string
 	var denied bool
@@ -90,14 +135,21 @@ func newTail(s *session) *cobra.Command {
 				return err
 			}
 			err = cl.Tail(cmd.Context(), api, denied, func(d client.Decision) error {
-				if s.output != "table" {
+				switch s.output {
+				case "json": // a line for each, so that it can be filtered by lines too
+					return json.NewEncoder(s.Out).Encode(d)
+				case "yaml":
+					_, _ = fmt.Fprintln(s.Out, "---")
 					return s.print(d, nil)
 				}
 				_, err := fmt.Fprintln(s.Out, decisionLine(d))
 				return err
 			})
-			if errors.Is(err, context.Canceled) {
+			switch {
+			case errors.Is(err, context.Canceled):
 				return nil
+			case err == nil:
+				return exit{exitUnreachable, errors.New("the server has ended")}
 			}
 			return err
 		},
@@ -130,7 +182,11 @@ func printTrace(w io.Writer, d client.Decision) {
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s %s\n", verdict, d.Method, d.Path)
 	if d.RequestID != "" {
-		_, _ = fmt.Fprintf(w, "request\t%s at %s, status %d, revision %d\n", d.RequestID, d.Time.Local().Format("2006-01-02 15:04:05.000"), d.Status, d.Revision)
+		status := ""
+		if d.Status != 0 { // of a request that was only described and passes, the upstream would say
+			status = fmt.Sprintf("status %d, ", d.Status)
+		}
+		_, _ = fmt.Fprintf(w, "request\t%s at %s, %srevision %d\n", d.RequestID, d.Time.Local().Format("2006-01-02 15:04:05.000"), status, d.Revision)
 	}
 	if d.Detail != "" {
 		_, _ = fmt.Fprintf(w, "because\t%s\n", d.Detail)

@@ -61,7 +61,7 @@ func newKeys(s *session) *cobra.Command {
 			return s.print(keys, keyTable(keys))
 		},
 	}
-	c.AddCommand(&cobra.Command{
+	c.AddCommand(listing(c), &cobra.Command{
 		Use:   "rotate SERVER",
 		Short: "Sign with the next key from now on; tokens of the old one stay valid until they expire",
 		Args:  cobra.ExactArgs(1),
@@ -129,7 +129,7 @@ func newServers(s *session) *cobra.Command {
 	f.StringVar(&set.TokenShape, "token-shape", "", "okta or rfc9068")
 	f.IntVar(&set.AccessTokenMinutes, "lifetime-minutes", 0, "lifetime of access tokens where no access rule says another, 5 to 1440")
 	f.StringSliceVar(&set.Audiences, "audience", nil, "audiences; tokens carry the first")
-	c.AddCommand(change)
+	c.AddCommand(listing(c), change)
 	return c
 }
 
@@ -164,7 +164,7 @@ func newApps(s *session) *cobra.Command {
 			})
 		},
 	}
-	c.AddCommand(&cobra.Command{
+	c.AddCommand(listing(c), &cobra.Command{
 		Use:   "create LABEL",
 		Short: "Register a service that gets tokens by client credentials; its secret is shown once",
 		Args:  cobra.ExactArgs(1),

@@ -95,6 +95,9 @@ func newDB(s *session) *cobra.Command {
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				v, err := app.MigrateStore(cmd.Context(), conf())
+				if p, ok := asProblems(err); ok {
+					return s.problems(p)
+				}
 				if err == nil {
 					s.say("the schema is at version %d", v)
 				}
@@ -107,6 +110,9 @@ func newDB(s *session) *cobra.Command {
 			Args:  cobra.NoArgs,
 			RunE: func(cmd *cobra.Command, _ []string) error {
 				report, err := app.CheckStore(cmd.Context(), conf())
+				if p, ok := asProblems(err); ok {
+					return s.problems(p)
+				}
 				if err != nil {
 					return err
 				}

@@ -380,15 +380,17 @@ func (b builder) route(api, name string, n *node) spec.Route {
 	r := spec.Route{Method: method, Path: path}
 	at := spec.PathRoute(api, method, path)
 	if n.kind != mapping {
-		if n.str() == spec.Public {
+		set := strings.Fields(n.str())
+		switch {
+		case n.str() == spec.Public:
 			r.Public = true
-			return r
-		}
-		if set := strings.Fields(n.str()); len(set) > 0 {
-			r.Scopes = [][]string{set}
-			b.w.at[at+".scopes"] = n
-		} else {
+		case strings.EqualFold(n.str(), spec.Public):
+			b.w.unknown(n, at, fmt.Sprintf("%s would be a scope", n.str()), n.str(), []string{spec.Public})
+		case len(set) == 0:
 			b.w.problem(n, at, fmt.Errorf("%s says nothing: write public, the scopes it needs, or {} for any caller with a token", name))
+		default:
+			b.w.at[at+".scopes"] = n
+			r.Scopes = [][]string{b.spaced(n, at+".scopes", set)}
 		}
 		return r
 	}
@@ -418,7 +420,7 @@ func (b builder) scopes(n *node, path string) [][]string {
 	}
 	if n.kind != list {
 		b.w.at[path] = n
-		return [][]string{strings.Fields(n.str())}
+		return [][]string{b.spaced(n, path, strings.Fields(n.str()))}
 	}
 	nested := slices.ContainsFunc(n.items, func(i *node) bool { return i.kind == list })
 	if !nested {
@@ -437,6 +439,15 @@ func (b builder) scopes(n *node, path string) [][]string {
 		out = append(out, item.strs())
 	}
 	return out
+}
+
+// spaced returns the scopes of one text, and refuses those that were meant to be
+// parted by commas: a comma may be part of a scope, so that none would be found.
+func (b builder) spaced(n *node, path string, set []string) []string {
+	if slices.ContainsFunc(set, func(s string) bool { return strings.HasPrefix(s, ",") || strings.HasSuffix(s, ",") }) {
+		b.w.problem(n, path, errors.New("scopes are parted by spaces, or are a list in brackets"))
+	}
+	return set
 }
 
 // parseFrom reads the address of a test.

@@ -50,11 +50,41 @@ func (c *compilation) compile(file *File, tree *node, o Options) {
 	}
 	w.findings(file.Declared.Check(spec.Rules{PlainIssuers: o.Dev}))
 	w.knownScopes(file.Declared, o.Scopes)
+	if !o.Elsewhere {
+		w.needed(tree, file.Server)
+	}
 	c.rules(w, &file.Declared)
 	file.Tests = newTestReader(w, file.Declared.APIs).all(tree.get("tests"))
 	file.Secrets = w.secrets()
 	file.Values = w.secretValues(&file.Declared)
 	c.problems = append(c.problems, w.problems...)
+}
+
+// needed reports what APIs and zones say that only settings of the server give a meaning.
+func (w *walker) needed(tree *node, s Server) {
+	add := func(n *node, path, message string) {
+		if !n.bad {
+			w.problem(n, path, errors.New(message))
+		}
+	}
+	eachNamed(tree.get("apis"), func(name string, v *node) {
+		for _, n := range v.get("auth").each() {
+			if n.str() == spec.AuthMTLS && s.Gateway.ClientCA == "" {
+				add(n, spec.PathAPI(name, "auth"), "mtls lets in whom the listener's authorities vouch for: name them under server.gateway.tls.client_ca")
+			}
+		}
+	})
+	eachNamed(tree.get("zones"), func(name string, v *node) {
+		for _, n := range v.each() {
+			switch {
+			case spec.CheckZoneNetwork(n.str()) != nil:
+			case strings.HasPrefix(n.str(), "country:") && s.Geo.Country == "":
+				add(n, spec.PathZone(name), "nothing says where addresses are: name a file under server.geo.country")
+			case strings.HasPrefix(n.str(), "asn:") && s.Geo.ASN == "":
+				add(n, spec.PathZone(name), "nothing says whose addresses are: name a file under server.geo.asn")
+			}
+		}
+	})
 }
 
 // findings turns what the spec's checks say about paths into problems at places.

@@ -42,6 +42,10 @@ type Options struct {
 	// name. A server that is not in the map is not checked.
 	Scopes map[string][]string
 
+	// Elsewhere says that a process serves it whose own settings are not those of the
+	// section "server": what APIs and zones need of them is not looked for.
+	Elsewhere bool
+
 	builtAll bool // accept what is not built yet; for tests of the whole grammar
 }
 

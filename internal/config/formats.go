@@ -307,7 +307,7 @@ func checkRouteName(s string) error {
 		return fmt.Errorf("the method is written in upper-case letters: %s", strings.ToUpper(method))
 	}
 	if !slices.Contains(knownMethods, method) {
-		if guess := nearest(method, knownMethods); guess != "" && distance(method, guess) <= 2 {
+		if guess := Nearest(method, knownMethods); guess != "" && distance(method, guess) <= 2 {
 			return fmt.Errorf("unknown method %s: did you mean %s?", method, guess)
 		}
 	}

@@ -292,14 +292,14 @@ var apiKeys = []key{
 
 var upstreamKeys = []key{
 	{name: "targets", required: true, doc: "URLs of the servers.", shape: oneOrMore(webAddress, "URLs of the servers, such as http://10.0.0.1:9000")},
-	{name: "balance", doc: "How requests are spread: round_robin (default), least_requests, random, or hash(ip), hash(header:NAME), hash(claim:NAME).", shape: &shape{what: wordsOf(spec.Balances()) + ", or hash(...)", scalar: &scalar{kinds: []kind{text}, words: spec.Balances(), open: true, pattern: `^(round_robin|least_requests|random|hash\(.+\))$`}}},
+	{name: "balance", doc: "How requests are spread: round_robin (default), least_requests or random. Not supported yet, and refused: hash(ip), hash(header:NAME), hash(claim:NAME).", shape: &shape{what: wordsOf(spec.Balances()) + ", or hash(...)", scalar: &scalar{kinds: []kind{text}, words: spec.Balances(), open: true, pattern: `^(round_robin|least_requests|random|hash\(.+\))$`}}},
 	{name: "health", doc: "How the servers are probed. Without it, only failing requests tell.", shape: group("a group with path and interval", []key{
 		{name: "path", required: true, doc: "Path that answers 2xx or 3xx when the server is well.", shape: &shape{what: "a path such as /health", scalar: &scalar{kinds: []kind{text}, pattern: "^/", example: "/health"}}},
 		{name: "interval", doc: "Time between probes. Default 5s.", shape: duration},
 	})},
 	{name: "timeout", doc: "How long the head of the answer may take. Default 30s.", shape: duration},
 	{name: "retries", doc: "Further attempts after a failure, for idempotent methods, within a budget. Default 0.", shape: &shape{what: "a whole number", scalar: &scalar{kinds: []kind{number}, check: checkWhole, example: "1"}}},
-	{name: "max_connections", doc: "Most connections to each server. Default 1024.", shape: &shape{what: "a whole number", scalar: &scalar{kinds: []kind{number}, check: checkWhole, example: "1024"}}},
+	{name: "max_connections", doc: "Most connections to each server. Default 1024.", shape: &shape{what: "a whole number", scalar: &scalar{kinds: []kind{number}, check: checkWhole, least: 1, example: "1024"}}},
 }
 
 var scopeText = &shape{what: "a scope", scalar: &scalar{kinds: []kind{text}, example: "orders:read"}}
@@ -315,7 +315,7 @@ var routeShape = &shape{
 		{name: "roles", doc: "Roles of which the token must name one.", shape: oneOrMore(&shape{what: "the name of a role", scalar: &scalar{kinds: []kind{text}, example: "approver"}}, "names of roles")},
 		{name: "proof", doc: "What callers of this operation must prove; can only tighten what the API asks for.", shape: words(spec.Proofs()...)},
 		{name: "limit", doc: "Rate limits of this operation, besides those of the API.", shape: limits},
-		{name: "max_body", doc: "The largest request body of this operation; at most what the API says.", shape: size},
+		{name: "max_body", doc: "The largest request body of this operation. Where the API has a max_body, at most that.", shape: size},
 		{name: "when", doc: "A Cedar expression that must hold.", shape: anyText},
 		{name: "mfa", doc: "A second factor must have been used, at most this long ago.", shape: duration},
 		{name: "max_age", doc: "The caller's sign-in must be at most this old.", shape: duration},

@@ -26,7 +26,7 @@ func Load(o Options) (*File, Problems) {
 	info, err := os.Stat(o.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fail("there is no such file or folder: gatehouse init writes one to start from")
+		return fail("there is no such file or folder: \"gatehouse init " + o.Path + "\" writes one to start from")
 	case errors.Is(err, fs.ErrPermission):
 		return fail("this process may not read it: check the permissions of the file and its folders")
 	case err != nil:

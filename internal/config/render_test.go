@@ -20,7 +20,7 @@ var sameObjects = cmp.Options{cmpopts.EquateEmpty(), cmpopts.IgnoreFields(spec.S
 func TestRenderExamples(t *testing.T) {
 	for _, path := range []string{"testdata/good/minimal.yaml", "testdata/good/every_key.yaml", "testdata/good/folder", "testdata/whole.yaml"} {
 		o := testOptions()
-		o.Path, o.builtAll = path, true
+		o.Path, o.builtAll, o.Elsewhere = path, true, true
 		file, problems := Load(o)
 		if len(problems) > 0 {
 			t.Fatal(problems)
@@ -144,7 +144,7 @@ func FuzzParse(f *testing.F) {
 		f.Add([]byte(s))
 	}
 	o := testOptions()
-	o.builtAll = true
+	o.builtAll, o.Elsewhere = true, true
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, problems := Parse("f.yaml", data, o)
 		if (file == nil) == (len(problems) == 0) {

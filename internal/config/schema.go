@@ -100,7 +100,7 @@ func (c *scalar) schema() []schema {
 	case slices.Equal(c.kinds, []kind{number}) && c.pattern != "":
 		return []schema{{"type": "integer", "const": Version}}
 	case slices.Equal(c.kinds, []kind{number}):
-		return []schema{{"type": "integer", "minimum": 0}, {"type": "string", "pattern": referencePattern}}
+		return []schema{{"type": "integer", "minimum": c.least}, {"type": "string", "pattern": referencePattern}}
 	case c.secret:
 		return []schema{{"type": "string", "pattern": referencePattern, "examples": []string{c.example}}}
 	}

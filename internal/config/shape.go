@@ -30,6 +30,7 @@ type scalar struct {
 	pattern string             // for the JSON Schema; looser than check
 	example string             // for the JSON Schema
 	secret  bool               // must come from a reference
+	least   int                // of a number
 }
 
 // dict is the facet of groups whose keys are names that the writer chooses.
@@ -76,7 +77,7 @@ func (w *walker) problem(n *node, path string, err error) {
 // unknown reports a word that is not among the known ones.
 func (w *walker) unknown(n *node, path, message, word string, known []string) {
 	p := Problem{Position: n.at, Width: n.width, Path: path, Message: message}
-	if guess := nearest(word, known); guess != "" {
+	if guess := Nearest(word, known); guess != "" {
 		p.Suggestion = guess
 		p.Message += fmt.Sprintf(": did you mean %s?", guess)
 	}
@@ -95,7 +96,11 @@ func (w *walker) walk(n *node, s *shape, path string) bool {
 	}
 	switch {
 	case n.kind == nothing:
-		if !s.empty && !n.referring() {
+		switch {
+		case s.empty || n.referring():
+		case path == "":
+			w.problem(n, path, errors.New("the file is empty: \"gatehouse init example.yaml\" writes one to look at"))
+		default:
 			w.problem(n, path, fmt.Errorf("%s has no value: it takes %s", lastWord(path), s.what))
 		}
 	case n.kind == list && s.list != nil:
@@ -157,7 +162,12 @@ func (c *scalar) judge(n *node) error {
 		}
 	}
 	if c.check != nil {
-		return c.check(n.text)
+		if err := c.check(n.text); err != nil {
+			return err
+		}
+	}
+	if n.whole() < c.least {
+		return fmt.Errorf("the number is at least %d", c.least)
 	}
 	return nil
 }
@@ -177,8 +187,12 @@ func (w *walker) table(n *node, keys []key, path string) bool {
 			for i := range keys {
 				names[i] = keys[i].name
 			}
-			w.unknown(e.key, join(path, e.key.text), fmt.Sprintf("unknown key %q", e.key.text), e.key.text, names)
-			if guess := nearest(e.key.text, names); guess != "" && n.get(guess) == nil {
+			message := fmt.Sprintf("unknown key %q", e.key.text)
+			if Nearest(e.key.text, names) == "" {
+				message += belongs(e.key.text, path)
+			}
+			w.unknown(e.key, join(path, e.key.text), message, e.key.text, names)
+			if guess := Nearest(e.key.text, names); guess != "" && n.get(guess) == nil {
 				// What is missing because of the slip is not reported as well.
 				w.at[join(path, guess)] = e.key
 			}
@@ -201,6 +215,40 @@ func (w *walker) table(n *node, keys []key, path string) bool {
 		}
 	}
 	return true
+}
+
+// belongs says where else in the grammar a key stands, when that is one place of the
+// same section, or else one of the file.
+func belongs(name, path string) string {
+	places := placesOf(name, "", root)
+	section, _, _ := strings.Cut(path, ".")
+	near := slices.DeleteFunc(slices.Clone(places), func(p string) bool { return path == "" || !strings.HasPrefix(p, section+".") })
+	switch {
+	case len(near) == 1:
+		return ": it belongs to " + near[0]
+	case len(near) == 0 && len(places) == 1 && places[0] != "":
+		return ": it belongs to " + places[0]
+	case len(near) == 0 && slices.Contains(places, ""):
+		return ": it stands at the top of the file"
+	}
+	return ""
+}
+
+// placesOf returns the groups of the grammar that have the key, as dotted paths.
+func placesOf(name, path string, s *shape) (out []string) {
+	if s == nil {
+		return nil
+	}
+	for _, k := range s.keys {
+		if k.name == name {
+			out = append(out, path)
+		}
+		out = append(out, placesOf(name, join(path, k.name), k.shape)...)
+	}
+	if s.dict != nil {
+		out = append(out, placesOf(name, join(path, "NAME"), s.dict.value)...)
+	}
+	return append(out, placesOf(name, path, s.list)...)
 }
 
 // features refuses what is valid and not served yet.

@@ -2,10 +2,10 @@ package config
 
 import "strings"
 
-// nearest returns the known word that was probably meant, or "". Case does not
+// Nearest returns the known word that was probably meant, or "". Case does not
 // count; a swap of two letters counts as one slip (Damerau-Levenshtein, optimal
 // string alignment).
-func nearest(word string, known []string) string {
+func Nearest(word string, known []string) string {
 	if len(word) > 64 {
 		return ""
 	}

@@ -160,7 +160,9 @@ type compiler struct {
 // an error: nothing is accepted that would not be enforced. previous is the
 // snapshot that is served now, or nil.
 func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, err error) {
-	defer fault.Wrap(&err, "compile revision %d of tenant %s", s.Revision, s.Tenant)
+	if s.Tenant != "" {
+		defer fault.Wrap(&err, "compile revision %d of tenant %s", s.Revision, s.Tenant)
+	}
 	c := &compiler{g: g, issuers: map[string]accepted{}, signIns: map[string]*SignIn{}, table: steps(), out: &compiled{
 		spec: s, tenant: s.Tenant, revision: s.Revision, byName: map[string]*api{}, metadata: map[string]*metadata{},
 	}}

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"net/url"
@@ -97,7 +98,17 @@ func (g *Gateway) Explain(ctx context.Context, h Hypothetical) (Trace, error) {
 	if c == nil {
 		return Trace{}, fault.New(fault.Unavailable, "no configuration has been loaded yet")
 	}
+	if !c.hasIssuer(h.Issuer) {
+		return Trace{}, fault.New(fault.Invalid, "there is no issuer %q: name one of the configuration", h.Issuer)
+	}
 	return g.explain(ctx, c, h), nil
+}
+
+// hasIssuer reports whether a caller may be described as one of the issuer; of
+// the first that the API accepts when it has no name.
+func (c *compiled) hasIssuer(name string) bool {
+	return name == "" || name == spec.AuthAPIKey || name == spec.AuthMTLS ||
+		slices.ContainsFunc(c.spec.Issuers, func(i spec.Issuer) bool { return i.Name == name })
 }
 
 // ExplainWith is Explain for a snapshot that is not served: the tests of a
@@ -330,6 +341,15 @@ func (s *slot) source(id stepID) string {
 func causeText(err error) string {
 	if err == nil {
 		return ""
+	}
+	var refused *fault.Error
+	var token *verify.Error
+	if errors.As(err, &refused) && errors.As(refused.Cause, &token) && token.Detail == refused.Message {
+		// The refusal says what the verifier said: only what was behind that is news.
+		if token.Cause == nil {
+			return token.Detail
+		}
+		return token.Detail + ": " + token.Cause.Error()
 	}
 	return err.Error()
 }

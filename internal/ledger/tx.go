@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -90,7 +91,7 @@ func (tx *Tx) Find(kind string, key Key) (Record, error) {
 	if err != nil || ok {
 		return r, err
 	}
-	return Record{}, fault.New(fault.NotFound, "there is no %s with %s", kind, quote(key.String()))
+	return Record{}, fault.New(fault.NotFound, "there is no %s with the %s %s", kind, strings.ReplaceAll(key.Name, "_", " "), quote(strings.Join(key.Parts, ", ")))
 }
 
 // lookup returns the first object with exactly this value of a key.

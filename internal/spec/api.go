@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// Balancing of an upstream's targets; "hash(...)" is not supported yet.
+// Balancing of an upstream's targets; "hash(...)" is known and not supported yet.
 const (
 	BalanceRoundRobin    = "round_robin"
 	BalanceLeastRequests = "least_requests"
@@ -128,7 +128,9 @@ func (u *Upstream) check(f *findings, path string) {
 	case checkHash(u.Balance) == nil:
 		f.unbuilt(path+".balance", "balance: hash")
 	default:
-		f.addf(path+".balance", "balance is %s, or hash(...)", strings.Join(Balances(), ", "))
+		f.list = append(f.list, Finding{
+			Path: path + ".balance", Err: fmt.Errorf("balance is %s, or hash(...)", strings.Join(Balances(), ", ")), Word: u.Balance, Known: Balances(),
+		})
 	}
 	if u.Timeout < 0 || u.Timeout.Std() > longestTimeout {
 		f.addf(path+".timeout", "a timeout is longer than 0 and at most 24h")

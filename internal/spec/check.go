@@ -220,6 +220,8 @@ func (i *Issuer) checkExternal(f *findings, path string, r Rules) {
 		f.add(path+".url", err)
 	case u.Scheme != "https" && !Loopback(u) && !r.PlainIssuers:
 		f.addf(path+".url", "an issuer is reached over https: whoever can change its answers can make tokens")
+	case strings.Contains(u.Path, "/.well-known/"):
+		f.addf(path+".url", "this is where an issuer's metadata is: write the issuer's own name, as its tokens have it in iss")
 	}
 	if len(i.Audience) == 0 {
 		f.addf(path, "an issuer with a url has an audience: without one, its tokens for other services would be accepted here")

@@ -99,7 +99,7 @@ type Route struct {
 	Groups []string   `json:"groups,omitempty"` // any of these
 	Roles  []string   `json:"roles,omitempty"`  // any of these
 	Limits []Limit    `json:"limits,omitempty"`
-	// MaxBody tightens or widens the API's limit for this operation; 0 = the API's.
+	// MaxBody is in place of the API's limit, at most that when the API has one; 0 = the API's.
 	MaxBody int64  `json:"max_body,omitempty"`
 	When    string `json:"when,omitempty"`
 	// How the person behind the token must have signed in (RFC 9470).

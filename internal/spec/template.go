@@ -79,6 +79,8 @@ func parseSegment(part string, last bool) (Segment, error) {
 		return Segment{Param: name}, checkParam(name)
 	case strings.Contains(part, "*"):
 		return Segment{}, fmt.Errorf("* can stand alone and at the end of a path only: use {name} for one segment")
+	case len(part) > 1 && part[0] == ':':
+		return Segment{}, fmt.Errorf("a parameter is written {%s}, not %s", part[1:], part)
 	}
 	return Segment{Literal: part}, checkLiteral(part)
 }
