@@ -89,6 +89,10 @@ type App struct {
 	calls    [2]welcomeCall         // what Welcome shows
 	broken   atomic.Pointer[string] // why the file was not reloaded; nil when it was
 	applied  atomic.Pointer[string] // the digest of the file as it was applied last
+	declared config.Server          // what the file said of this process when it started
+	waiting  atomic.Bool            // the file says something else of it now
+
+	references atomic.Pointer[[]string] // files that the file refers to
 
 	watcher   *config.Watcher
 	unwatched error // why there is no watcher
@@ -115,7 +119,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	}()
 	if c.File != "" {
 		// From before it is read, so that no change falls in between.
-		a.watcher, a.unwatched = config.NewWatcher(config.WatcherConfig{Path: c.File, Quiet: 50 * time.Millisecond, Changed: a.reload})
+		a.watcher, a.unwatched = config.NewWatcher(config.WatcherConfig{Path: c.File, Quiet: 50 * time.Millisecond, Changed: a.reload, References: a.referred})
 		if a.unwatched == nil {
 			a.onClose(func(context.Context) error { return a.watcher.Close() })
 		}
@@ -192,7 +196,8 @@ func (a *App) load() (*config.File, error) {
 	if len(problems) > 0 {
 		return nil, problems
 	}
-	a.settings = *s
+	a.settings, a.declared = *s, file.Server
+	a.refer(file)
 	if err := os.MkdirAll(s.Data, 0o700); err != nil {
 		return nil, fmt.Errorf("the data folder cannot be made: %w; name another with --data", err)
 	}
@@ -414,6 +419,7 @@ func (a *App) Wait(ctx context.Context) error {
 func (a *App) Shutdown(ctx context.Context) error {
 	if a.health != nil {
 		a.health.Draining()
+		a.log.Info("gatehouse stops; requests under way may finish", "within", a.settings.ShutdownTimeout.String())
 	}
 	if a.settings.ShutdownTimeout > 0 {
 		var cancel context.CancelFunc

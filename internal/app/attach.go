@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"net/http"
 	"path/filepath"
+	"reflect"
 	"time"
 
 	"gatehouse/client"
@@ -234,8 +235,13 @@ func (a *App) reload() {
 		a.reloadFailed(problems)
 		return
 	}
+	a.compareServer(file.Server)
+	same := false
 	if d := a.applied.Load(); d != nil && *d == file.Digest && a.broken.Load() == nil {
-		return // nothing has changed but the time of the file
+		if len(file.Secrets) == 0 {
+			return // nothing has changed but the time of the file
+		}
+		same = true // but for what its references lead to, perhaps
 	}
 	id := a.current()
 	if id == nil {
@@ -249,7 +255,32 @@ func (a *App) reload() {
 	}
 	a.broken.Store(nil)
 	a.applied.Store(&file.Digest)
-	a.log.Info("the configuration was reloaded", "revision", d.Revision, "changes", len(d.Changes))
+	a.refer(file)
+	if !same || len(d.Changes) > 0 {
+		a.log.Info("the configuration was reloaded", "revision", d.Revision, "changes", len(d.Changes))
+	}
+}
+
+// refer keeps which files the file refers to, for the watcher.
+func (a *App) refer(f *config.File) {
+	list := f.References()
+	a.references.Store(&list)
+}
+
+func (a *App) referred() []string {
+	if list := a.references.Load(); list != nil {
+		return *list
+	}
+	return nil
+}
+
+// compareServer says when the section "server" differs from what this process was
+// started with: nothing of it is in force before the next start.
+func (a *App) compareServer(now config.Server) {
+	differs := !reflect.DeepEqual(now, a.declared)
+	if a.waiting.Swap(differs) != differs && differs {
+		a.log.Warn("settings under server have changed; they are in force when the process is started again", "file", a.config.File)
+	}
 }
 
 func (a *App) reloadFailed(err error) {
@@ -307,7 +338,11 @@ func (a *App) configurationStatus(context.Context) telemetry.Status {
 	case s.FromDisk:
 		return telemetry.Status{State: telemetry.Degraded, Detail: fmt.Sprintf("revision %d from disk", s.Revision)}
 	}
-	return telemetry.Status{Detail: fmt.Sprintf("revision %d", s.Revision)}
+	detail := fmt.Sprintf("revision %d", s.Revision)
+	if a.waiting.Load() {
+		detail += "; settings under server have changed and wait for the next start"
+	}
+	return telemetry.Status{Detail: detail}
 }
 
 // status answers GET /gatehouse/v1/status.

@@ -222,3 +222,29 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 	<-done
 }
+
+// What references lead to is read again when it changes, and what only a start can
+// change is said to wait for one.
+func TestReloadOfWhatTheFileDoesNotHold(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "hello") }))
+	defer up.Close()
+	reference := write(t, "http://127.0.0.1:1")
+	text := fmt.Sprintf(publicAPI, "${file:"+reference+"}", "")
+	file := write(t, text)
+	p := start(t, file)
+	if a := p.call(http.MethodGet, "/a/x", ""); a.Status != http.StatusServiceUnavailable {
+		t.Fatalf("an upstream that is not there: %d", a.Status)
+	}
+	replace(t, reference, up.URL)
+	eventually(t, "the reference to be read again", func() bool { return p.call(http.MethodGet, "/a/x", "").Status == http.StatusOK })
+
+	const waits = "settings under server have changed and wait for the next start"
+	ready := func() string { return p.request(http.MethodGet, p.Ready().Console+"/readyz?verbose", "", "").Body }
+	if strings.Contains(ready(), waits) {
+		t.Errorf("nothing waits: %s", ready())
+	}
+	replace(t, file, text+"server: { log: { level: debug } }\n")
+	eventually(t, "the change to be said to wait", func() bool { return strings.Contains(ready(), waits) })
+	replace(t, file, text)
+	eventually(t, "nothing to wait any more", func() bool { return !strings.Contains(ready(), waits) })
+}

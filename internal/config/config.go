@@ -10,7 +10,10 @@
 package config
 
 import (
+	"maps"
 	"net/netip"
+	"regexp"
+	"slices"
 	"time"
 
 	"gatehouse/internal/colour"
@@ -72,6 +75,19 @@ type File struct {
 	// Files are the files that were read, sorted.
 	Files []string
 }
+
+// References returns the files that ${file:/path} names, sorted.
+func (f *File) References() []string {
+	found := map[string]bool{}
+	for _, text := range f.Secrets {
+		for _, m := range fileReference.FindAllStringSubmatch(text, -1) {
+			found[m[1]] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(found))
+}
+
+var fileReference = regexp.MustCompile(`\$\{file:([^}]+)\}`)
 
 // Server is the section "server": what this process is told by the file.
 // Zero values mean that the file says nothing. Settings of listeners are in

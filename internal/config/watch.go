@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -25,6 +27,9 @@ type WatcherConfig struct {
 	// Changed is called, on the goroutine of Run, after the files have changed and
 	// nothing has for the quiet time.
 	Changed func()
+	// References names files that the configuration refers to, which count as it does.
+	// It is asked again after every change; nil means none.
+	References func() []string
 	// Quiet is that time; 0 means DefaultQuiet.
 	Quiet time.Duration
 	// After is the clock; nil means time.After.
@@ -39,7 +44,8 @@ type Watcher struct {
 	fs     *fsnotify.Watcher
 	folder string            // that Path names, or lies in
 	whole  bool              // Path is a folder: every YAML file of it counts
-	real   map[string]string // what the files' links led to when last looked at
+	real   map[string]string // what the links of files, references too, led to when last looked at
+	others []string          // the references
 }
 
 // NewWatcher begins to watch; changes from now on will be reported by Run.
@@ -69,6 +75,7 @@ func NewWatcher(c WatcherConfig) (*Watcher, error) {
 		return nil, errors.Join(fmt.Errorf("watch the folder %s: %w", w.folder, err), w.fs.Close())
 	}
 	w.real = w.look()
+	w.others = nil // Run looks at them first
 	return w, nil
 }
 
@@ -85,6 +92,14 @@ func (w *Watcher) look() map[string]string {
 			names = found
 		}
 	}
+	w.others = nil
+	if w.c.References != nil {
+		w.others = w.c.References()
+		for _, name := range w.others {
+			_ = w.fs.Add(filepath.Dir(name)) // the folder of the link; below is that of the file
+		}
+	}
+	names = append(names, w.others...)
 	out := make(map[string]string, len(names))
 	for _, name := range names {
 		target, err := filepath.EvalSymlinks(name)
@@ -107,6 +122,9 @@ func (w *Watcher) Run(ctx context.Context) error {
 	defer w.fs.Close() //nolint:errcheck // nothing is left to be lost
 	var quiet <-chan time.Time
 	waits := 0
+	if w.again() {
+		quiet = w.c.After(w.c.Quiet)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -132,8 +150,28 @@ func (w *Watcher) Run(ctx context.Context) error {
 		case <-quiet:
 			quiet, waits = nil, 0
 			w.c.Changed()
+			if w.again() {
+				quiet = w.c.After(w.c.Quiet)
+			}
 		}
 	}
+}
+
+// again looks once more. It reports whether a file that was known is another one now,
+// since the event of that may have been taken out already, and whether there are
+// references that were not watched when they were read.
+func (w *Watcher) again() bool {
+	before, others := w.real, w.others
+	w.real = w.look()
+	if slices.ContainsFunc(w.others, func(name string) bool { return !slices.Contains(others, name) }) {
+		return true
+	}
+	for name, target := range before {
+		if w.real[name] != target {
+			return true
+		}
+	}
+	return false
 }
 
 // concerns reports whether the event is about the configuration: one of its files,
@@ -142,15 +180,24 @@ func (w *Watcher) concerns(e fsnotify.Event) bool {
 	if e.Op == fsnotify.Chmod {
 		return false
 	}
+	named := w.named(e.Name)
+	if e.Op == fsnotify.Write {
+		return named // no link leads elsewhere for that: folders with much traffic cost little
+	}
 	before := w.real
 	w.real = w.look()
-	if e.Name == w.c.Path || w.whole && filepath.Dir(e.Name) == w.folder && isConfigName(filepath.Base(e.Name)) {
+	return named || w.named(e.Name) || !maps.Equal(before, w.real)
+}
+
+// named reports whether the path is one of the configuration, or what a link of it leads to.
+func (w *Watcher) named(path string) bool {
+	if path == w.c.Path || w.whole && filepath.Dir(path) == w.folder && isConfigName(filepath.Base(path)) || slices.Contains(w.others, path) {
 		return true
 	}
-	for name, target := range w.real {
-		if before[name] != target || e.Name == target {
+	for _, target := range w.real {
+		if path == target {
 			return true
 		}
 	}
-	return len(before) != len(w.real)
+	return false
 }

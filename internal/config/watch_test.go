@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -121,6 +122,44 @@ func TestWatchMountedVolume(t *testing.T) {
 			}
 		})
 	}
+}
+
+// Files that the configuration refers to count as it does: one written in place, one
+// of a mounted volume, and one that only a later version refers to.
+func TestWatchReferences(t *testing.T) {
+	folder, secrets := t.TempDir(), t.TempDir()
+	path := filepath.Join(folder, "gatehouse.yaml")
+	write(t, path, "version: 1\n")
+	for _, version := range []string{"..1", "..2"} {
+		do(t, os.Mkdir(filepath.Join(secrets, version), 0o700))
+		write(t, filepath.Join(secrets, version, "mounted"), version)
+	}
+	do(t, os.Symlink("..1", filepath.Join(secrets, "..data")))
+	do(t, os.Symlink(filepath.Join("..data", "mounted"), filepath.Join(secrets, "mounted")))
+	plain, later := filepath.Join(secrets, "plain"), filepath.Join(t.TempDir(), "later")
+	write(t, plain, "1")
+	write(t, later, "1")
+	var list atomic.Pointer[[]string]
+	list.Store(&[]string{plain, filepath.Join(secrets, "mounted")})
+	w := watch(t, WatcherConfig{Path: path, References: func() []string { return *list.Load() }})
+
+	w.expect("what may have changed before it was watched")
+	write(t, plain, "2")
+	w.expect("a reference written in place")
+	do(t, os.Symlink("..2", filepath.Join(secrets, "..data_tmp")))
+	do(t, os.Rename(filepath.Join(secrets, "..data_tmp"), filepath.Join(secrets, "..data")))
+	w.expect("a reference of a volume")
+	write(t, filepath.Join(secrets, "another"), "x")
+	select {
+	case <-w.changed:
+		t.Error("a file beside a reference was taken for it")
+	case <-time.After(100 * time.Millisecond):
+	}
+	list.Store(&[]string{plain, later})
+	write(t, path, "version: 1\n# refers to another\n")
+	w.expect("the file itself")
+	write(t, later, "2")
+	w.expect("a reference that is new")
 }
 
 func TestWatchFolder(t *testing.T) {
