@@ -70,9 +70,10 @@ var carriers = []struct {
 	{netip.MustParsePrefix("::ffff:0:0:0/96"), 12}, // SIIT, RFC 2765
 }
 
-// refused says what is wrong with an address, or returns "". An address of IPv6
-// that carries one of IPv4 is judged by both.
-func refused(ip netip.Addr, allowPrivate bool) string {
+// Refused says what is wrong with an address to connect to, or returns "". An address
+// of IPv6 that carries one of IPv4 is judged by both. allowPrivate opens loopback and
+// private ranges, for addresses that the operator's own file names.
+func Refused(ip netip.Addr, allowPrivate bool) string {
 	if !ip.IsValid() || ip.Zone() != "" {
 		return "a link-local address"
 	}
@@ -94,7 +95,7 @@ func refused(ip netip.Addr, allowPrivate bool) string {
 		return ""
 	}
 	if inner, ok := embedded(ip); ok {
-		if what := refused(inner, allowPrivate); what != "" {
+		if what := Refused(inner, allowPrivate); what != "" {
 			return what
 		}
 	}

@@ -233,7 +233,7 @@ func (c *Client) dial(ctx context.Context, network, hostPort string) (net.Conn, 
 		return nil, fault.Because(err, fault.Unavailable, "the host name could not be resolved")
 	}
 	for _, ip := range addrs {
-		if why := refused(ip, c.cfg.AllowPrivate); why != "" {
+		if why := Refused(ip, c.cfg.AllowPrivate); why != "" {
 			return nil, fault.New(fault.Denied, "the address leads to %s, which is not allowed", why)
 		}
 	}

@@ -98,10 +98,10 @@ func TestAddresses(t *testing.T) {
 		{"::8.8.8.8", false, false},
 	} {
 		ip := netip.MustParseAddr(c.addr)
-		if why := refused(ip, false); (why == "") != c.public {
+		if why := Refused(ip, false); (why == "") != c.public {
 			t.Errorf("%s: public policy says %q, want allowed = %t", c.addr, why, c.public)
 		}
-		if why := refused(ip, true); (why == "") != c.private {
+		if why := Refused(ip, true); (why == "") != c.private {
 			t.Errorf("%s: operator's policy says %q, want allowed = %t", c.addr, why, c.private)
 		}
 	}

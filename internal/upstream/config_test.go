@@ -85,6 +85,8 @@ func TestConfigErrorsNameTheSetting(t *testing.T) {
 }
 
 // attack gateway 67: where a target's name leads is checked when it is dialled.
+// attack gateway 67: what leads inside is refused to a tenant's upstream, and where clouds
+// answer with credentials to everybody's, under whatever address of IPv6 carries it.
 func TestGuardAddress(t *testing.T) {
 	for address, want := range map[string][2]bool{ // allowed for: a tenant's upstream, the operator's file
 		"93.184.215.14:80":            {true, true},
@@ -102,7 +104,18 @@ func TestGuardAddress(t *testing.T) {
 		"0.0.0.0:80":                  {false, false},
 		"[::]:80":                     {false, false},
 		"224.0.0.1:80":                {false, false},
-		"255.255.255.255:80":          {false, true},
+		"255.255.255.255:80":          {false, false},
+		"168.63.129.16:80":            {false, false}, // Azure
+		"100.100.100.200:80":          {false, false}, // Alibaba Cloud
+		"192.0.0.192:80":              {false, false}, // Oracle Cloud
+		"[fd00:ec2::254]:80":          {false, false}, // AWS
+		"[64:ff9b::a9fe:a9fe]:80":     {false, false},
+		"[64:ff9b::a01:203]:80":       {false, true},
+		"[64:ff9b::808:808]:80":       {true, true},
+		"[2002:a9fe:a9fe::1]:80":      {false, false},
+		"[2002:7f00:1::1]:80":         {false, true},
+		"[::169.254.169.254]:80":      {false, false},
+		"[fe80::1%eth0]:80":           {false, false},
 		"/run/docker.sock":            {false, false},
 		"not an address":              {false, false},
 	} {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"gatehouse/internal/fault"
+	"gatehouse/internal/safehttp"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
 )
@@ -228,14 +229,13 @@ func guardAddress(private bool) func(context.Context, string, string, syscall.Ra
 		if err != nil {
 			return fault.Because(err, fault.Denied, "the address to connect to is not understood")
 		}
-		a := ap.Addr().Unmap()
-		shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{100, 64, 0, 0}), 10) // RFC 6598
+		why := safehttp.Refused(ap.Addr(), private)
 		switch {
-		case a.IsLinkLocalUnicast() || a.IsMulticast() || a.IsUnspecified() || a.IsInterfaceLocalMulticast():
-			return fault.New(fault.Denied, "the target leads to an address that no upstream may have")
-		case !private && (a.IsLoopback() || a.IsPrivate() || shared.Contains(a) || !a.IsGlobalUnicast()):
-			return fault.New(fault.Denied, "the target leads to a private address, which only the operator's own file may name")
+		case why == "":
+			return nil
+		case private || safehttp.Refused(ap.Addr(), true) != "":
+			return fault.New(fault.Denied, "the target leads to %s, which no upstream may have", why)
 		}
-		return nil
+		return fault.New(fault.Denied, "the target leads to %s, which only the operator's own file may name", why)
 	}
 }
