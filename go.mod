@@ -42,6 +42,7 @@ require (
 )
 
 require (
+	filippo.io/bigmod v0.1.0
 	github.com/Azure/go-ntlmssp v0.1.1 // indirect
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/cenkalti/backoff/v4 v4.1.3 // indirect

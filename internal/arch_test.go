@@ -100,6 +100,7 @@ var doors = map[string][]string{
 	"github.com/fsnotify":         {"internal/config"},
 	"github.com/goccy/go-yaml":    {"internal/config", "internal/cli"},
 	"golang.org/x/net":            {"internal/h2"},
+	"filippo.io/bigmod":           {"verify"},
 	"golang.org/x/crypto/argon2":  {"internal/keys"},
 	"golang.org/x/crypto/bcrypt":  {"internal/keys"},
 	"github.com/envoyproxy":       {"internal/extauthz"},

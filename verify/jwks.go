@@ -211,8 +211,8 @@ func checkKeyOps(m map[string]any) error {
 func publicKey(text map[string]string) (crypto.PublicKey, error) {
 	switch text["kty"] {
 	case "RSA":
-		n, ok1 := decodePart([]byte(text["n"]))
-		e, ok2 := decodePart([]byte(text["e"]))
+		n, ok1 := decodePart(nil, []byte(text["n"]))
+		e, ok2 := decodePart(nil, []byte(text["e"]))
 		if !ok1 || !ok2 || len(e) > 4 || len(n) > maxRSABits/8+1 {
 			return nil, errors.New("n or e is not an acceptable number")
 		}
@@ -224,7 +224,7 @@ func publicKey(text map[string]string) (crypto.PublicKey, error) {
 	case "EC":
 		return curvePoint(text)
 	case "OKP":
-		x, ok := decodePart([]byte(text["x"]))
+		x, ok := decodePart(nil, []byte(text["x"]))
 		if text["crv"] != "Ed25519" || !ok || len(x) != ed25519.PublicKeySize {
 			return nil, errors.New("not an Ed25519 key")
 		}
@@ -251,8 +251,8 @@ func curvePoint(text map[string]string) (crypto.PublicKey, error) {
 		return nil, errors.New("crv is not accepted")
 	}
 	size := (curve.Params().BitSize + 7) / 8
-	x, ok1 := decodePart([]byte(text["x"]))
-	y, ok2 := decodePart([]byte(text["y"]))
+	x, ok1 := decodePart(nil, []byte(text["x"]))
+	y, ok2 := decodePart(nil, []byte(text["y"]))
 	if !ok1 || !ok2 || len(x) != size || len(y) != size {
 		return nil, errors.New("x or y has a wrong length")
 	}

@@ -37,6 +37,7 @@ type Key struct {
 	id    string
 	alg   Algorithm // "" = any that fits the type
 	pub   crypto.PublicKey
+	rsa   *preparedRSA // pub prepared for PKCS #1 v1.5; nil when it is no RSA key, or not to be
 	until atomic.Int64 // Unix nanoseconds up to which the key may be used
 }
 
@@ -76,6 +77,9 @@ func NewKey(kid string, alg Algorithm, pub crypto.PublicKey) (*Key, error) {
 		return nil, fmt.Errorf("algorithm %s does not fit the type of the key", alg)
 	}
 	key := &Key{id: kid, alg: alg, pub: pub}
+	if k, ok := pub.(*rsa.PublicKey); ok {
+		key.rsa = prepareRSA(k)
+	}
 	key.until.Store(math.MaxInt64)
 	return key, nil
 }
@@ -97,7 +101,7 @@ func (k *Key) Allows(alg Algorithm) bool {
 // Verify reports whether the key allows the algorithm and has signed the text with it.
 // The signature has the form that JOSE gives it, for ECDSA r and s in full length.
 func (k *Key) Verify(alg Algorithm, text, signature []byte) bool {
-	return k.Allows(alg) && alg.check(k.pub, text, signature)
+	return k.Allows(alg) && alg.check(k, text, signature)
 }
 
 // Retire ends the use of the key: tokens that it signed leave the cache.

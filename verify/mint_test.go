@@ -76,11 +76,11 @@ func sign(alg Algorithm, priv crypto.Signer, header, payload string) string {
 	var sig []byte
 	switch m.family {
 	case familyRSA:
-		sig = must(rsa.SignPKCS1v15(nil, priv.(*rsa.PrivateKey), m.hash, digest(m.hash, []byte(input))))
+		sig = must(rsa.SignPKCS1v15(nil, priv.(*rsa.PrivateKey), m.hash, digest(nil, m.hash, []byte(input))))
 	case familyPSS:
-		sig = must(rsa.SignPSS(rand.Reader, priv.(*rsa.PrivateKey), m.hash, digest(m.hash, []byte(input)), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}))
+		sig = must(rsa.SignPSS(rand.Reader, priv.(*rsa.PrivateKey), m.hash, digest(nil, m.hash, []byte(input)), &rsa.PSSOptions{SaltLength: rsa.PSSSaltLengthEqualsHash}))
 	case familyECDSA:
-		r, s, err := ecdsa.Sign(rand.Reader, priv.(*ecdsa.PrivateKey), digest(m.hash, []byte(input)))
+		r, s, err := ecdsa.Sign(rand.Reader, priv.(*ecdsa.PrivateKey), digest(nil, m.hash, []byte(input)))
 		must(0, err)
 		sig = append(r.FillBytes(make([]byte, m.size)), s.FillBytes(make([]byte, m.size))...)
 	case familyEd25519:

@@ -3,6 +3,7 @@ package verify
 import (
 	"bytes"
 	"encoding/base64"
+	"slices"
 )
 
 // maxHeaderText bounds kid, typ, cty and alg: longer ones name nothing that exists.
@@ -19,6 +20,7 @@ type JWS struct {
 	Signature []byte
 
 	signed []byte
+	text   string // of the payload
 }
 
 // Parse reads a compact JWS of at most limit bytes (0 means
@@ -33,6 +35,11 @@ func Parse(raw []byte, limit int) (*JWS, error) {
 	if len(raw) > limit {
 		return nil, fail(ReasonMalformed, "longer than the limit")
 	}
+	return parse(bytes.Clone(raw))
+}
+
+// parse is Parse of a text that nobody changes for as long as the result is used.
+func parse(raw []byte) (*JWS, error) {
 	if n := bytes.Count(raw, dot); n != 2 {
 		if n == 4 {
 			return nil, fail(ReasonMalformed, "encrypted (JWE), which is not accepted")
@@ -40,17 +47,19 @@ func Parse(raw []byte, limit int) (*JWS, error) {
 		return nil, fail(ReasonMalformed, "not of three parts")
 	}
 	i, j := bytes.IndexByte(raw, '.'), bytes.LastIndexByte(raw, '.')
-	header, ok1 := decodePart(raw[:i])
-	payload, ok2 := decodePart(raw[i+1 : j])
-	signature, ok3 := decodePart(raw[j+1:])
+	memory := make([]byte, base64.RawURLEncoding.DecodedLen(len(raw)))
+	header, ok1 := decodePart(memory, raw[:i])
+	payload, ok2 := decodePart(memory[len(header):], raw[i+1:j])
+	signature, ok3 := decodePart(memory[len(header)+len(payload):], raw[j+1:])
 	if !ok1 || !ok2 || !ok3 {
 		return nil, fail(ReasonMalformed, "not canonical base64url without padding")
 	}
-	fields, err := decodeObject(string(header))
+	text := string(memory[:len(header)+len(payload)])
+	fields, err := decodeObject(text[:len(header)])
 	if err != nil {
 		return nil, &Error{Reason: ReasonMalformed, Detail: "header", Cause: err}
 	}
-	t := &JWS{Header: fields, Payload: payload, Signature: signature, signed: bytes.Clone(raw[:j])}
+	t := &JWS{Header: fields, Payload: payload, Signature: signature, signed: raw[:j], text: text[len(header):]}
 	if e := t.readHeader(); e != nil {
 		return nil, e
 	}
@@ -110,20 +119,21 @@ func (j *JWS) headerText(name string) (text string, has bool, e *Error) {
 // Verify reports whether the signature is by the key, which must allow the
 // algorithm of the header.
 func (j *JWS) Verify(k *Key) bool {
-	return k.Allows(j.Algorithm) && j.Algorithm.check(k.pub, j.signed, j.Signature)
+	return k.Allows(j.Algorithm) && j.Algorithm.check(k, j.signed, j.Signature)
 }
 
 var dot = []byte(".")
 
-// decodePart decodes one part. The standard decoder skips line breaks, so
-// those are looked for; and it ignores bits behind the last byte, so the end is
-// encoded again and compared.
-func decodePart(part []byte) ([]byte, bool) {
-	if len(part) == 0 || bytes.ContainsAny(part, "\r\n") {
+// decodePart decodes one part into memory, or where there is not enough of it
+// into new. The standard decoder skips line breaks, so those are looked for; and it
+// ignores bits behind the last byte, so the end is encoded again and compared.
+func decodePart(memory, part []byte) ([]byte, bool) {
+	if len(part) == 0 || bytes.IndexByte(part, '\r') >= 0 || bytes.IndexByte(part, '\n') >= 0 {
 		return nil, false
 	}
 	enc := base64.RawURLEncoding
-	out := make([]byte, enc.DecodedLen(len(part)))
+	room := enc.DecodedLen(len(part))
+	out := slices.Grow(memory[:0], room)[:room]
 	n, err := enc.Decode(out, part)
 	if err != nil {
 		return nil, false
@@ -131,5 +141,5 @@ func decodePart(part []byte) ([]byte, bool) {
 	var again [4]byte
 	end := again[:enc.EncodedLen(n%3)]
 	enc.Encode(end, out[n-n%3:n])
-	return out[:n], bytes.HasSuffix(part, end)
+	return out[:n:n], bytes.HasSuffix(part, end)
 }

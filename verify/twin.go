@@ -18,7 +18,7 @@ func TwinHash(token []byte) string {
 		return ""
 	}
 	curve := curveOf(base64.RawURLEncoding.DecodedLen(len(token) - cut))
-	sig, ok := decodePart(token[cut:])
+	sig, ok := decodePart(nil, token[cut:])
 	if curve == nil || !ok {
 		return ""
 	}

@@ -212,11 +212,14 @@ func (v *Verifier) Verify(ctx context.Context, raw []byte) (*Token, error) {
 		return t, nil
 	}
 	mark := v.cache.mark()
-	jws, err := Parse(raw, v.limit)
+	if len(raw) > v.limit {
+		return nil, fail(ReasonMalformed, "longer than the limit")
+	}
+	jws, err := parse(raw)
 	if err != nil {
 		return nil, err
 	}
-	m, err := decodeObject(string(jws.Payload))
+	m, err := decodeObject(jws.text)
 	if err != nil {
 		return nil, &Error{Reason: ReasonMalformed, Detail: "claims", Cause: err}
 	}

@@ -143,7 +143,7 @@ func TestECDSARange(t *testing.T) {
 			t.Fatal(name)
 		}
 	}
-	der := must(p256().Sign(nil, digest(ES256.method().hash, []byte(raw[:cut])), ES256.method().hash))
+	der := must(p256().Sign(nil, digest(nil, ES256.method().hash, []byte(raw[:cut])), ES256.method().hash))
 	_, err := v.Verify(t.Context(), []byte(raw[:cut+1]+b64(der)))
 	want(t, err, ReasonBadSignature)
 }
