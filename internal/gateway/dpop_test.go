@@ -131,9 +131,10 @@ func TestProofsAreUsedOnce(t *testing.T) {
 		proof := k.Proof(t, "GET", ordersURL, token, nil, nil)
 		var won atomic.Int32
 		var wg sync.WaitGroup
-		for range 32 {
+		either := []string{proof, twinOf(t, proof)} // attack gateway 22: the other signature makes no other proof
+		for i := range 32 {
 			wg.Go(func() {
-				l := newLane("GET", "/shop/orders/1", "Authorization", "DPoP "+token, "DPoP", proof)
+				l := newLane("GET", "/shop/orders/1", "Authorization", "DPoP "+token, "DPoP", either[i%2])
 				g.ServeExchange(l)
 				if l.status == 200 {
 					won.Add(1)

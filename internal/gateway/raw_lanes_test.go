@@ -186,3 +186,63 @@ func TestBytesOnEveryLane(t *testing.T) {
 		})
 	}
 }
+
+// attack gateway 59: a chunked body that could end elsewhere is refused on the lane of
+// net/http as well, and what stands behind a request that was handed over is not served.
+func TestSmugglingOnBothHTTP1Lanes(t *testing.T) {
+	const behind = "GET /public/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
+	for lane, mark := range map[string]string{"strict": "", "standard": "Expect: 100-continue\r\n"} {
+		t.Run(lane, func(t *testing.T) {
+			h := open(t, nil, false)
+			converse := func(request string) (answers string) {
+				t.Helper()
+				conn, err := net.Dial("tcp", h.addr)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer conn.Close()
+				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_, _ = io.WriteString(conn, request)
+				_ = conn.(*net.TCPConn).CloseWrite()
+				all, _ := io.ReadAll(conn)
+				return strings.ReplaceAll(string(all), "HTTP/1.1 100 Continue\r\n\r\n", "")
+			}
+			head := "POST /public/x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n" + mark + "\r\n"
+			for name, body := range map[string]string{
+				"size empty": "\r\nabc\r\n0\r\n\r\n", "size signed": "+3\r\nabc\r\n0\r\n\r\n", "size negative": "-3\r\nabc\r\n0\r\n\r\n",
+				"size 0x": "0x3\r\nabc\r\n0\r\n\r\n", "size overflow": "10000000000000003\r\nabc\r\n0\r\n\r\n", "space before": " 3\r\nabc\r\n0\r\n\r\n",
+				"line bare LF": "3\nabc\r\n0\r\n\r\n", "line bare CR": "3\rabc\r\n0\r\n\r\n", "extension bare LF": "3;a\nabc\r\n0\r\n\r\n",
+				"extension flood": strings.Repeat("1;"+strings.Repeat("a", 200)+"\r\na\r\n", 400) + "0\r\n\r\n",
+				"content longer":  "3\r\nabcd\r\n0\r\n\r\n", "content ends in LF": "3\r\nabc\n0\r\n\r\n", "content ends in CR": "3\r\nabc\r0\r\n\r\n",
+				"trailer without colon": "0\r\nX-A\r\n\r\n", "trailer bare LF": "0\r\nX-A: b\n\r\n", "end is bare LF": "3\r\nabc\r\n0\r\n\n",
+				"never ends": "3\r\nabc\r\n",
+			} {
+				got := converse(head + body + behind)
+				// Where net/http takes a bare LF, behind the body, it has one meaning: the connection ends.
+				lax := lane == "standard" && (name == "trailer bare LF" || name == "end is bare LF")
+				if strings.Contains(got, "HTTP/1.1 200") && !lax || strings.Count(got, "HTTP/1.1 ") > 1 || strings.Contains(got, "smuggled") {
+					t.Errorf("%s: %.300q", name, got)
+				}
+			}
+			for name, request := range map[string]string{
+				"a length": "POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n" + mark + "\r\nabc",
+				"chunks":   head + "3\r\nabc\r\n0\r\nX-User-ID: root\r\n\r\n",
+			} {
+				got := converse(request + behind)
+				// The strict lane serves each in its turn. The other one serves one request of a
+				// connection, and refuses it when it can see that there is more.
+				ok := strings.Count(got, "HTTP/1.1 200") == 2 && strings.Count(got, `"body":"abc"`) == 1
+				if lane == "standard" {
+					ok = strings.Count(got, "HTTP/1.1 ") == 1 && !strings.Contains(got, "smuggled")
+				}
+				if !ok || strings.Contains(got, "root") {
+					t.Errorf("%s: %.600q", name, got)
+				}
+			}
+			// A body that is announced and not sent is not the next request.
+			if got := converse("POST /public/x HTTP/1.1\r\nHost: a\r\nContent-Length: 500\r\n" + mark + "\r\n" + behind); strings.Contains(got, "HTTP/1.1 200") {
+				t.Errorf("a body that is cut short: %.300q", got)
+			}
+		})
+	}
+}
