@@ -94,6 +94,8 @@ type App struct {
 
 	references atomic.Pointer[[]string] // files that the file refers to
 
+	folder    io.Closer // keeps other processes from the data folder
+	serving   bool      // Start has come to its end
 	watcher   *config.Watcher
 	unwatched error // why there is no watcher
 
@@ -126,6 +128,9 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	}
 	file, err := a.load()
 	if err != nil {
+		return nil, err
+	}
+	if a.folder, err = lockFolder(ctx, a.settings.Data); err != nil {
 		return nil, err
 	}
 	if err := a.observe(ctx); err != nil {
@@ -389,6 +394,7 @@ func (a *App) announce() error {
 	a.onClose(func(context.Context) error { return os.Remove(path) })
 	a.log.Info("gatehouse serves", "gateway", a.addresses.Gateway, "identity", a.addresses.Identity, "console", a.addresses.Console,
 		"revision", a.node.gateway.Revision(), "version", a.config.Version)
+	a.serving = true
 	if a.settings.ReadyFile == "" {
 		return nil
 	}
@@ -419,6 +425,8 @@ func (a *App) Wait(ctx context.Context) error {
 func (a *App) Shutdown(ctx context.Context) error {
 	if a.health != nil {
 		a.health.Draining()
+	}
+	if a.serving {
 		a.log.Info("gatehouse stops; requests under way may finish", "within", a.settings.ShutdownTimeout.String())
 	}
 	if a.settings.ShutdownTimeout > 0 {
@@ -439,6 +447,10 @@ func (a *App) Shutdown(ctx context.Context) error {
 	a.mu.Unlock()
 	if id != nil {
 		errs = append(errs, id.close())
+	}
+	if a.folder != nil {
+		errs = append(errs, a.folder.Close())
+		a.folder = nil
 	}
 	return errors.Join(errs...)
 }

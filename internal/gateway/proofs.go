@@ -42,8 +42,8 @@ func (g *Gateway) recallProofs() {
 	case err == nil && g.replays.read(data, now) == nil:
 	default:
 		g.replays.since, g.nonces.since = now.Add(proofAhead), now.Unix()
-		g.config.Logger.Warn("the process before this one was cut off: for a short time DPoP proofs need a nonce, and signed requests are answered 503",
-			slog.Duration("time", proofAhead))
+		g.config.Logger.Warn("the process before this one was cut off: for a short time proofs of possession (DPoP) need a nonce, and signed requests are answered 503",
+			slog.String("for", proofAhead.String()))
 	}
 	if err := replaceFile(g.config.Proofs, []byte(proofsMagic+" "+proofsRunning+"\n")); err != nil {
 		g.config.Logger.Error("it cannot be written down that this process runs: a proof that it accepts may be good again when it was cut off", slog.Any("error", err))
