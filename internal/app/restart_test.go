@@ -197,3 +197,21 @@ func jti(t *testing.T, token string) string {
 	}
 	return c.ID
 }
+
+// A token that nobody has shown the gateway before the restart is as good after it,
+// the store being down, as one that was.
+func TestRestartKnowsTokensNotSeen(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "order") }))
+	defer up.Close()
+	file := write(t, fmt.Sprintf(ordersAPI, "http://127.0.0.1:1", up.URL))
+	p := start(t, file)
+	identity, data := strings.TrimPrefix(p.Ready().Identity, "http://"), p.data
+	p.stop()
+	p = start(t, file, withData(data), withIdentity(identity))
+	own := p.token("orders:read")
+	p.stop()
+	p = start(t, file, withData(data), withIdentity(identity), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	if a := p.call(http.MethodGet, "/orders/1", own); a.Status != http.StatusOK {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}

@@ -107,7 +107,8 @@ type builtinKeys struct {
 }
 
 // Key implements verify.KeySource. It is asked for each token that is new to the
-// gateway, so that is when a key set that has changed is kept.
+// gateway, so that a key set that has changed is kept then, besides at every load
+// and once a minute: a restart without the store must know tokens that nobody has shown yet.
 func (b *builtinKeys) Key(ctx context.Context, kid string, alg verify.Algorithm) (*verify.Key, error) {
 	if ring := b.ring.Load(); ring != nil {
 		k, err := ring.KeySource().Key(ctx, kid, alg)
@@ -124,6 +125,9 @@ func (b *builtinKeys) Key(ctx context.Context, kid string, alg verify.Algorithm)
 
 // keep writes the ring's key set to disk when it is not what is there.
 func (b *builtinKeys) keep(ring *keys.Ring) {
+	if len(ring.Keys()) == 0 {
+		return // they are being made
+	}
 	doc, etag := ring.JWKS()
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -154,6 +158,7 @@ func (b *builtinKeys) recall() error {
 // verified anew.
 func (b *builtinKeys) serve(ring *keys.Ring) {
 	b.ring.Store(ring)
+	b.keep(ring)
 	if s := b.static.Swap(nil); s != nil {
 		s.Retire()
 	}
