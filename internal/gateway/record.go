@@ -102,22 +102,25 @@ func (ex *Exchange) appendLine(b []byte, took time.Duration) []byte {
 	return append(b, '}', '\n')
 }
 
-// appendText appends s as a JSON string.
+// appendText appends s as a JSON string. Bytes outside of ASCII are shown as the code
+// point of the same number: such text comes from strangers and need not be pretty.
 func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
 	const hexDigits = "0123456789abcdef"
 	b = append(b, '"')
-	for i := 0; i < len(s); i++ {
-		switch c := s[i]; {
-		case c == '"' || c == '\\':
+	from := 0
+	for i := range len(s) {
+		c := s[i]
+		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+			continue
+		}
+		b = append(b, s[from:i]...)
+		if from = i + 1; c == '"' || c == '\\' {
 			b = append(b, '\\', c)
-		case c < 0x20 || c >= 0x7f:
-			// Bytes outside of ASCII are shown as the code point of the same
-			// number: such text comes from strangers and need not be pretty.
+		} else {
 			b = append(b, '\\', 'u', '0', '0', hexDigits[c>>4], hexDigits[c&15])
-		default:
-			b = append(b, c)
 		}
 	}
+	b = append(b, s[from:]...)
 	return append(b, '"')
 }
 

@@ -43,12 +43,14 @@ type framing struct {
 	trailers  bool // Trailer, or TE: trailers
 }
 
+var emptyLine = []byte("\r\n\r\n") // made once: where it is written out, some builds allocate it each time
+
 // headEnd looks for the empty line that ends a head. b[:seen] has been looked
 // through before. It returns the length of the head, or 0 when more is needed; bytes that can
 // be in no head are refused at once instead of when time runs out.
 func headEnd(b []byte, seen int) (int, *refusal) {
 	from := max(0, seen-3)
-	if i := bytes.Index(b[from:], []byte("\r\n\r\n")); i >= 0 {
+	if i := bytes.Index(b[from:], emptyLine); i >= 0 {
 		return from + i + 4, nil
 	}
 	for i := seen; i < len(b); i++ {
