@@ -179,6 +179,18 @@ func TestOpenAPI(t *testing.T) {
 			t.Errorf("schema %q is missing", name)
 		}
 	}
+	// Fields are described as they are written: of embedded structs too, of any value as any.
+	for name, want := range map[string]string{
+		"ObjectChange.revision": `{"format":"int64","type":"integer"}`, "ObjectChange.Change": "null",
+		"Hypothetical.asn": `{"format":"int64","minimum":0,"type":"integer"}`, "Preview.access_token": "{}",
+	} {
+		kind, field, _ := strings.Cut(name, ".")
+		schema, _ := doc.Components.Schemas[kind].(map[string]any)
+		properties, _ := schema["properties"].(map[string]any)
+		if got, err := json.Marshal(properties[field]); err != nil || string(got) != want {
+			t.Errorf("%s is described as %s", name, got)
+		}
+	}
 }
 
 // AuthenticateNative knows one access token.

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"encoding/json"
 	"net/http"
 	"reflect"
 	"strings"
@@ -79,6 +80,9 @@ func parameters(r route) []object {
 
 // schemaOf describes a type of the client package; named structs go to schemas.
 func schemaOf(t reflect.Type, schemas object) object {
+	if t == reflect.TypeFor[json.RawMessage]() {
+		return object{} // any value
+	}
 	switch t.Kind() { //nolint:exhaustive // the client's types use these kinds; anything else is described as any value
 	case reflect.String:
 		return object{"type": "string"}
@@ -86,6 +90,10 @@ func schemaOf(t reflect.Type, schemas object) object {
 		return object{"type": "boolean"}
 	case reflect.Int, reflect.Int64:
 		return object{"type": "integer", "format": "int64"}
+	case reflect.Uint32:
+		return object{"type": "integer", "format": "int64", "minimum": 0}
+	case reflect.Pointer:
+		return schemaOf(t.Elem(), schemas)
 	case reflect.Float64:
 		return object{"type": "number"}
 	case reflect.Slice:
@@ -111,15 +119,26 @@ func structSchema(t reflect.Type, schemas object) object {
 	if t.Name() != "" {
 		schemas[t.Name()] = s
 	}
-	for f := range t.Fields() {
-		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		if name == "" {
-			name = f.Name
-		}
-		properties[name] = schemaOf(f.Type, schemas)
-	}
+	addFields(t, properties, schemas)
 	if t.Name() == "" {
 		return s
 	}
 	return ref
+}
+
+// addFields describes the fields of a struct as encoding/json writes them: those of an
+// embedded one stand beside its own.
+func addFields(t reflect.Type, properties, schemas object) {
+	for f := range t.Fields() {
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		switch {
+		case name == "-" || !f.IsExported():
+		case name == "" && f.Anonymous && f.Type.Kind() == reflect.Struct:
+			addFields(f.Type, properties, schemas)
+		case name == "":
+			properties[f.Name] = schemaOf(f.Type, schemas)
+		default:
+			properties[name] = schemaOf(f.Type, schemas)
+		}
+	}
 }

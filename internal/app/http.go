@@ -76,10 +76,13 @@ func (a *App) consoleHandler() http.Handler {
 	mux.HandleFunc("GET /docs/reasons/{reason}", serveReason)
 	mux.HandleFunc("GET /docs/reasons/{$}", serveReasonIndex)
 	mux.HandleFunc("GET /docs/style.css", serveStyle)
+	view := consoleView{Metrics: a.settings.Telemetry.Metrics}
 	if letters := a.mailboxHandler(); letters != nil {
 		mux.Handle("GET "+mailboxPath, letters)
 		mux.Handle("GET "+web.AssetPath, letters)
+		view.Mailbox = mailboxPath
 	}
+	mux.Handle("GET /{$}", serveConsole(view))
 	return secured(loopbackHost(mux))
 }
 

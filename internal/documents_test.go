@@ -1,0 +1,95 @@
+package internal_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+func document(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(filepath.Join("..", path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// The plan of the house has a row for every room, and the walks go through files that exist.
+func TestArchitectureIsTrue(t *testing.T) {
+	text := document(t, "docs/ARCHITECTURE.md")
+	entries, err := os.ReadDir(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.IsDir() && !strings.Contains(text, "| `internal/"+e.Name()+"` |") {
+			t.Errorf("docs/ARCHITECTURE.md has no row for internal/%s", e.Name())
+		}
+	}
+	files := regexp.MustCompile("`([a-z0-9/]+\\.go)`").FindAllStringSubmatch(text, -1)
+	if len(files) < 20 {
+		t.Errorf("%d files are named", len(files))
+	}
+	for _, f := range files {
+		here, _ := filepath.Glob(f[1])
+		below, _ := filepath.Glob(filepath.Join("*", f[1]))
+		if len(here)+len(below) == 0 {
+			t.Errorf("docs/ARCHITECTURE.md names %s, which is not there", f[1])
+		}
+	}
+}
+
+// Every module that go.mod asks for directly has its reason.
+func TestDependenciesHaveReasons(t *testing.T) {
+	text, version := document(t, "docs/DEPENDENCIES.md"), regexp.MustCompile(`/v\d+$`)
+	count := 0
+	for line := range strings.Lines(document(t, "go.mod")) {
+		fields := strings.Fields(strings.TrimPrefix(strings.TrimSpace(line), "require "))
+		if len(fields) != 2 || !strings.Contains(fields[0], ".") || !strings.HasPrefix(fields[1], "v") {
+			continue // not a requirement, or an indirect one
+		}
+		count++
+		module := version.ReplaceAllString(fields[0], "")
+		named := strings.Contains(text, module)
+		for rest := module; !named && strings.Contains(rest, "/"); {
+			_, rest, _ = strings.Cut(rest, "/")
+			named = strings.Contains(text, "…/"+rest)
+		}
+		if !named {
+			t.Errorf("docs/DEPENDENCIES.md has no reason for %s", module)
+		}
+	}
+	if count < 20 {
+		t.Errorf("only %d modules were read of go.mod", count)
+	}
+}
+
+// Links of the documents lead to files that are there.
+func TestLinksOfDocuments(t *testing.T) {
+	var pages []string
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		found, err := filepath.Glob(filepath.Join("..", pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		pages = append(pages, found...)
+	}
+	link := regexp.MustCompile(`\]\(([^)#\s]+)(?:#[^)]*)?\)`)
+	for _, page := range pages {
+		b, err := os.ReadFile(page)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range link.FindAllStringSubmatch(string(b), -1) {
+			if strings.Contains(m[1], ":") {
+				continue
+			}
+			if _, err := os.Stat(filepath.Join(filepath.Dir(page), m[1])); err != nil {
+				t.Errorf("%s links to %s, which is not there", page, m[1])
+			}
+		}
+	}
+}
