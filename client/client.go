@@ -141,7 +141,10 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		if errors.As(err, &op) {
 			return nil, fmt.Errorf("%w at %s: %w", ErrUnreachable, c.base, op.Err)
 		}
-		return nil, err
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err) // which names the address
 	}
 	if res.StatusCode < 300 {
 		return res, nil
@@ -153,6 +156,9 @@ func (c *Client) send(ctx context.Context, method, path string, in any) (*http.R
 		e.Title = http.StatusText(res.StatusCode)
 	}
 	e.Status = res.StatusCode
+	if res.Header.Get("Gatehouse-Decision") != "" {
+		e.Title, e.Detail = "Not the management API", c.base+" is where the gateway serves APIs: name the console or the identity listener"
+	}
 	return nil, e
 }
 

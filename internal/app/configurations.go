@@ -163,7 +163,7 @@ func (c *configurations) missingScopes(ctx context.Context, file *config.File) (
 			}
 			server, ok := view.Server(name)
 			if !ok {
-				return nil, fault.New(fault.Invalid, "issuer %q: there is no built-in authorization server %q", issuer, name)
+				return nil, noServer(view, file.Declared.Sources[spec.PathIssuer(issuer)+".builtin"], name)
 			}
 			for _, scope := range scopesOf(api) {
 				if _, there := server.Scope(scope); !there && !slices.Contains(missing[name], scope) {
@@ -176,6 +176,22 @@ func (c *configurations) missingScopes(ctx context.Context, file *config.File) (
 		slices.Sort(names)
 	}
 	return missing, nil
+}
+
+// noServer says that an issuer names a built-in server that is not there, and where.
+func noServer(view *access.View, at, name string) error {
+	e := fault.New(fault.Invalid, "there is no built-in authorization server %q: \"gatehouse servers\" lists them", name)
+	var known []string
+	for _, s := range view.Servers() {
+		known = append(known, s.Name)
+	}
+	if near := config.Nearest(name, known); near != "" {
+		e.Message += ": did you mean " + near + "?"
+	}
+	if at != "" {
+		e.Message = at + ": " + e.Message
+	}
+	return e
 }
 
 func scopesOf(api spec.API) (all []string) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,6 +58,9 @@ func (s *session) client() (*client.Client, error) {
 	c := client.Config{URL: s.server, Token: s.token}
 	if c.URL == "" {
 		c.URL, _ = s.Getenv("GATEHOUSE_URL")
+	}
+	if u, err := url.Parse(c.URL); c.URL != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return nil, exit{exitUsage, fmt.Errorf("%q is no address of a server: write it as http://127.0.0.1:8082", c.URL)}
 	}
 	if c.Token == "" {
 		c.Token, _ = s.Getenv("GATEHOUSE_TOKEN")

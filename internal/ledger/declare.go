@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/order"
@@ -57,7 +58,7 @@ func (tx *Tx) Plan(owner string, desired []Desired) ([]Difference, error) {
 		}
 		at := place{r.Kind, r.ID}
 		if _, twice := want[at]; twice {
-			return nil, fault.New(fault.Invalid, "%s %s is declared twice", d.Kind, quote(d.Key.String()))
+			return nil, fault.New(fault.Invalid, "%s %s is declared twice", d.Kind, quote(strings.Join(d.Key.Parts, ", ")))
 		}
 		want[at] = r
 	}
@@ -102,7 +103,7 @@ func (tx *Tx) desired(owner string, d Desired) (Record, error) {
 		return Record{}, err
 	}
 	if ok && old.Owner != "" && old.Owner != owner {
-		return Record{}, fault.New(fault.Conflict, "%s %s is managed by %s already: declare it in one place", d.Kind, quote(d.Key.String()), old.Owner).WithReason("managed")
+		return Record{}, fault.New(fault.Conflict, "%s %s is managed by %s already: declare it in one place", d.Kind, quote(strings.Join(d.Key.Parts, ", ")), old.Owner).WithReason("managed")
 	}
 	doc, err := k.document(d.Value, old.Data, nil)
 	if err != nil {
