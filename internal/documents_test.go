@@ -93,3 +93,25 @@ func TestLinksOfDocuments(t *testing.T) {
 		}
 	}
 }
+
+// Every metric is in the documentation, and none that is gone.
+func TestMetricsAreDocumented(t *testing.T) {
+	source, text := document(t, "internal/telemetry/collector.go"), document(t, "docs/operations.md")
+	known := map[string]bool{}
+	for _, m := range regexp.MustCompile(`desc\("([a-z_]+)"`).FindAllStringSubmatch(source, -1) {
+		known["gatehouse_"+m[1]] = true
+	}
+	listed := regexp.MustCompile("(?m)^\\| `(gatehouse_[a-z_]+)` \\|").FindAllStringSubmatch(text, -1)
+	for _, m := range listed {
+		if !known[m[1]] {
+			t.Errorf("docs/operations.md lists %s, which is not there", m[1])
+		}
+		delete(known, m[1])
+	}
+	if len(listed) < 20 {
+		t.Errorf("%d metrics are listed", len(listed))
+	}
+	for name := range known {
+		t.Errorf("docs/operations.md does not list %s", name)
+	}
+}

@@ -142,6 +142,7 @@ func TestExitCodes(t *testing.T) {
 		{"no age", env, []string{"explain", "GET", "/shop", "--mfa", "soon"}, exitUsage, "--mfa soon"},
 		{"no such issuer", env, []string{"explain", "GET", "/shop/items/1", "--issuer", "nobody"}, exitFailed, "there is no issuer \"nobody\""},
 		{"no such user", env, []string{"token", "--as", "nobody"}, exitFailed, "there is no user with the login \"nobody\""},
+		{"an app with a second factor", env, []string{"token", "--mfa"}, exitUsage, "--mfa needs --as"},
 		{"no store", map[string]string{"GATEHOUSE_DATA": t.TempDir()}, []string{"db", "check"}, exitFailed, "there is no store"},
 		{"no configuration of a store", env, []string{"db", "check", "--config", "nowhere.yaml"}, exitFailed, "nowhere.yaml"},
 		{"revision is no number", env, []string{"rollback", "x"}, exitUsage, "history"},

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"gatehouse/client"
+	"gatehouse/internal/config"
 )
 
 func newExplain(s *session) *cobra.Command {
@@ -134,6 +135,11 @@ func newTail(s *session) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if api != "" {
+				if list, err := servedAPIs(cmd, cl); err == nil { // who may follow may not have to see them
+					s.waitsFor(api, list)
+				}
+			}
 			err = cl.Tail(cmd.Context(), api, denied, func(d client.Decision) error {
 				switch s.output {
 				case "json": // a line for each, so that it can be filtered by lines too
@@ -157,6 +163,23 @@ func newTail(s *session) *cobra.Command {
 	c.Flags().StringVar(&api, "api", "", "only of this API")
 	c.Flags().BoolVar(&denied, "denied", false, "only what was refused")
 	return c
+}
+
+// waitsFor says that an API whose decisions are followed is not served, and which was
+// probably meant: it may come.
+func (s *session) waitsFor(api string, list []servedAPI) {
+	names := make([]string, len(list))
+	for i, a := range list {
+		names[i] = a.Name
+	}
+	if slices.Contains(names, api) {
+		return
+	}
+	hint := ""
+	if near := config.Nearest(api, names); near != "" {
+		hint = ": did you mean " + near + "?"
+	}
+	s.say("no API %q is served now%s", api, hint)
 }
 
 func decisionLine(d client.Decision) string {

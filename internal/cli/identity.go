@@ -22,6 +22,9 @@ func newToken(s *session) *cobra.Command {
   gatehouse token --as ana@example.com --scope payroll:write --mfa`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if r.MFA && r.User == "" {
+				return exit{exitUsage, errors.New("--mfa needs --as: an app signs in without a second factor")}
+			}
 			cl, err := s.client()
 			if err != nil {
 				return err
