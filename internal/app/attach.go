@@ -102,7 +102,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	}
 	a.applied.Store(&file.Digest)
 	if a.config.Dev {
-		if err := a.exampleTokens(ctx, id); err != nil {
+		if err := a.exampleTokens(ctx, id, file); err != nil {
 			return err
 		}
 	}

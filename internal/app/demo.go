@@ -210,8 +210,9 @@ func (a *App) demoClient() string {
 }
 
 // exampleTokens mints the two tokens of the commands that `dev` prints.
-func (a *App) exampleTokens(ctx context.Context, id *identity) error {
+func (a *App) exampleTokens(ctx context.Context, id *identity, file *config.File) error {
 	if a.config.File != "" {
+		a.calls[0] = ownCall(file)
 		return nil
 	}
 	target, err := id.target(ctx, access.DefaultServer)
@@ -236,6 +237,26 @@ func (a *App) exampleTokens(ctx context.Context, id *identity) error {
 		{"The same call without the scope it needs; the answer says why:", fmt.Sprintf("curl -H 'Authorization: Bearer %s' %s", mayNot, url)},
 	}
 	return nil
+}
+
+// ownCall is how to try the first operation of a file that asks for scopes of a built-in
+// server: its tokens can be had here.
+func ownCall(file *config.File) welcomeCall {
+	builtin := map[string]bool{}
+	for _, is := range file.Declared.Issuers {
+		builtin[is.Name] = is.Builtin == access.DefaultServer
+	}
+	for _, api := range file.Declared.APIs {
+		if !slices.ContainsFunc(api.Auth, func(name string) bool { return builtin[name] }) {
+			continue
+		}
+		for _, r := range api.Routes {
+			if len(r.Scopes) > 0 {
+				return welcomeCall{"A token for " + r.Method + " " + api.BasePath + r.Path + ":", "gatehouse token --scope " + strings.Join(r.Scopes[0], ",")}
+			}
+		}
+	}
+	return welcomeCall{}
 }
 
 // Welcome returns what `dev` prints once everything serves.

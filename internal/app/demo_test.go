@@ -1,7 +1,9 @@
 package app_test
 
 import (
+	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -130,13 +132,18 @@ func TestDemoStepUp(t *testing.T) {
 func TestWelcomeNamesWhatServes(t *testing.T) {
 	p := start(t, "")
 	w := p.Welcome()
-	for _, want := range []string{p.Ready().Gateway, p.Ready().Identity, p.Ready().Console, "curl -H"} {
+	for _, want := range []string{p.Ready().Gateway, p.Ready().Identity, p.Ready().Console, "curl -H", "ana@example.com", "--ready-file"} {
 		if !strings.Contains(w, want) {
 			t.Errorf("the welcome does not name %q:\n%s", want, w)
 		}
 	}
-	if strings.Contains(w, p.Ready().Demo.ClientSecret) || strings.Contains(w, p.Ready().APIToken) {
+	if strings.Contains(w, p.Ready().Demo.ClientSecret) || strings.Contains(w, p.Ready().APIToken) || strings.Contains(w, p.Ready().Demo.Users[0].Password) {
 		t.Error("the welcome shows a secret")
+	}
+	// Of a file of one's own: how to get a token for the first operation that asks for one.
+	p = start(t, write(t, fmt.Sprintf(twoScopes, "http://127.0.0.1:1")))
+	if w := p.Welcome(); !regexp.MustCompile(`A token for GET /a/\S+:\n\n  gatehouse token --scope orders:\w+\n`).MatchString(w) {
+		t.Errorf("the welcome of a file does not say how to call it:\n%s", w)
 	}
 }
 

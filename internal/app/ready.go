@@ -93,6 +93,13 @@ func (r Ready) welcome(allowed, denied welcomeCall) string {
 			fmt.Fprintf(&b, "\n%s\n\n  %s\n", c.Title, c.Command)
 		}
 	}
+	if r.Demo != nil && len(r.Demo.Users) > 0 {
+		logins := make([]string, len(r.Demo.Users))
+		for i, u := range r.Demo.Users {
+			logins[i] = u.Login
+		}
+		fmt.Fprintf(&b, "\nWho can sign in at %s/account: %s. Their passwords of\nthis run, and the demo client's secret, are in the file of --ready-file FILE.\n", r.Identity, strings.Join(logins, ", "))
+	}
 	fmt.Fprintf(&b, "\nWhy? Ask for any request:\n\n  gatehouse explain <the answer's X-Request-ID>\n  gatehouse tail\n\nStop with Ctrl-C.\n")
 	return b.String()
 }
