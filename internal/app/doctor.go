@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,10 +97,12 @@ func Doctor(ctx context.Context, c Config) ([]Finding, error) {
 	}
 	e.configuration(ctx, c.File)
 	e.folder()
+	e.files(time.Now())
 	e.snapshot()
 	e.store(ctx)
 	e.issuers(ctx)
 	e.upstreams(ctx)
+	e.servers(ctx)
 	e.ports(ctx)
 	return e.found, nil
 }
@@ -233,26 +234,9 @@ func (e *examination) upstreams(ctx context.Context) {
 	if e.file == nil {
 		return
 	}
-	dialer := net.Dialer{Timeout: 2 * time.Second}
 	for _, api := range e.file.Declared.APIs {
 		for _, target := range api.Upstream.Targets {
-			check := "upstream of " + api.Name
-			u, err := url.Parse(target)
-			if err != nil {
-				e.add(Failed, check, "%s is no address", target)
-				continue
-			}
-			port := u.Port()
-			if port == "" {
-				port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
-			}
-			conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort(u.Hostname(), port))
-			if err != nil {
-				e.add(Failed, check, "%s does not accept connections: %v", u.Redacted(), err)
-				continue
-			}
-			_ = conn.Close()
-			e.add(Passed, check, "%s accepts connections", u.Redacted())
+			e.reaches(ctx, "upstream of "+api.Name, target)
 		}
 	}
 }

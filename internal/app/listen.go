@@ -44,7 +44,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 			c.stamp = info.ModTime()
 		}
 	case c.loaded == nil:
-		return nil, fmt.Errorf("the gateway's certificate %s cannot be used: %w", c.cert, err)
+		return nil, fmt.Errorf("the certificate %s cannot be used: %w", c.cert, err)
 	}
 	// While the new pair is half-written, the old one goes on.
 	return c.loaded, nil

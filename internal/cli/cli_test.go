@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -143,6 +144,7 @@ func TestExitCodes(t *testing.T) {
 		{"no such issuer", env, []string{"explain", "GET", "/shop/items/1", "--issuer", "nobody"}, exitFailed, "there is no issuer \"nobody\""},
 		{"no such user", env, []string{"token", "--as", "nobody"}, exitFailed, "there is no user with the login \"nobody\""},
 		{"an app with a second factor", env, []string{"token", "--mfa"}, exitUsage, "--mfa needs --as"},
+		{"a flag with a wrong value", env, []string{"run", "--gateway", "8080", "--config", good}, exitUsage, "--gateway"},
 		{"no store", map[string]string{"GATEHOUSE_DATA": t.TempDir()}, []string{"db", "check"}, exitFailed, "there is no store"},
 		{"no configuration of a store", env, []string{"db", "check", "--config", "nowhere.yaml"}, exitFailed, "nowhere.yaml"},
 		{"revision is no number", env, []string{"rollback", "x"}, exitUsage, "history"},
@@ -376,6 +378,19 @@ func TestDoctor(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "none")); err == nil {
 		t.Error("doctor made a data folder")
+	}
+	// What else the settings name: each that cannot be used, by its name.
+	more := write(t, strings.Replace(fmt.Sprintf(shop, up.URL), "version: 1", `version: 1
+server:
+  gateway: { tls: { cert: /nowhere/cert.pem, key: /nowhere/key.pem, client_ca: /nowhere/ca.pem } }
+  mail: { smtp: "smtp://127.0.0.1:1", from: a@b.test }
+  geo: { country: /nowhere/country.mmdb }
+  people: { breached_passwords: /nowhere/list }`, 1))
+	r := run(t, env, "doctor", "--config", more)
+	for _, want := range []string{"gateway certificate", "authorities", "mail server", "places", "breached passwords"} {
+		if r.code != exitFailed || !regexp.MustCompile(`(?m)^failed +`+want+` `).MatchString(r.out) {
+			t.Errorf("doctor says nothing of the %s: %+v", want, r)
+		}
 	}
 	up.Close()
 	if r := run(t, env, "doctor", "--config", file); r.code != exitFailed || !strings.Contains(r.out, "does not accept connections") {

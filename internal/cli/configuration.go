@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 
 	"github.com/goccy/go-yaml"
 	"github.com/spf13/cobra"
@@ -68,16 +69,20 @@ func (s *session) findings(results []app.TestResult) error {
 
 // problems prints them and returns the error that ends the command.
 func (s *session) problems(p config.Problems) error {
+	code := exitFailed
+	if len(p) > 0 && strings.HasPrefix(p[0].File, "flag ") {
+		code = exitUsage
+	}
 	if s.output != "table" {
 		if err := s.print(p, nil); err != nil {
 			return err
 		}
-		return exit{code: exitFailed}
+		return exit{code: code}
 	}
 	if err := p.Print(s.Err, s.color()); err != nil {
 		return err
 	}
-	return exit{code: exitFailed}
+	return exit{code: code}
 }
 
 // color reports whether stderr is a terminal that wants colour (no-color.org).

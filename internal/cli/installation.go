@@ -38,7 +38,7 @@ func newDoctor(s *session) *cobra.Command {
 	var f settings.Flags
 	c := &cobra.Command{
 		Use:   "doctor",
-		Short: "Check the installation: files, store, history, snapshot, issuers, upstreams, ports",
+		Short: "Check the installation: configuration, files, store, history, snapshot, issuers, upstreams, other servers, ports",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			f.Data = s.data

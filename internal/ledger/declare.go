@@ -103,7 +103,7 @@ func (tx *Tx) desired(owner string, d Desired) (Record, error) {
 		return Record{}, err
 	}
 	if ok && old.Owner != "" && old.Owner != owner {
-		return Record{}, fault.New(fault.Conflict, "%s %s is managed by %s already: declare it in one place", d.Kind, quote(strings.Join(d.Key.Parts, ", ")), old.Owner).WithReason("managed")
+		return Record{}, fault.New(fault.Conflict, "%s %s is managed by %s already: declare it in one place, or give this file that name", d.Kind, quote(strings.Join(d.Key.Parts, ", ")), old.Owner).WithReason("managed")
 	}
 	doc, err := k.document(d.Value, old.Data, nil)
 	if err != nil {
