@@ -18,8 +18,8 @@ import (
 	"gatehouse/internal/settings"
 )
 
-// selfSigned writes a certificate for a time, and its key.
-func selfSigned(t *testing.T, from, to time.Time) (cert, key string) {
+// signedFor writes a certificate for a time, and its key.
+func signedFor(t *testing.T, from, to time.Time) (cert, key string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -58,7 +58,7 @@ func TestDoctorKnowsTheEndOfCertificates(t *testing.T) {
 		{-9 * day, -day, app.Failed, "ended on"},
 		{day, 90 * day, app.Failed, "begins only on"},
 	} {
-		cert, key := selfSigned(t, now.Add(c.from), now.Add(c.to))
+		cert, key := signedFor(t, now.Add(c.from), now.Add(c.to))
 		file := write(t, fmt.Sprintf("version: 1\nserver: { gateway: { tls: { cert: %s, key: %s } } }\n", cert, key))
 		list, err := app.Doctor(t.Context(), app.Config{
 			File: file, Getenv: func(string) (string, bool) { return "", false },
