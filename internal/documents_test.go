@@ -115,3 +115,33 @@ func TestMetricsAreDocumented(t *testing.T) {
 		t.Errorf("docs/operations.md does not list %s", name)
 	}
 }
+
+// Every variable of the environment that the program reads is in the documentation.
+func TestEnvironmentIsDocumented(t *testing.T) {
+	text := document(t, "docs/operations.md")
+	names := regexp.MustCompile(`"((?:GATEHOUSE|OTEL)_[A-Z_]+)"`)
+	found := map[string]bool{}
+	for _, pattern := range []string{"settings/*.go", "cli/*.go", "app/app.go"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			if strings.HasSuffix(f, "_test.go") {
+				continue
+			}
+			for _, m := range names.FindAllStringSubmatch(document(t, "internal/"+f), -1) {
+				found[m[1]] = true
+			}
+		}
+	}
+	if len(found) < 20 {
+		t.Errorf("%d variables were found", len(found))
+	}
+	delete(found, "GATEHOUSE_DEMO_UPSTREAM") // what the demo's file calls the address that it is given
+	for name := range found {
+		if !strings.Contains(text, "`"+name+"`") {
+			t.Errorf("docs/operations.md does not name %s", name)
+		}
+	}
+}

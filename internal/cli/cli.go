@@ -111,9 +111,10 @@ type session struct {
 func newRoot(std IO) *cobra.Command {
 	s := &session{IO: std}
 	root := &cobra.Command{
-		Use:           "gatehouse",
-		Short:         "API gateway and API access management in one binary",
-		Long:          "Gatehouse lets the right callers reach the right operations of your APIs, and can always say why.",
+		Use:   "gatehouse",
+		Short: "API gateway and API access management in one binary",
+		Long: "Gatehouse lets the right callers reach the right operations of your APIs, and can always say why.\n\n" +
+			"Exit codes: 0 ok, 1 failed, 2 wrong usage, 3 differences found, 4 denied, 5 unreachable, 6 not authorized.",
 		SilenceUsage:  true,
 		SilenceErrors: true,
 		Args:          cobra.NoArgs,
