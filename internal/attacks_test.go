@@ -14,7 +14,7 @@ import (
 // or whose feature is refused by the configuration.
 var attackCases = map[string][][2]int{
 	"gateway":  {{1, 64}, {66, 78}},
-	"identity": {{1, 60}, {71, 72}},
+	"identity": {{1, 72}},
 }
 
 var (

@@ -150,7 +150,8 @@ func TestBrokenFileAtReload(t *testing.T) {
 			replace(t, file, text)
 			eventually(t, "the file to be refused", func() bool {
 				a := p.request(http.MethodGet, p.Ready().Console+"/readyz?verbose", "", "")
-				return a.Status == http.StatusOK && strings.Contains(a.Body, "the file was refused")
+				goesOn := fmt.Sprintf("revision %d goes on, the file was refused: ", before)
+				return a.Status == http.StatusOK && strings.Contains(a.Body, goesOn) && strings.Contains(a.Body, file+":")
 			})
 			if p.Revision() != before {
 				t.Error("the revision changed")

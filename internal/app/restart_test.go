@@ -159,16 +159,16 @@ func TestFirstStartNeedsTheStore(t *testing.T) {
 
 // A port that is taken: the message names the listener, the address and the flag.
 func TestPortTaken(t *testing.T) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	_, err = tryStart(t, "", withGateway(ln.Addr().String()))
-	for _, want := range []string{"gateway", ln.Addr().String(), "--gateway"} {
+	running := start(t, "")
+	taken := strings.TrimPrefix(running.Ready().Gateway, "http://")
+	_, err := tryStart(t, "", withGateway(taken))
+	for _, want := range []string{"gateway", taken, "end what uses it, or choose another address with --gateway"} {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the error does not name %q: %v", want, err)
 		}
+	}
+	if a := running.call(http.MethodGet, "/hr/health", ""); a.Status != http.StatusOK {
+		t.Errorf("what was running answers %d %s", a.Status, a.Body)
 	}
 }
 

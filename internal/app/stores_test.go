@@ -69,7 +69,7 @@ func TestNewerStoreIsRefused(t *testing.T) {
 	}
 	_ = db.Close()
 	_, err = tryStart(t, "", withData(data))
-	if err == nil || !strings.Contains(err.Error(), "newer") || !strings.Contains(err.Error(), "9999") {
+	if err == nil || !strings.Contains(err.Error(), "has schema 9999") || !strings.Contains(err.Error(), "run a newer gatehouse, or restore a backup") {
 		t.Errorf("the newer store: %v", err)
 	}
 }
