@@ -265,7 +265,7 @@ func (s *session) bundle(path string) (client.Configuration, error) {
 			return v, ok
 		},
 		ReadFile: func(name string) ([]byte, error) {
-			b, err := os.ReadFile(name)
+			b, err := config.ReadReference(name)
 			if err == nil {
 				values["file:"+name] = string(b)
 			}

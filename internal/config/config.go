@@ -37,7 +37,7 @@ type Options struct {
 	Path string
 	// Env looks up a variable for ${env:NAME}; nil means os.LookupEnv.
 	Env func(name string) (string, bool)
-	// ReadFile reads a file for ${file:/path}; nil means os.ReadFile.
+	// ReadFile reads a file for ${file:/path}; nil means ReadReference.
 	ReadFile func(path string) ([]byte, error)
 	// Dev accepts what only a developer's machine may have, such as issuers without TLS.
 	Dev bool

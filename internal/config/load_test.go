@@ -1,6 +1,7 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -179,5 +180,19 @@ func TestLoadReadsAFile(t *testing.T) {
 	file, problems := Load(Options{Path: path})
 	if len(problems) > 0 || file.Files[0] != path || len(file.Digest) != 64 {
 		t.Fatal(problems, file)
+	}
+}
+
+// What is no regular file is not read: a device never ends, and a pipe waits for ever.
+func TestReferencesAreRegularFiles(t *testing.T) {
+	big := filepath.Join(t.TempDir(), "big")
+	if err := os.WriteFile(big, bytes.Repeat([]byte("x"), 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/dev/zero": "/dev/zero is no regular file", filepath.Dir(big): "is no regular file", big: "holds more than 64 KiB"} {
+		_, problems := Parse("gatehouse.yaml", []byte("version: 1\nserver: { data: \"${file:"+path+"}\" }\n"), Options{})
+		if len(problems) != 1 || !strings.Contains(problems[0].Message, want) {
+			t.Errorf("%s: %v", path, problems)
+		}
 	}
 }

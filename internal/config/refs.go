@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"strings"
@@ -35,9 +36,30 @@ func newResolver(o Options) *resolver {
 		r.env = os.LookupEnv
 	}
 	if r.readFile == nil {
-		r.readFile = os.ReadFile
+		r.readFile = ReadReference
 	}
 	return r
+}
+
+// errNotAFile says that a reference names a folder, a device or a pipe: reading it might never end.
+var errNotAFile = errors.New("no regular file")
+
+// ReadReference returns the content of a file that ${file:/path} names, and somewhat more
+// than the bound of a reference at most. What is no regular file is an error.
+func ReadReference(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotAFile}
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(io.LimitReader(f, mostReference+1024))
+	return data, errors.Join(err, f.Close())
 }
 
 // walk resolves every scalar value below n. Keys hold no references.
@@ -144,6 +166,8 @@ func (r *resolver) file(path string) (string, error) {
 		return "", fmt.Errorf("there is no file %s", path)
 	case errors.Is(err, fs.ErrPermission):
 		return "", fmt.Errorf("this process may not read the file %s", path)
+	case errors.Is(err, errNotAFile):
+		return "", fmt.Errorf("%s is no regular file", path)
 	case err != nil:
 		return "", fmt.Errorf("the file %s cannot be read", path)
 	}

@@ -9,6 +9,9 @@ import (
 	"gatehouse/internal/spec"
 )
 
+// mostListed is how many known names are listed when none is like the unknown one.
+const mostListed = 24
+
 // rules compiles policies and conditions, and reports what is wrong with them at
 // the place in the file. It also notes where policies' texts begin.
 func (c *compilation) rules(w *walker, s *spec.Snapshot) {
@@ -39,6 +42,9 @@ func (c *compilation) rules(w *walker, s *spec.Snapshot) {
 		}
 		at := c.inside(n, p)
 		if p.Word != "" {
+			if Nearest(p.Word, p.Known) == "" && len(p.Known) > 0 && len(p.Known) <= mostListed {
+				p.Message += ": there are " + strings.Join(p.Known, ", ")
+			}
 			w.unknown(at, p.Path, p.Message, p.Word, p.Known)
 			continue
 		}
