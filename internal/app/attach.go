@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/http"
@@ -43,10 +44,10 @@ func (a *App) attach(ctx context.Context, file *config.File) error {
 		return err
 	}
 	if e := a.fromDisk(ctx); e != nil {
-		if fs := fault.Of(err); fs != nil {
-			return fmt.Errorf("the store cannot be reached (%w) and there is no snapshot to serve from in %s: %w", err, a.settings.Data, e)
+		if errors.Is(e, fs.ErrNotExist) {
+			return fmt.Errorf("%w; nothing was kept in %s to serve from meanwhile: the first start needs the store", err, a.settings.Data)
 		}
-		return err
+		return fmt.Errorf("%w; what was kept in %s cannot be served meanwhile: %w", err, a.settings.Data, e)
 	}
 	a.log.Warn("the store is down; the gateway serves the snapshot on disk, the rest follows when the store is back",
 		"revision", a.node.gateway.Revision(), "error", err)

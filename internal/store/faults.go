@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"slices"
+	"strings"
 
 	"gatehouse/internal/fault"
 )
@@ -47,7 +49,7 @@ func toFault(ctx context.Context, e engine, err error) error {
 	case classRetry, classBusy:
 		return fault.Because(err, fault.Unavailable, "the store at %s is busy with other writers: try again", e.place())
 	case classUnavailable:
-		return fault.Because(err, fault.Unavailable, "the store at %s does not answer: see whether it runs and can be reached", e.place())
+		return fault.Because(oneLine{err}, fault.Unavailable, "the store at %s does not answer: see whether it runs and can be reached", e.place())
 	case classCorrupt:
 		return fault.Because(err, fault.Internal, "the store at %s is damaged, or is no store: run gatehouse doctor, and restore a backup", e.place())
 	case classReadOnly:
@@ -56,6 +58,23 @@ func toFault(ctx context.Context, e engine, err error) error {
 	}
 	return err
 }
+
+// oneLine is an error whose text is one line: pgx writes a line for each address that
+// it has tried, the same one for each way of trying it.
+type oneLine struct{ error }
+
+// Error implements error.
+func (e oneLine) Error() string {
+	lines := strings.Split(e.error.Error(), "\n")
+	for i, l := range lines {
+		lines[i] = strings.TrimSpace(l)
+	}
+	head, rest := lines[0], slices.Compact(lines[1:])
+	return strings.TrimSpace(head + " " + strings.Join(rest, "; "))
+}
+
+// Unwrap returns the error itself.
+func (e oneLine) Unwrap() error { return e.error }
 
 // none reports whether a query for one row found nothing.
 func none(err error) bool { return errors.Is(err, sql.ErrNoRows) }
