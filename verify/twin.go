@@ -14,12 +14,12 @@ import (
 // what cannot be an ECDSA token, by the length of its signature.
 func TwinHash(token []byte) string {
 	cut := bytes.LastIndexByte(token, '.') + 1
-	if cut == 0 || bytes.Count(token, dot) != 2 {
+	curve := curveOf(base64.RawURLEncoding.DecodedLen(len(token) - cut))
+	if cut == 0 || curve == nil || bytes.Count(token, dot) != 2 {
 		return ""
 	}
-	curve := curveOf(base64.RawURLEncoding.DecodedLen(len(token) - cut))
 	sig, ok := decodePart(nil, token[cut:])
-	if curve == nil || !ok {
+	if !ok {
 		return ""
 	}
 	n, half := curve.Params().N, sig[len(sig)/2:]
