@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"io"
 	"net"
@@ -103,6 +104,50 @@ func TestShutdownUnderLoad(t *testing.T) {
 				t.Error(err)
 			}
 			wg.Wait()
+		})
+	}
+}
+
+// A connection that was accepted before the server began to shut down gets one
+// answer, also when its handshake is not over yet.
+func TestShutdownDuringHandshake(t *testing.T) {
+	for _, protocol := range []string{"http/1.1", "h2"} {
+		t.Run(protocol, func(t *testing.T) {
+			h := open(t, nil, true)
+			nc, err := net.Dial("tcp", h.addr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = nc.Close() }()
+			done := make(chan error, 1)
+			go func() { done <- h.server.Shutdown(t.Context()) }()
+			for { // until nobody listens any more
+				c, err := net.Dial("tcp", h.addr)
+				if err != nil {
+					break
+				}
+				_ = c.Close()
+			}
+			conn := tls.Client(nc, &tls.Config{RootCAs: h.tls, ServerName: "127.0.0.1", NextProtos: []string{protocol}})
+			var used atomic.Bool
+			transport := &http.Transport{ForceAttemptHTTP2: protocol == "h2", DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+				if used.Swap(true) {
+					return nil, errors.New("a second connection is asked for")
+				}
+				return conn, conn.Handshake()
+			}}
+			defer transport.CloseIdleConnections()
+			resp, err := (&http.Client{Transport: transport}).Get(h.url("/public/x"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode != 200 {
+				t.Errorf("%d %v", resp.StatusCode, err)
+			}
+			_ = resp.Body.Close()
+			if err := <-done; err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }

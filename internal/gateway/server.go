@@ -20,6 +20,9 @@ import (
 // when the server shuts down.
 const acceptGrace = 20 * time.Millisecond
 
+// handshakeGrace is how long a handshake that has begun may take while the server shuts down.
+const handshakeGrace = time.Second
+
 // maxStreams bounds the requests that one HTTP/2 connection may have open.
 const maxStreams = 250
 
@@ -49,6 +52,7 @@ type Server struct {
 	listeners map[net.Listener]struct{}
 	closed    bool
 	loops     sync.WaitGroup // that accept
+	new       sync.WaitGroup // connections that no lane knows yet
 	conns     sync.WaitGroup // goroutines of this server
 	served    sync.WaitGroup // of the standard server
 
@@ -156,6 +160,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		}
 		wait = 0
 		s.conns.Add(1)
+		s.new.Add(1)
 		s.gate.enter()
 		go s.serve(nc)
 	}
@@ -165,6 +170,15 @@ func (s *Server) Serve(ln net.Listener) error {
 func (s *Server) serve(nc net.Conn) {
 	defer s.conns.Done()
 	defer s.gate.leave()
+	if lane := s.lane(nc); lane != nil {
+		lane()
+	}
+}
+
+// lane finds out which lane a new connection belongs to and returns what serves it there;
+// nil when it has come to nothing.
+func (s *Server) lane(nc net.Conn) func() {
+	defer s.new.Done()
 	if s.config.TLS != nil {
 		conn := tls.Server(nc, s.config.TLS)
 		ctx, cancel := context.WithTimeout(s.ctx, 10*time.Second)
@@ -172,18 +186,40 @@ func (s *Server) serve(nc net.Conn) {
 		cancel()
 		if err != nil {
 			_ = nc.Close() // there was no connection yet
-			return
+			return nil
 		}
 		if state := conn.ConnectionState(); state.NegotiatedProtocol == "h2" {
-			s.serveH2(conn, &state)
-			return
+			return func() { s.serveH2(conn, &state) }
 		}
 		nc = conn
 	}
-	m := s.config.Gateway.config.Metrics
-	m.ConnectionOpened(telemetry.Strict)
-	defer m.ConnectionClosed(telemetry.Strict)
-	s.strict.ServeConn(nc)
+	serve := s.strict.Admit(nc)
+	if serve == nil {
+		return nil
+	}
+	return func() {
+		m := s.config.Gateway.config.Metrics
+		m.ConnectionOpened(telemetry.Strict)
+		defer m.ConnectionClosed(telemetry.Strict)
+		serve()
+	}
+}
+
+// settle waits until the connections that have been accepted are in their lanes, or for as
+// long as handshakes may take while the server shuts down.
+func (s *Server) settle(ctx context.Context) {
+	done := make(chan struct{})
+	go func() {
+		s.new.Wait()
+		close(done)
+	}()
+	t := time.NewTimer(handshakeGrace)
+	defer t.Stop()
+	select {
+	case <-done:
+	case <-t.C:
+	case <-ctx.Done():
+	}
 }
 
 // takeOver gets what the strict lane does not serve: the HTTP/2 preface, or one
@@ -228,6 +264,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	full := time.AfterFunc(2*acceptGrace, s.cancelAccept) // a loop may wait for room
 	s.loops.Wait()
 	full.Stop()
+	s.settle(ctx)
 	s.config.Gateway.Drain()
 	done := make(chan error, 1)
 	go func() {

@@ -97,6 +97,9 @@ func newConn(s *Server, nc net.Conn, state *tls.ConnectionState) *conn {
 	c.framer.SetMaxReadFrameSize(frameSize)
 	c.framer.ReadMetaHeaders = hpack.NewDecoder(4096, nil)
 	c.framer.MaxHeaderListSize = uint32(s.cfg.Limits.HeadBytes + s.cfg.Limits.Fields*fieldOverhead)
+	c.settings() // nothing may be said before, not even that the connection is to end
+	c.windowUpdate(0, connWindow-firstWindow)
+	c.recvWindow = connWindow
 	return c
 }
 
@@ -127,11 +130,6 @@ func (c *conn) serve() {
 
 // greet exchanges prefaces (RFC 9113 section 3.4).
 func (c *conn) greet() error {
-	c.mu.Lock()
-	c.settings()
-	c.windowUpdate(0, connWindow-firstWindow)
-	c.recvWindow = connWindow
-	c.mu.Unlock()
 	c.flushSoon()
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(&c.in, preface); err != nil {
@@ -164,7 +162,7 @@ func (c *conn) farewell(err error) {
 		c.flushAll()
 	}
 	c.cut(fmt.Errorf("the connection ended: %w", err))
-	if say && code != http2.ErrCodeNo {
+	if say { // also when all is well: a request may be on its way that nobody will answer
 		c.in.linger()
 	}
 	_ = c.nc.Close() // it may be closed already

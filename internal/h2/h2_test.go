@@ -527,6 +527,82 @@ func TestShutdownCuts(t *testing.T) {
 	}
 }
 
+// Whatever there is to say to a client, the server's settings come first (RFC 9113
+// section 3.4), also to one that comes while the server shuts down; and its requests that
+// are on their way are served.
+func TestSettingsBeforeGoAway(t *testing.T) {
+	s, addr := serveOn(t, Config{Handler: handlerFunc(echo)})
+	held := make(chan struct{})
+	first := dial(t, addr)
+	first.open(1, "GET", true)
+	_ = first.read(1)
+	first.open(3, "POST", false) // keeps the server from having shut down
+	go func() {
+		defer close(held)
+		<-closing(t.Context(), s)
+	}()
+	for {
+		f, err := first.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if f.Header().Type == http2.FrameGoAway {
+			break
+		}
+	}
+	late := dial(t, addr)
+	late.open(1, "GET", true)
+	if f, err := late.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
+		t.Errorf("the first frame is %v %v", f, err)
+	}
+	if a := late.read(1); a.status != "200" {
+		t.Errorf("%+v", a)
+	}
+	if err := first.WriteData(3, true, nil); err != nil {
+		t.Fatal(err)
+	}
+	within(t, "the end", held)
+}
+
+// TestLastWordIsRead: a request that is sent in the moment in which an idle connection ends
+// does not take from its client the word that nobody has seen it.
+func TestLastWordIsRead(t *testing.T) {
+	s, addr := serveOn(t, Config{Handler: handlerFunc(echo)})
+	c := dial(t, addr)
+	c.open(1, "GET", true)
+	_ = c.read(1)
+	done := closing(t.Context(), s)
+	said := 0
+	for said < 2 {
+		f, err := c.ReadFrame()
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch f := f.(type) {
+		case *http2.PingFrame:
+			if err := c.WritePing(true, f.Data); err != nil {
+				t.Fatal(err)
+			}
+		case *http2.GoAwayFrame:
+			if said++; said == 2 && f.LastStreamID != 1 {
+				t.Errorf("the last stream is %d", f.LastStreamID)
+			}
+		}
+	}
+	if f, err := c.ReadFrame(); !errors.Is(err, io.EOF) {
+		t.Errorf("%v %v instead of the end", f, err)
+	}
+	for id := uint32(3); id < 33; id += 2 { // was on its way; the connection is not reset under it
+		if err := c.begin(id); err != nil {
+			t.Fatalf("stream %d: %v", id, err)
+		}
+	}
+	_ = c.Close()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 // Connections without streams end; so does one whose client does not read.
 func TestTimeouts(t *testing.T) {
 	_, addr := serveOn(t, Config{

@@ -245,13 +245,24 @@ func (s *Server) unlisten(ln net.Listener) {
 // ServeConn serves one connection until it ends, is handed over, or the server
 // shuts down. A *tls.Conn must have finished its handshake.
 func (s *Server) ServeConn(nc net.Conn) {
+	if serve := s.Admit(nc); serve != nil {
+		serve()
+	}
+}
+
+// Admit takes a connection into the books, so that Shutdown waits for it, and
+// returns the function that serves it, as ServeConn does. When the server closes, the
+// connection is closed and nil returned.
+func (s *Server) Admit(nc net.Conn) (serve func()) {
 	if !s.takeSlot() {
 		_ = nc.Close()
-		return
+		return nil
 	}
-	if c := s.open(nc); c != nil {
-		c.serve()
+	c := s.open(nc)
+	if c == nil {
+		return nil
 	}
+	return c.serve
 }
 
 // open takes a connection into the books. While the server closes, one that was
