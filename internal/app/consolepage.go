@@ -6,7 +6,7 @@ import (
 )
 
 // consolePage is what the console listener shows who opens its address: what is there.
-var consolePage = template.Must(template.New("console").Parse(`<!doctype html>
+const consolePage = `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -37,7 +37,7 @@ gatehouse history
 </main>
 </body>
 </html>
-`))
+`
 
 type consoleView struct {
 	Metrics bool
@@ -46,9 +46,10 @@ type consoleView struct {
 
 // serveConsole answers GET / of the console listener.
 func serveConsole(view consoleView) http.HandlerFunc {
+	page := template.Must(template.New("console").Parse(consolePage))
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = consolePage.Execute(w, view) // who asked may be gone
+		_ = page.Execute(w, view) // who asked may be gone
 	}
 }

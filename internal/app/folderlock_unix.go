@@ -11,6 +11,6 @@ import (
 // tryLock takes the file for this process until it is closed, also by the end of the
 // process. It reports whether another process has it; file systems that cannot say give it.
 func tryLock(f *os.File) (taken bool) {
-	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) //nolint:gosec // a descriptor is a small number
+	err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 	return errors.Is(err, syscall.EWOULDBLOCK)
 }

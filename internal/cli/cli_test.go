@@ -96,7 +96,7 @@ func TestExitCodes(t *testing.T) {
 	gateway := map[string]string{"GATEHOUSE_URL": a.Ready().Gateway, "GATEHOUSE_TOKEN": "x"}
 	homeless := map[string]string{"GATEHOUSE_URL": "127.0.0.1:8082", "GATEHOUSE_TOKEN": "x"}
 	another := filepath.Join(t.TempDir(), "another.yaml")
-	misnamed := write(t, strings.Replace(fmt.Sprintf(shop, "http://127.0.0.1:9"), "builtin: default", "builtin: defualt", 1))
+	misnamed := write(t, strings.Replace(fmt.Sprintf(shop, "http://127.0.0.1:9"), "builtin: default", "builtin: defautl", 1))
 	if err := os.WriteFile(another, fmt.Appendf(nil, shop, "http://127.0.0.1:9"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +124,7 @@ func TestExitCodes(t *testing.T) {
 		{"an address without a scheme", homeless, []string{"keys"}, exitUsage, "http://127.0.0.1:8082"},
 		{"the gateway's address", gateway, []string{"keys"}, exitFailed, "name the console"},
 		{"what another file declares", env, []string{"apply", another}, exitFailed, "issuer \"default\" is managed by gatehouse.yaml already"},
-		{"no such server", env, []string{"diff", misnamed}, exitFailed, "gatehouse.yaml:3:14: there is no built-in authorization server \"defualt\": \"gatehouse servers\" lists them: did you mean default?"},
+		{"no such server", env, []string{"diff", misnamed}, exitFailed, "gatehouse.yaml:3:14: there is no built-in authorization server \"defautl\": \"gatehouse servers\" lists them: did you mean default?"},
 		{"not authorized", stranger, []string{"keys"}, exitNotAuthorized, "not valid"},
 		{"no such request", env, []string{"explain", "nothing"}, exitFailed, "remembered"},
 		{"a slip", env, []string{"aply"}, exitUsage, "did you mean apply?"},
