@@ -18,12 +18,7 @@ type stream struct {
 	base int
 	r, w int
 
-	// Pace of the body being read: how long the sender may be silent, and the
-	// least average rate in bytes a second beyond that (0 = none).
-	silence time.Duration
-	rate    int64
-	waited  time.Duration // spent waiting within this body
-	got     int64         // received within this body
+	pace Pace // of the body being read; no silence is no limit
 }
 
 // pending returns what has arrived and has not been taken.
@@ -78,9 +73,10 @@ func (s *stream) keepHead(n int) {
 	s.buf, s.base, s.r = fresh, 0, 0
 }
 
-// startBody sets the pace for a body.
+// startBody sets the pace for a body: how long the sender may be silent, and the least
+// average rate in bytes a second beyond that; 0 is no limit.
 func (s *stream) startBody(silence time.Duration, rate int64) {
-	s.silence, s.rate, s.waited, s.got = silence, rate, 0, 0
+	s.pace = Pace{silence: silence, rate: rate}
 }
 
 // receive reads bytes of a body into p at the pace that is allowed.
@@ -96,23 +92,19 @@ func (s *stream) receive(p []byte) (int, error) {
 
 // bodyDeadline returns when the wait that begins now has lasted too long.
 func (s *stream) bodyDeadline() (until, start time.Time) {
-	if s.silence <= 0 {
+	if s.pace.silence <= 0 {
 		return time.Time{}, time.Time{}
 	}
 	start = s.sock.now()
-	patience := s.silence
-	if s.rate > 0 {
-		budget := s.silence + time.Duration(s.got/s.rate)*time.Second - s.waited
-		patience = max(0, min(patience, budget))
-	}
-	return start.Add(patience), start
+	return start.Add(s.pace.Patience()), start
 }
 
 func (s *stream) received(n int, start time.Time) {
-	s.got += int64(n)
-	if s.rate > 0 && !start.IsZero() {
-		s.waited += s.sock.now().Sub(start)
+	var wait time.Duration
+	if s.pace.rate > 0 && !start.IsZero() {
+		wait = s.sock.now().Sub(start)
 	}
+	s.pace.Took(wait, n)
 }
 
 // fillBody reads more of a body into the buffer.
