@@ -210,7 +210,6 @@ func (a *App) follow() {
 			case now := <-tick.C:
 				a.tendRevocations(a.ctx, now)
 				a.node.signIns.tend()
-				a.node.issuers.keep()
 				if err := a.node.context.open(a.ctx); err != nil && a.ctx.Err() == nil {
 					a.log.Warn("the keys that sign X-Gatehouse-Context could not be tended", "error", err)
 				}

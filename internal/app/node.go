@@ -244,17 +244,6 @@ func (i *issuers) builtinKeys(url string) *builtinKeys {
 	return b
 }
 
-// keep writes to disk what built-in servers publish now.
-func (i *issuers) keep() {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	for _, b := range i.builtin {
-		if ring := b.ring.Load(); ring != nil {
-			b.keep(ring)
-		}
-	}
-}
-
 func (i *issuers) remoteKeys(url string) (*verify.RemoteKeys, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()

@@ -49,9 +49,11 @@ func inChromium(t *testing.T, script string, opts ...startOption) {
 	}
 }
 
-// needsChromium skips a test where there is no browser.
+// needsChromium skips a test where there is no browser. Browsers wait most of the time, so
+// tests with one run beside each other.
 func needsChromium(t *testing.T) (folder, chromium string) {
 	t.Helper()
+	t.Parallel()
 	folder, err := filepath.Abs("../../e2e")
 	if err != nil {
 		t.Fatal(err)

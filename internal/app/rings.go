@@ -106,16 +106,10 @@ type builtinKeys struct {
 	etag string // of the key set that was kept last
 }
 
-// Key implements verify.KeySource. It is asked for each token that is new to the
-// gateway, so that a key set that has changed is kept then, besides at every load
-// and once a minute: a restart without the store must know tokens that nobody has shown yet.
+// Key implements verify.KeySource.
 func (b *builtinKeys) Key(ctx context.Context, kid string, alg verify.Algorithm) (*verify.Key, error) {
 	if ring := b.ring.Load(); ring != nil {
-		k, err := ring.KeySource().Key(ctx, kid, alg)
-		if err == nil {
-			b.keep(ring)
-		}
-		return k, err
+		return ring.KeySource().Key(ctx, kid, alg)
 	}
 	if s := b.static.Load(); s != nil {
 		return s.Key(ctx, kid, alg)
@@ -123,20 +117,16 @@ func (b *builtinKeys) Key(ctx context.Context, kid string, alg verify.Algorithm)
 	return nil, &verify.Error{Reason: verify.ReasonIssuerUnreachable, Issuer: b.issuer, Detail: "the built-in server's keys are not loaded: the store is down and none were kept"}
 }
 
-// keep writes the ring's key set to disk when it is not what is there.
-func (b *builtinKeys) keep(ring *keys.Ring) {
-	if len(ring.Keys()) == 0 {
-		return // they are being made
-	}
-	doc, etag := ring.JWKS()
+// keep writes a key set to disk when it is not what is there: a restart without the store
+// must know tokens that nobody has shown yet.
+func (b *builtinKeys) keep(document []byte, etag string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if etag == b.etag {
 		return
 	}
-	// One attempt for each key set: a full disk must not cost every request a write.
 	b.etag = etag
-	if err := b.kept.Save(b.issuer, doc); err != nil {
+	if err := b.kept.Save(b.issuer, document); err != nil {
 		b.log.Warn("the keys of a built-in server could not be kept for a restart without the store", "issuer", b.issuer, "error", err)
 	}
 }
@@ -157,8 +147,9 @@ func (b *builtinKeys) recall() error {
 // serve makes the ring's keys the ones in use. What the kept ones have verified is
 // verified anew.
 func (b *builtinKeys) serve(ring *keys.Ring) {
-	b.ring.Store(ring)
-	b.keep(ring)
+	if b.ring.Swap(ring) != ring {
+		ring.OnPublish(b.keep)
+	}
 	if s := b.static.Swap(nil); s != nil {
 		s.Retire()
 	}

@@ -50,8 +50,9 @@ type Ring struct {
 
 	view atomic.Pointer[view]
 
-	loading sync.Mutex // one read of the store at a time, so that views follow each other
-	tending sync.Mutex // one change of the ring at a time in this process
+	loading sync.Mutex                         // one read of the store at a time, so that views follow each other
+	publish func(document []byte, etag string) // guarded by loading; nil for nobody
+	tending sync.Mutex                         // one change of the ring at a time in this process
 	first   chan struct{}
 	closing sync.Mutex
 	closed  bool
@@ -178,6 +179,23 @@ func (r *Ring) awaitFirst(ctx context.Context, alg verify.Algorithm) (*ringKey, 
 func (r *Ring) JWKS() (document []byte, etag string) {
 	v := r.view.Load()
 	return v.jwks, v.etag
+}
+
+// OnPublish makes the ring call f with the published key set, as JWKS returns it,
+// now and each time it has changed; never with an empty one. There is one such f: it takes
+// the place of another. It is not to call the ring.
+func (r *Ring) OnPublish(f func(document []byte, etag string)) {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	r.publish = f
+	r.tell(r.view.Load())
+}
+
+// tell calls what OnPublish was given. loading is held.
+func (r *Ring) tell(v *view) {
+	if r.publish != nil && len(v.keys) > 0 {
+		r.publish(v.jwks, v.etag)
+	}
 }
 
 // KeySource returns the ring's published keys for a verify.Verifier in the same

@@ -162,6 +162,31 @@ func TestRawSignature(t *testing.T) {
 
 // The life of a key: NEXT, ACTIVE, EXPIRED, gone; and tokens stay good as long
 // as they live.
+// TestOnPublish: whoever keeps what is published is told of it at once, of every change, and of nothing else.
+func TestOnPublish(t *testing.T) {
+	clk := &clock{t: epoch}
+	r := open(t, &memory{}, clk.now)
+	var told []string
+	r.OnPublish(func(document []byte, etag string) {
+		if doc, now := r.JWKS(); string(doc) != string(document) || now != etag {
+			t.Errorf("told of %s, published is %s", etag, now)
+		}
+		told = append(told, etag)
+	})
+	if len(told) != 1 {
+		t.Fatalf("told %d times at first", len(told))
+	}
+	if err := r.Reload(t.Context()); err != nil || len(told) != 1 {
+		t.Errorf("told %d times when nothing has changed, %v", len(told), err)
+	}
+	if err := errors.Join(r.Rotate(t.Context(), ""), r.Tend(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if _, etag := r.JWKS(); told[len(told)-1] != etag || len(told) < 2 {
+		t.Errorf("told of %v, published is %s", told, etag)
+	}
+}
+
 func TestRotationByTime(t *testing.T) {
 	clk := &clock{t: epoch}
 	store := &memory{}

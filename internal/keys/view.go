@@ -97,6 +97,9 @@ func (r *Ring) Reload(ctx context.Context) (err error) {
 		old.retireMissing(v)
 		close(old.replaced)
 	}
+	if old == nil || old.etag != v.etag {
+		r.tell(v)
+	}
 	return nil
 }
 
