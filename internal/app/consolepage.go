@@ -17,7 +17,7 @@ const consolePage = `<!doctype html>
 <body>
 <main>
 <h1>Gatehouse</h1>
-<p>This address is for who administers this machine. There are no pages for administration yet: commands and the management API do all of it.</p>
+<p>This address is for the administrators of this machine. There are no pages for administration yet: commands and the management API do all of it.</p>
 <ul>
 <li><a href="/readyz?verbose">What works, and what does not</a></li>
 {{- if .Metrics}}
