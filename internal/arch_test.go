@@ -29,6 +29,7 @@ var rules = []rule{
 	{room: "internal/spec", only: []string{"internal/fault", "internal/order"}, reason: "plain data shared by the file, the catalog and the data plane"},
 	{room: "internal/wire", only: []string{}, reason: "bytes and time limits; it can be lifted out and fuzzed alone"},
 	{room: "internal/order", only: []string{}, reason: "arithmetic"},
+	{room: "internal/clock", only: []string{}, reason: "it reads the system's clocks"},
 	{room: "internal/h2", only: []string{"internal/wire"}, reason: "frames, windows and time limits; it can be lifted out and fuzzed alone"},
 	{room: "verify", only: []string{}, reason: "public: other people's services import it"},
 	{room: "internal/keys", only: []string{"internal/fault", "internal/order", "internal/tenant", "verify"}, reason: "cryptography knows no product"},

@@ -22,6 +22,7 @@ import (
 
 	"gatehouse/internal/access"
 	"gatehouse/internal/admin"
+	"gatehouse/internal/clock"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/config"
 	"gatehouse/internal/directory"
@@ -50,7 +51,7 @@ type Config struct {
 	// Passwords says how costly guessing passwords is; the zero value is for people's.
 	Passwords keys.PasswordConfig
 	Out, Err  io.Writer
-	// Now is the clock of what is served: tokens, sessions and the gateway; nil = time.Now.
+	// Now is the clock of what is served: tokens, sessions and the gateway; nil = the system's.
 	Now func() time.Time
 }
 
@@ -110,7 +111,7 @@ type App struct {
 // error is config.Problems when the configuration is wrong.
 func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if c.Now == nil {
-		c.Now = time.Now
+		c.Now = clock.Now
 	}
 	a := &App{config: c, bus: cluster.NewLocal(cluster.LocalConfig{}), failed: make(chan error, 8), started: time.Now()}
 	a.ctx, a.stop = context.WithCancel(context.WithoutCancel(ctx))
