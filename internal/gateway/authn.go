@@ -214,7 +214,7 @@ func token68(raw []byte) bool {
 // token that is not in the cache costs a signature check, which strangers could
 // make us do all day: those whose tokens turn out to be no good have a limit.
 func (s *authenticate) verify(ex *Exchange, raw []byte) (*verify.Token, error) {
-	t, hit := s.verifier.VerifyCached(raw)
+	t, hit := s.verifier.Cached(raw, ex.started)
 	if len(s.asked) > 0 && !(hit && s.local(t.Issuer)) {
 		// Verified for another API perhaps: this one wants the issuer's word.
 		var err error

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strconv"
 
 	"gatehouse/internal/fault"
 	"gatehouse/internal/policy"
@@ -127,6 +128,8 @@ type compiled struct {
 	sessions bool                 // some API has them: there are cookies of ours
 	models   *policy.Models       // that AuthZEN clients ask, nil for none
 	rules    *policy.Compiled
+
+	logged, loggedLast []byte // tenant and revision as fields of the access log
 }
 
 // api is a compiled API.
@@ -166,6 +169,8 @@ func (g *Gateway) compile(s spec.Snapshot, previous *compiled) (out *compiled, e
 	c := &compiler{g: g, issuers: map[string]accepted{}, signIns: map[string]*SignIn{}, table: steps(), out: &compiled{
 		spec: s, tenant: s.Tenant, revision: s.Revision, byName: map[string]*api{}, metadata: map[string]*metadata{},
 	}}
+	c.out.logged = appendText([]byte(`,"tenant":`), s.Tenant)
+	c.out.loggedLast = strconv.AppendInt([]byte(`,"revision":`), s.Revision, 10)
 	c.out.front = [2]boundStep{{stepCanonicalize, canonicalize{}}, {stepMatch, match{}}}
 	if err := c.compileIssuers(previous); err != nil {
 		return nil, err

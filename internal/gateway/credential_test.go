@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"strings"
 	"sync"
 	"testing"
@@ -34,7 +35,7 @@ func newKeyHouse(t testing.TB) *keyHouse {
 		c.APIKeys = k.keys
 		c.Backend = func(spec.API, Backend) (Backend, error) {
 			return &backendFunc{func(ex *Exchange) error {
-				k.sent, k.line = append([]wire.Field(nil), ex.Out.Fields...), string(ex.Out.Lines)
+				k.sent, k.line = append([]wire.Field(nil), ex.Out.Fields...), string(bytes.Join(ex.Out.Lines[:], nil))
 				return ex.Relay(&wire.Response{Status: 200})
 			}}, nil
 		}

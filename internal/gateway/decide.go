@@ -94,7 +94,7 @@ func (ex *Exchange) allow() error {
 		}
 	}
 	values := map[string]string{}
-	for line := range strings.SplitSeq(string(ex.Out.Lines), "\r\n") {
+	for line := range strings.SplitSeq(string(bytes.Join(ex.Out.Lines[:], nil)), "\r\n") {
 		if name, value, ok := strings.Cut(line, ": "); ok {
 			values[strings.ToLower(name)] = value
 		}

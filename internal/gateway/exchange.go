@@ -107,6 +107,7 @@ type memory struct {
 	body      []byte
 	cookies   []byte // towards the upstream, without ours
 	stamp     timeStamp
+	kept      any // the backend's
 	claims    [maxCounted]ratelimit.Claim
 	states    [maxCounted]limitState // facts.limits is the beginning of it
 }
@@ -146,6 +147,10 @@ func (ex *Exchange) Context() context.Context {
 
 // Now returns the time by the gateway's clock.
 func (ex *Exchange) Now() time.Time { return ex.gw.config.Now() }
+
+// Kept is a place where a backend finds again what it has put there for the exchanges
+// after this one: memory, and nothing of a request.
+func (ex *Exchange) Kept() *any { return &ex.kept }
 
 // Started returns when the exchange began, by the gateway's clock.
 func (ex *Exchange) Started() time.Time { return ex.started }

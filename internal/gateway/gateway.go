@@ -102,7 +102,7 @@ type Gateway struct {
 	current   atomic.Pointer[compiled]
 	loading   sync.Mutex // one Load at a time
 	status    atomic.Pointer[Status]
-	pool      sync.Pool
+	pool      sync.Pool      // *Exchange, for lanes that keep none
 	buffers   sync.Pool      // *[]byte of relayBuffer bytes
 	tunnels   sync.WaitGroup // upgraded connections
 	streams   streams
@@ -178,14 +178,27 @@ func (g *Gateway) Drain() { g.drainOnce.Do(func() { close(g.draining) }) }
 
 // ServeExchange implements wire.Handler for both lanes.
 func (g *Gateway) ServeExchange(lane wire.Exchange) {
-	ex, ok := g.pool.Get().(*Exchange)
+	keeper, kept := lane.(wire.Keeper)
+	if !kept {
+		ex := g.pool.Get().(*Exchange) //nolint:errcheck,forcetypeassert // the pool holds nothing else
+		g.serve(ex, lane)
+		g.pool.Put(ex)
+		return
+	}
+	place := keeper.Kept()
+	ex, ok := (*place).(*Exchange)
 	if !ok {
 		ex = new(Exchange)
 	}
+	*place = nil // should it panic, it is not used again
+	g.serve(ex, lane)
+	*place = ex
+}
+
+func (g *Gateway) serve(ex *Exchange, lane wire.Exchange) {
 	ex.begin(g, lane)
 	ex.finish(ex.guarded())
 	ex.end()
-	g.pool.Put(ex)
 }
 
 // guarded runs the steps and makes an error of a panic: whoever caused it gets a

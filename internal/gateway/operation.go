@@ -13,7 +13,7 @@ import (
 type route struct {
 	*needs
 	metrics *telemetry.RouteMetrics
-	logged  []byte // api and route as fields of the access log
+	logged  []byte // tenant, api and route as fields of the access log
 	api     *api
 	name    string // "GET /hr/vacations/{user}"
 
@@ -56,7 +56,7 @@ func (c *compiler) route(a *api, tree *segment, s *spec.Route) error {
 		spec: s, api: a, params: t.params, full: full, name: s.Method + " " + full,
 		source: c.out.spec.Sources[spec.PathRoute(a.name, s.Method, s.Path)],
 	}
-	r.logged = appendText(append(r.logged, `,"api":`...), a.name)
+	r.logged = appendText(append(slices.Clone(c.out.logged), `,"api":`...), a.name)
 	r.logged = appendText(append(r.logged, `,"route":`...), r.name)
 	if err := c.supported(r); err != nil {
 		return err

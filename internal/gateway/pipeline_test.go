@@ -384,6 +384,36 @@ func TestHotPathAllocatesNothing(t *testing.T) {
 	}
 }
 
+// keepingLane is a lane whose memory serves one request after another.
+type keepingLane struct {
+	*memoryLane
+	kept any
+}
+
+// Kept implements wire.Keeper.
+func (l *keepingLane) Kept() *any { return &l.kept }
+
+// TestKeptMemory: an exchange's memory stays with the lane, and nothing of the request in it.
+func TestKeptMemory(t *testing.T) {
+	iss := NewIssuerFor(t, "https://issuer.test")
+	g := hotGateway(t, iss, nowhere{}, 0)
+	l := &keepingLane{memoryLane: hotLane(t, iss)}
+	var first *Exchange
+	for range 2 {
+		g.ServeExchange(l)
+		ex, ok := l.kept.(*Exchange)
+		switch {
+		case l.status != 200 || !ok:
+			t.Fatalf("status %d, kept %T", l.status, l.kept)
+		case ex.lane != nil || ex.token != nil || ex.req != nil:
+			t.Error("the request is still there")
+		case first != nil && ex != first:
+			t.Error("the memory was not used again")
+		}
+		first = ex
+	}
+}
+
 func BenchmarkPipeline(b *testing.B) {
 	iss := NewIssuerFor(b, "https://issuer.test")
 	g := hotGateway(b, iss, nowhere{}, 0)

@@ -64,18 +64,18 @@ func (ex *Exchange) appendLine(b []byte, took time.Duration) []byte {
 	b = ex.stamp.append(b, ex.started)
 	b = append(b, `","level":"info","msg":"request","request_id":"`...)
 	b = append(append(b, ex.ID()...), '"')
-	if ex.snap != nil {
-		b = appendText(append(b, `,"tenant":`...), ex.snap.tenant)
-	}
-	if r := ex.route; r != nil {
-		b = append(b, r.logged...)
+	switch {
+	case ex.route != nil:
+		b = append(b, ex.route.logged...)
+	case ex.snap != nil:
+		b = append(b, ex.snap.logged...)
 	}
 	b = appendText(append(b, `,"method":`...), ex.req.Method)
 	if len(ex.host) > 0 {
-		b = appendText(append(b, `,"host":`...), ex.host)
+		b = append(append(append(b, `,"host":"`...), ex.host...), '"') // canonical: nothing in it needs to be escaped
 	}
 	if ex.stopped > stepCanonicalize {
-		b = appendText(append(b, `,"path":`...), ex.path)
+		b = append(append(append(b, `,"path":"`...), ex.path...), '"') // likewise
 	}
 	b = strconv.AppendInt(append(b, `,"status":`...), int64(ex.status), 10)
 	if ex.reason != nil {
@@ -97,10 +97,16 @@ func (ex *Exchange) appendLine(b []byte, took time.Duration) []byte {
 	}
 	b = append(append(append(b, `,"proto":"`...), ex.req.Proto...), '"')
 	if ex.snap != nil {
-		b = strconv.AppendInt(append(b, `,"revision":`...), ex.snap.revision, 10)
+		b = append(b, ex.snap.loggedLast...)
 	}
 	return append(b, '}', '\n')
 }
+
+// What stands in a JSON string as it is: visible ASCII and the space.
+const (
+	textLow  = (1<<64 - 1<<0x20) &^ (1 << '"')
+	textHigh = (uint64(1)<<63 - 1) &^ (1 << ('\\' - 64))
+)
 
 // appendText appends s as a JSON string. Bytes outside of ASCII are shown as the code
 // point of the same number: such text comes from strangers and need not be pretty.
@@ -110,7 +116,7 @@ func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
 	from := 0
 	for i := range len(s) {
 		c := s[i]
-		if c >= 0x20 && c < 0x7f && c != '"' && c != '\\' {
+		if in(c, textLow, textHigh) {
 			continue
 		}
 		b = append(b, s[from:i]...)

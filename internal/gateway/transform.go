@@ -108,18 +108,17 @@ func (s *transform) Do(ex *Exchange) error {
 	}
 	s.target(ex)
 	s.strip(ex)
-	ex.lines = ex.lines[:0]
 	if !s.public {
-		lines, err := ex.identityLines(s.api)
-		if err != nil {
+		var err error
+		if ex.Out.Lines[0], err = ex.identityLines(s.api); err != nil {
 			return err
 		}
-		ex.lines = append(ex.lines, lines...)
 	}
+	ex.lines = ex.lines[:0]
 	ex.appendCorrelation()
 	ex.appendForwarded()
 	ex.Out.Method = ex.req.Method
-	ex.Out.Fields, ex.Out.Lines = ex.fields, ex.lines
+	ex.Out.Fields, ex.Out.Lines[1] = ex.fields, ex.lines
 	ex.Out.Upgrade = ex.req.Upgrade
 	ex.Out.Body = nil
 	if ex.held != nil {

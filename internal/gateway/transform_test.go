@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -25,7 +26,7 @@ func sentUpstream(t testing.TB, c Config, s spec.Snapshot, l *memoryLane) (lines
 			for _, f := range ex.Out.Fields {
 				lines = append(lines, string(f.Name)+": "+string(f.Value))
 			}
-			own := string(ex.Out.Lines)
+			own := string(bytes.Join(ex.Out.Lines[:], nil))
 			if !strings.HasSuffix(own, "\r\n") {
 				t.Errorf("%q", own)
 			}
@@ -210,7 +211,7 @@ func TestSignedContext(t *testing.T) {
 	var contexts []string
 	c.Backend = func(spec.API, Backend) (Backend, error) {
 		return &backendFunc{func(ex *Exchange) error {
-			contexts = append(contexts, valuesOf(strings.Split(string(ex.Out.Lines), "\r\n"), "X-Gatehouse-Context")...)
+			contexts = append(contexts, valuesOf(strings.Split(string(bytes.Join(ex.Out.Lines[:], nil)), "\r\n"), "X-Gatehouse-Context")...)
 			return ex.Relay(newResponse(200))
 		}}, nil
 	}
@@ -279,7 +280,7 @@ func TestStripProperty(t *testing.T) {
 	c := ConfigFor(t, iss)
 	c.Backend = func(spec.API, Backend) (Backend, error) {
 		return &backendFunc{func(ex *Exchange) error {
-			lines = strings.Split(strings.TrimSuffix(string(ex.Out.Lines), "\r\n"), "\r\n")
+			lines = strings.Split(strings.TrimSuffix(string(bytes.Join(ex.Out.Lines[:], nil)), "\r\n"), "\r\n")
 			for _, f := range ex.Out.Fields {
 				lines = append(lines, string(f.Name)+": "+string(f.Value))
 			}

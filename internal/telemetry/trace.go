@@ -110,7 +110,11 @@ func (t *Tracer) Start(parent TraceParent, known bool, name string, start time.T
 	if !known || !t.trust {
 		sampled = t.sample()
 	}
-	if !sampled {
+	switch {
+	case sampled:
+	case !known:
+		return parent, nil // new and not sampled
+	default:
 		parent.Flags &^= flagSampled
 		return parent.Child(), nil
 	}

@@ -13,9 +13,11 @@ import (
 // quiet is an exchange that throws everything away.
 type quiet struct {
 	someone
-	buf [64]byte
+	buf  [64]byte
+	kept any
 }
 
+func (q *quiet) Kept() *any                          { return &q.kept }
 func (quiet) Context() context.Context               { return context.Background() }
 func (quiet) Upgrade(*wire.Response) error           { return nil }
 func (quiet) SetRetryAfter(time.Duration)            {}

@@ -20,9 +20,10 @@ type exchange interface {
 	Upgrade(*wire.Response) error
 	SetRetryAfter(time.Duration)
 	SetUpstream(target string, attempts int, took time.Duration)
+	Kept() *any
 }
 
-// call is one exchange's way through the pool. Calls are pooled.
+// call is one exchange's way through the pool. Its memory stays with the exchange's.
 type call struct {
 	p    *Pool
 	ex   exchange
@@ -47,10 +48,12 @@ func (p *Pool) Serve(ex *gateway.Exchange) error {
 
 func (p *Pool) serve(ex exchange, out *wire.Outbound, idempotent bool) error {
 	start := p.now()
-	c, ok := p.calls.Get().(*call)
+	place := ex.Kept()
+	c, ok := (*place).(*call)
 	if !ok {
 		c = new(call)
 	}
+	*place = nil // should it panic, it is not used again
 	c.p, c.ex, c.out = p, ex, out
 	c.start, c.idempotent, c.path = start.UnixNano(), idempotent, out.Target
 	c.empty = out.Body == nil || out.Body.Length() == 0
@@ -59,12 +62,12 @@ func (p *Pool) serve(ex exchange, out *wire.Outbound, idempotent bool) error {
 	p.budget.request(c.start)
 	err := c.run()
 	c.release()
+	*place = c
 	return err
 }
 
 // release forgets everything but memory that the next call can use.
 func (c *call) release() {
-	p := c.p
 	c.out.Target = c.path // joined belongs to the next call
 	c.p, c.ex, c.out, c.path = nil, nil, nil, nil
 	c.full = false
@@ -73,7 +76,6 @@ func (c *call) release() {
 	if cap(c.joined) > 64<<10 {
 		c.joined = nil
 	}
-	p.calls.Put(c)
 }
 
 // run tries targets until one has answered or there is no use in going on.
@@ -161,7 +163,10 @@ func (c *call) try(t *target, trial bool, now int64) (done bool, err error) {
 	}
 	c.address(t)
 	err = t.client.RoundTrip(c.out, &c.resp)
-	end := c.p.now().UnixNano()
+	end := c.resp.Received.UnixNano()
+	if err != nil {
+		end = c.p.now().UnixNano()
+	}
 	c.ex.SetUpstream(t.settings.raw, c.attempts, time.Duration(end-now))
 	if err != nil {
 		c.settle(t, end, outcomeOf(err, t.metrics), trial)

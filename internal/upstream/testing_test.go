@@ -32,7 +32,10 @@ type fakeExchange struct {
 	attempts   int
 	hold       chan struct{} // when not nil, Relay waits for it
 	held       chan struct{} // when not nil, closed when Relay begins to wait
+	kept       any
 }
+
+func (f *fakeExchange) Kept() *any { return &f.kept }
 
 func (f *fakeExchange) Context() context.Context {
 	if f.ctx == nil {

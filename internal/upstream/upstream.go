@@ -99,7 +99,6 @@ type Pool struct {
 	next   atomic.Uint32 // round robin, and where ties begin
 	eject  sync.Mutex    // one ejection at a time, so that half is counted right
 	closed sync.Once
-	calls  sync.Pool // of *call: memory, not state
 }
 
 // Pool implements these.

@@ -41,17 +41,17 @@ type ClientStats struct {
 // Client sends requests to one upstream address over pooled connections, which
 // the caller's goroutine uses directly. It is safe for concurrent use.
 type Client struct {
-	cfg     ClientConfig
-	buffers sync.Pool // *[]byte of bufferSize: held by a connection while it is in use
-	copies  sync.Pool // *[]byte of copySize
-	pipes   pipePool
+	cfg    ClientConfig
+	copies sync.Pool // *[]byte of copySize
+	pipes  pipePool
 
 	mu      sync.Mutex
 	idle    []*upstreamConn // the one used last is the last
 	open    int
 	closed  bool
 	waiters []chan *upstreamConn // receives a connection, or nil for leave to open one
-	reaper  *time.Timer          // runs while there are idle connections
+	reaper  *time.Timer
+	reaping bool // the reaper runs; it sees by itself whether there is still anything to do
 	stats   ClientStats
 }
 
@@ -83,30 +83,18 @@ func NewClient(cfg ClientConfig) *Client {
 		cfg.MaxIdle = 256
 	}
 	c := &Client{cfg: cfg}
-	c.buffers.New = func() any { b := make([]byte, bufferSize); return &b }
 	c.copies.New = func() any { b := make([]byte, copySize); return &b }
 	return c
 }
 
-// take returns a connection that is in use by nobody else, an unused one if
-// there is one and fresh is false. It reports whether the connection has served before.
-func (c *Client) take(deadline time.Time, fresh bool) (*upstreamConn, bool, error) {
-	for {
-		u, err := c.pick(deadline, fresh)
-		if err != nil {
-			return nil, false, err
-		}
-		if u == nil {
-			u, err = c.dial(deadline)
-			return u, false, err
-		}
-		if u.sock.quiet() {
-			u.lendBuffer()
-			return u, true, nil
-		}
-		c.count(func(s *ClientStats) { s.Stale++ })
-		u.drop()
+// take returns a connection that is in use by nobody else, an unused one if there is one
+// and fresh is false.
+func (c *Client) take(deadline time.Time, fresh bool) (*upstreamConn, error) {
+	u, err := c.pick(deadline, fresh)
+	if u != nil || err != nil {
+		return u, err
 	}
+	return c.dial(deadline)
 }
 
 // pick takes an idle connection, or nil and with it a place for a new one; when
@@ -176,7 +164,7 @@ func (c *Client) wait(w chan *upstreamConn, deadline time.Time) (*upstreamConn, 
 // put takes a connection back that may serve again.
 func (c *Client) put(u *upstreamConn) {
 	u.giveBuffer()
-	u.idleSince = c.cfg.Now()
+	u.used = true
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -188,9 +176,13 @@ func (c *Client) put(u *upstreamConn) {
 		c.nextWaiter() <- u
 	default:
 		c.idle = append(c.idle, u)
+		if c.reaping {
+			return
+		}
+		c.reaping = true
 		if c.reaper == nil {
 			c.reaper = time.AfterFunc(c.cfg.IdleTimeout, c.reap)
-		} else if len(c.idle) == 1 {
+		} else {
 			c.reaper.Reset(c.cfg.IdleTimeout)
 		}
 	}
@@ -223,7 +215,7 @@ func (c *Client) reap() {
 		n++
 	}
 	c.idle = slices.Delete(c.idle, 0, n)
-	if len(c.idle) > 0 && !c.closed {
+	if c.reaping = len(c.idle) > 0 && !c.closed; c.reaping {
 		c.reaper.Reset(c.cfg.IdleTimeout - now.Sub(c.idle[0].idleSince))
 	}
 }

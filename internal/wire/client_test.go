@@ -273,15 +273,26 @@ func TestMaxConns(t *testing.T) {
 	}
 }
 
-// TestIdleClosed: unused connections are closed after IdleTimeout.
+// TestIdleClosed: unused connections are closed after IdleTimeout, those that come later too.
 func TestIdleClosed(t *testing.T) {
-	upstream := startUpstream(t, scripted(okAnswer))
+	upstream := startUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		for {
+			if _, _, err := readRequest(r); err != nil {
+				return
+			}
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	})
 	c := NewClient(ClientConfig{Addr: upstream, IdleTimeout: 30 * time.Millisecond})
 	defer func() { _ = c.Close() }()
-	if _, _, err := roundTrip(c, &Outbound{}); err != nil {
-		t.Fatal(err)
+	for range 2 {
+		for range 3 { // so that the connection is in use for a while after the reaper was set
+			if _, _, err := roundTrip(c, &Outbound{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		waitFor(t, "the idle connection is closed", func() bool { s := c.Stats(); return s.Open == 0 && s.Idle == 0 })
 	}
-	waitFor(t, "the idle connection is closed", func() bool { s := c.Stats(); return s.Open == 0 && s.Idle == 0 })
 }
 
 func TestClosedClient(t *testing.T) {

@@ -85,7 +85,7 @@ func parseFields(b []byte, fields []Field, most int, request bool, f *framing) (
 		if len(fields) == most {
 			return fields, errFieldCount
 		}
-		n := tokenEnd(b)
+		n, kind := fieldName(b)
 		if n == 0 || n == len(b) || b[n] != ':' {
 			return fields, nameError(b, n)
 		}
@@ -102,7 +102,6 @@ func parseFields(b []byte, fields []Field, most int, request bool, f *framing) (
 		if request && bytes.IndexByte(name, '_') >= 0 {
 			return fields, errUnderscore
 		}
-		kind := Classify(name)
 		fields = append(fields, Field{Name: name, Value: value, Kind: kind})
 		if kind == Other {
 			continue

@@ -69,31 +69,55 @@ const (
 	kindCount
 )
 
-// longestKind is the length of the longest name that Classify knows by heart.
+// longestKind is the length of the longest name that classifyLower knows.
 const longestKind = 22
+
+// nameByte is what a byte becomes in a field name's lower-case form, 0 where no name can hold it.
+//
+//nolint:gochecknoglobals // a table, never written to
+var nameByte = func() (t [256]byte) {
+	for c := range t {
+		switch b := byte(c); {
+		case b-'A' < 26:
+			t[c] = b | 0x20
+		case in(b, tokenLow, tokenHigh):
+			t[c] = b
+		}
+	}
+	return t
+}()
+
+// fieldName reads the name that a header line begins with: its length, and its kind.
+func fieldName(line []byte) (int, Kind) {
+	var low [32]byte
+	n := 0
+	for n < len(line) {
+		c := nameByte[line[n]]
+		if c == 0 {
+			break
+		}
+		low[n%len(low)] = c
+		n++
+	}
+	if n > longestKind {
+		return n, classifyPrefix(line[:n])
+	}
+	if k := classifyLower(low[:n]); k != Other {
+		return n, k
+	}
+	if c := low[0]; c == 'x' || c == 's' || c == 'c' {
+		return n, classifyPrefix(line[:n])
+	}
+	return n, Other
+}
 
 // Classify returns the kind of the field with this name, in any case.
 func Classify(name []byte) Kind {
-	if len(name) < 2 {
+	n, k := fieldName(name)
+	if n < len(name) {
 		return Other
 	}
-	if len(name) > longestKind {
-		return classifyPrefix(name)
-	}
-	var low [longestKind]byte
-	for i, c := range name {
-		if c-'A' < 26 {
-			c |= 0x20
-		}
-		low[i] = c
-	}
-	if k := classifyLower(low[:len(name)]); k != Other {
-		return k
-	}
-	if c := low[0]; c == 'x' || c == 's' || c == 'c' {
-		return classifyPrefix(name)
-	}
-	return Other
+	return k
 }
 
 // classifyPrefix finds the families of names that share their beginning.

@@ -17,7 +17,7 @@ func appendHead(b []byte, out *Outbound) []byte {
 		}
 		b = appendField(b, f.Name, f.Value)
 	}
-	b = append(b, out.Lines...)
+	b = append(append(b, out.Lines[0]...), out.Lines[1]...)
 	if out.Upgrade != nil {
 		b = append(b, "Connection: Upgrade\r\nUpgrade: "...)
 		b = append(b, out.Upgrade...)

@@ -85,6 +85,47 @@ func TestRelay(t *testing.T) {
 	}
 }
 
+// TestLongerHead: what is added to an answer's head may be longer than the room before its
+// body, and neither part damages the other.
+func TestLongerHead(t *testing.T) {
+	const content = "what the upstream said"
+	upstream := startUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		for {
+			if _, _, err := readRequest(r); err != nil {
+				return
+			}
+			_, _ = fmt.Fprintf(c, "HTTP/1.1 200 Fine\r\nX-From: upstream\r\nContent-Length: %d\r\n\r\n%s", len(content), content)
+		}
+	})
+	client := NewClient(ClientConfig{Addr: upstream})
+	defer func() { _ = client.Close() }()
+	var resp Response
+	_, addr := startServer(t, ServerConfig{Handler: handlerFunc(func(x Exchange) {
+		n, _ := strconv.Atoi(string(x.Request().Target[1:]))
+		err := client.RoundTrip(&Outbound{Method: []byte("GET"), Target: []byte("/"), Host: []byte("h")}, &resp)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		defer resp.Finish()
+		resp.Fields = append(resp.Fields, Field{Name: []byte("X-Added"), Value: bytes.Repeat([]byte("a"), n)})
+		if sent, err := x.Relay(&resp); sent != int64(len(content)) || err != nil {
+			t.Errorf("%d bytes, %v", sent, err)
+		}
+	})})
+	for n := headroom - 100; n < headroom+100; n++ { // on both sides of what there is room for
+		res, err := http.Get(fmt.Sprintf("http://%s/%d", addr, n))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		_ = res.Body.Close()
+		if err != nil || string(body) != content || res.Header.Get("X-From") != "upstream" || res.Header.Get("X-Added") != strings.Repeat("a", n) {
+			t.Fatalf("%d bytes added: %q %q %v", n, body, res.Header, err)
+		}
+	}
+}
+
 // TestUpstreamInvalid sends answers that have two meanings: 502, and the connection is not used again.
 func TestUpstreamInvalid(t *testing.T) {
 	for _, c := range []struct{ name, answer string }{

@@ -86,13 +86,10 @@ func (s *session) relayFixed(r *Response) (int64, error) {
 		}
 		here = body.Buffered()
 	}
-	if len(here) > 0 {
-		s.out = append(s.out, here...)
-		body.consume(len(here))
-	}
-	if err := s.write(s.out); err != nil {
+	if err := s.write(s.join(body.src, here)); err != nil {
 		return 0, err
 	}
+	body.consume(len(here))
 	sent := int64(len(here))
 	if body.atEnd() {
 		return sent, nil
@@ -114,6 +111,17 @@ func (s *session) relayFixed(r *Response) (int64, error) {
 	}
 	n, err := s.relayPlain(r)
 	return sent + n, err
+}
+
+// join returns the head in s.out with here, what is next in the stream, behind it: where
+// there is room, before here in the stream's memory, where the upstream's head was.
+func (s *session) join(from *stream, here []byte) []byte {
+	if len(s.out) > from.r {
+		s.out = append(s.out, here...)
+		return s.out
+	}
+	start := from.r - copy(from.buf[from.r-len(s.out):], s.out)
+	return from.buf[start : from.r+len(here)]
 }
 
 // endVigil ends the vigil over the answer. One that has told the socket to write no

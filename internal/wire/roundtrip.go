@@ -18,34 +18,43 @@ const maxInterim = 8
 // is returned while the body goes on being sent on another goroutine, which Finish
 // ends; any other stops the body.
 func (c *Client) RoundTrip(out *Outbound, resp *Response) error {
-	*resp = Response{Fields: resp.Fields[:0], declared: -1}
+	*resp = Response{Fields: resp.Fields[:0], declared: -1, buffer: resp.buffer}
 	if out.Body != nil && out.Body.err != nil {
 		return &Error{Phase: PhaseBody, Err: out.Body.err}
 	}
-	for retried := false; ; retried = true {
-		u, reused, err := c.take(out.Deadline, retried)
+	retried := false
+	for {
+		u, err := c.take(out.Deadline, retried)
 		if err != nil {
 			return &Error{Phase: PhaseDial, Timeout: isTimeout(err) || errors.Is(err, ErrConnLimit), Err: err}
 		}
+		u.lendBuffer(resp)
 		failed := u.exchange(out, resp)
 		if failed == nil {
-			resp.conn = u
+			resp.conn, resp.Received = u, c.cfg.Now()
 			return nil
 		}
 		u.drop()
-		if reused && !retried && failed.died && (out.Replayable || !failed.Sent) {
+		switch {
+		case failed.stale:
+			c.count(func(s *ClientStats) { s.Stale++ })
+		case u.used && !retried && failed.died && (out.Replayable || !failed.Sent):
 			c.count(func(s *ClientStats) { s.Retries++ })
-			continue
+			retried = true
+		default:
+			return &failed.Error
 		}
-		return &failed.Error
 	}
 }
 
 // failure is an Error that knows whether a second try makes sense.
 type failure struct {
 	Error
-	died bool // the connection ended before any byte of an answer, and the body is still whole
+	died  bool // the connection ended before any byte of an answer, and the body is still whole
+	stale bool // it was not used: a look has found its end, or bytes nobody asked for
 }
+
+var errStale = errors.New("the connection is not quiet")
 
 func failed(phase Phase, sent bool, err error) *failure {
 	return &failure{Error: Error{Phase: phase, Sent: sent, Timeout: isTimeout(err) || errors.Is(err, ErrWriteTimeout), Err: err}}
@@ -87,9 +96,11 @@ func (u *upstreamConn) exchange(out *Outbound, resp *Response) *failure {
 func (u *upstreamConn) send(b []byte, whole bool, out *Outbound) *failure {
 	sent := 0
 	if whole && u.sock.watchable() {
-		n, got, writeErr, readErr := u.sock.ask(b, u.in.room(), out.Deadline)
+		n, got, writeErr, readErr := u.sock.ask(b, u.in.room(), u.used, out.Deadline)
 		u.in.w += got
 		switch {
+		case writeErr == errStale: //nolint:errorlint // as ask returns it
+			return &failure{stale: true}
 		case writeErr != nil:
 			return unsent(out, n, writeErr)
 		case readErr != nil:
@@ -98,6 +109,9 @@ func (u *upstreamConn) send(b []byte, whole bool, out *Outbound) *failure {
 			return nil
 		}
 		sent = n
+	}
+	if sent == 0 && u.used && !u.sock.quiet() {
+		return &failure{stale: true}
 	}
 	n, err := u.sock.write(b[sent:], u.writePatience())
 	if err != nil {
@@ -169,6 +183,7 @@ func (u *upstreamConn) openAnswer(out *Outbound, resp *Response) {
 		resp.Body = closeBody(&u.in)
 		u.lastAsked = true
 	}
+	resp.short = resp.Body.Length() >= 0 && int64(len(resp.Body.Buffered())) == resp.Body.Length()
 	if u.pump != nil && resp.Status >= 300 && !u.stopPump() {
 		u.lastAsked = true
 	}

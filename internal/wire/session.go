@@ -18,6 +18,7 @@ type session struct {
 	req     Request
 	framing framing
 	vigil   vigil // over an answer that takes long
+	kept    any   // the handler's
 
 	answered bool // an answer has begun
 	close    bool // the answer said that the connection ends
@@ -77,6 +78,9 @@ func (s *session) openBody() {
 
 // Request returns the request; it is valid until the handler returns.
 func (s *session) Request() *Request { return &s.req }
+
+// Kept implements Keeper.
+func (s *session) Kept() *any { return &s.kept }
 
 // Upgrade always fails here.
 func (s *session) Upgrade(*Response, <-chan struct{}) (int64, error) { return 0, ErrNoUpgrade }
@@ -183,6 +187,9 @@ func (s *session) linger() {
 }
 
 func (s *session) statusLine(b []byte, status int, reason []byte) []byte {
+	if status == http.StatusOK && (len(reason) == 0 || string(reason) == "OK") {
+		return append(b, "HTTP/1.1 200 OK\r\n"...)
+	}
 	b = append(b, "HTTP/1.1 "...)
 	b = strconv.AppendInt(b, int64(status), 10)
 	b = append(b, ' ')

@@ -29,7 +29,7 @@ func (s *socket) readLent(from lender, until time.Time) (int, error) {
 
 func (*socket) watchable() bool { return false }
 
-func (*socket) ask(_, _ []byte, _ time.Time) (sent, got int, writeErr, readErr error) {
+func (*socket) ask(_, _ []byte, _ bool, _ time.Time) (sent, got int, writeErr, readErr error) {
 	return 0, 0, errors.ErrUnsupported, nil
 }
 

@@ -9,18 +9,19 @@ import (
 )
 
 // upstreamConn is a connection to the upstream. It is used by one exchange at a
-// time, on the goroutine of that exchange; while it is unused it holds no buffer.
+// time, on the goroutine of that exchange. What it reads into is the Response's: while
+// it is unused it holds no buffer.
 type upstreamConn struct {
 	client    *Client
 	sock      socket
 	in        stream
 	out       []byte
-	buffer    *[]byte // what in.buf was at first, to be given back
 	head      answerHead
 	patience  time.Duration // between Outbound's start and its Deadline; 0 = no limit
 	pump      *pump         // sends a body that was not all there; nil for none
 	lastAsked bool          // the answer says that this exchange is the connection's last
-	idleSince time.Time
+	used      bool          // it has served before, and is looked at before it serves again
+	idleSince time.Time     // about when the answer was read
 }
 
 // dial opens a connection in the place that the caller has taken.
@@ -40,7 +41,6 @@ func (c *Client) dial(deadline time.Time) (*upstreamConn, error) {
 	u := &upstreamConn{client: c, out: make([]byte, 0, 2<<10)}
 	u.sock.init(nc, c.cfg.Now)
 	u.in.sock = &u.sock
-	u.lendBuffer()
 	return u, nil
 }
 
@@ -59,17 +59,21 @@ func (c *Client) connect(until time.Time) (net.Conn, error) {
 	return t, nil
 }
 
-func (u *upstreamConn) lendBuffer() {
-	u.buffer = u.client.buffers.Get().(*[]byte) //nolint:errcheck,forcetypeassert // the pool holds nothing else
-	u.in.buf = *u.buffer
-	u.in.base, u.in.r, u.in.w = 0, 0, 0
+// headroom is kept free before an answer, for the head that the client gets is longer by
+// what is added to it, see session.join.
+const headroom = 512
+
+// lendBuffer gives the connection the memory that is the Response's, see Response.buffer.
+func (u *upstreamConn) lendBuffer(resp *Response) {
+	if resp.buffer == nil {
+		resp.buffer = make([]byte, bufferSize)
+	}
+	u.in.buf = resp.buffer
+	u.in.base, u.in.r, u.in.w = headroom, headroom, headroom
 }
 
 func (u *upstreamConn) giveBuffer() {
-	if u.buffer != nil {
-		u.client.buffers.Put(u.buffer)
-	}
-	u.buffer, u.in.buf = nil, nil
+	u.in.buf = nil
 	if cap(u.out) > 4*bufferSize {
 		u.out = make([]byte, 0, 2<<10)
 	}
@@ -106,6 +110,9 @@ func (r *Response) Finish() {
 	if !whole || u.lastAsked || len(u.in.pending()) > 0 {
 		u.drop()
 		return
+	}
+	if u.idleSince = r.Received; !r.short {
+		u.idleSince = u.sock.now()
 	}
 	u.client.put(u)
 }

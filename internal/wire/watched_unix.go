@@ -20,6 +20,7 @@ import (
 type watched struct {
 	askFn, attendFn func(fd uintptr) bool // made once, as in sysConn
 
+	look  bool        // ask: first see whether the connection is quiet
 	asked bool        // ask: the bytes are sent, now the answer is waited for
 	turn  func() bool // attend: what is done with what arrives
 	fd    int         // attend: the descriptor while turn runs, else 0
@@ -31,11 +32,13 @@ func (s *socket) watchable() bool { return s.tcp != nil && s.sys.raw != nil }
 // ask writes p, waits for the first bytes of what comes back, and reads them into
 // buf. When the connection does not take all of p at once, ask returns how
 // much was sent and waits for nothing. Any deadline that passes ends the wait without
-// an error, with got 0; the caller knows whether it was meant.
-func (s *socket) ask(p, buf []byte, until time.Time) (sent, got int, writeErr, readErr error) {
+// an error, with got 0; the caller knows whether it was meant. With look, nothing is
+// written and writeErr is errStale when the connection is closed or something has
+// arrived on it.
+func (s *socket) ask(p, buf []byte, look bool, until time.Time) (sent, got int, writeErr, readErr error) {
 	c := &s.sys
 	s.armRead(until)
-	c.watched.asked = false
+	c.watched.look, c.watched.asked = look, false
 	c.toWrite, c.sent, c.sendErr = p, 0, nil
 	c.readTo, c.n, c.err = buf, 0, nil
 	readErr = c.raw.Read(c.watched.askFn)
@@ -54,6 +57,12 @@ func (s *socket) ask(p, buf []byte, until time.Time) (sent, got int, writeErr, r
 func (c *sysConn) askFD(fd uintptr) bool {
 	if c.watched.asked {
 		return c.readFD(fd)
+	}
+	if c.watched.look {
+		if c.peekFD(fd); c.peekErr != syscall.EAGAIN { //nolint:errorlint // a plain errno
+			c.sendErr = errStale
+			return true
+		}
 	}
 	c.watched.asked = true
 	for {

@@ -56,9 +56,13 @@ type Response struct {
 	Body   Body
 	// Watch is told when the answer takes long; nil for nobody.
 	Watch Watcher
+	// Received is when the head had been read, by the Client's clock.
+	Received time.Time
 
 	conn     *upstreamConn // nil once finished
 	declared int64         // Content-Length as it was sent, -1 for none: for answers to HEAD, and 304
+	short    bool          // all of the body came with the head
+	buffer   []byte        // what connections read into for this Response, one after the other
 }
 
 // Declared returns the Content-Length as the upstream sent it, -1 for none. For an
@@ -73,11 +77,18 @@ type Exchange interface {
 	// (Content-Length, Connection, Date) are the lane's business.
 	Respond(status int, fields []Field, body []byte) error
 	// Relay sends r's head (hop-by-hop and framing lines left out) and copies its
-	// body; it returns the number of body bytes the client was sent.
+	// body; it returns the number of body bytes the client was sent. The memory of r's
+	// Reason and Fields may be used for something else.
 	Relay(r *Response) (int64, error)
 	// Upgrade sends r's 101 and copies bytes both ways until one side ends,
 	// or until stop is closed. It returns the bytes sent to the client.
 	Upgrade(r *Response, stop <-chan struct{}) (int64, error)
+}
+
+// Keeper is an Exchange whose memory serves one request after another. Kept is a place
+// in it where the handler finds again what it has put there: memory, and nothing of a request.
+type Keeper interface {
+	Kept() *any
 }
 
 // OpenAfter is how long an answer may be on its way before its Watcher is told.
@@ -105,9 +116,11 @@ type Handler interface {
 type Outbound struct {
 	Method, Target, Host []byte
 	Fields               []Field // hop-by-hop, Host and framing lines among them are not sent
-	Lines                []byte  // further header lines, each "Name: value\r\n", valid as they are
-	Body                 *Body   // nil for none
-	Upgrade              []byte  // protocol to switch to; nil for none
+	// Lines are further header lines, each "Name: value\r\n", valid as they are. In two
+	// parts, so that those which many requests share need not be copied.
+	Lines   [2][]byte
+	Body    *Body  // nil for none
+	Upgrade []byte // protocol to switch to; nil for none
 	// Deadline is when the head of the answer must have arrived. The time from
 	// the start of RoundTrip to it is also the longest silence the upstream is
 	// allowed while it takes the request body, and begins anew when the body has
