@@ -64,7 +64,7 @@ func (b *bench) plain(ctx context.Context) error {
 	if b.main != nil {
 		cs = append(cs, contestant{name: oursPublic, server: b.main, run: b.replay(b.main.address, b.files.public, connections)})
 	}
-	_, err := b.contest(ctx, "1 KB, plain", cs...)
+	_, err := b.fine(ctx, "1 KB, plain", cs...)
 	return err
 }
 
@@ -85,7 +85,7 @@ func (b *bench) full(ctx context.Context) error {
 	if b.main != nil {
 		cs = append(cs, contestant{name: oursFull, server: b.main, run: b.replay(b.main.address, b.files.full, 32)})
 	}
-	rows, err := b.contest(ctx, "1 KB, one caller, cached token", cs...)
+	rows, err := b.fine(ctx, "1 KB, one caller, cached token", cs...)
 	if err != nil || b.main == nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (b *bench) body(ctx context.Context, title, path string, connections int, b
 		}
 		cs = append(cs, contestant{name: oursFull, server: b.main, run: b.replay(b.main.address, full, connections)})
 	}
-	rows, err := b.contest(ctx, title, cs...)
+	rows, err := b.fine(ctx, title, cs...)
 	if err != nil || b.main == nil {
 		return err
 	}

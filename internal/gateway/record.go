@@ -51,11 +51,13 @@ func (s *timeStamp) append(b []byte, t time.Time) []byte {
 		s.second = sec
 	}
 	b = append(b, s.text[:]...)
-	micros := t.Nanosecond() / 1000
-	for div := 100_000; div > 0; div /= 10 {
-		b = append(b, '0'+byte(micros/div%10))
+	fraction := [...]byte{6: 'Z'}
+	micros := uint32(t.Nanosecond()) / 1000
+	for i := 5; i >= 0; i-- {
+		fraction[i] = '0' + byte(micros%10)
+		micros /= 10
 	}
-	return append(b, 'Z')
+	return append(b, fraction[:]...)
 }
 
 // appendLine writes the access log line: one JSON object.

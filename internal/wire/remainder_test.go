@@ -196,9 +196,9 @@ func TestClassify(t *testing.T) {
 	}
 }
 
-// TestValidFieldValue tries every byte at every place of a word.
+// TestValidFieldValue tries every byte at every place, also of what is looked at as a whole.
 func TestValidFieldValue(t *testing.T) {
-	for n := 1; n <= 20; n++ {
+	for n := 1; n <= 75; n++ {
 		for i := range n {
 			for c := range 256 {
 				b := bytes.Repeat([]byte("a"), n)
