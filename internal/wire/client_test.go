@@ -65,6 +65,38 @@ func TestStaleConnection(t *testing.T) {
 	}
 }
 
+// TestStaleConnectionChunked: a body of unknown length is whole on the connection that
+// comes after one found closed.
+func TestStaleConnectionChunked(t *testing.T) {
+	got := make(chan string, 10)
+	upstream := startUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
+		if _, body, err := readRequest(r); err == nil {
+			got <- string(body)
+			_, _ = io.WriteString(c, okAnswer)
+		}
+	})
+	client := NewClient(ClientConfig{Addr: upstream})
+	_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{client: client})
+	c := dial(t, addr)
+	answers := bufio.NewReader(c)
+	for range 3 {
+		_, _ = io.WriteString(c, "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
+		res, err := http.ReadResponse(answers, nil)
+		if err != nil || res.StatusCode != 200 {
+			t.Fatalf("%v %v", res, err)
+		}
+		_, _ = io.Copy(io.Discard, res.Body)
+		if body := <-got; body != "abc" {
+			t.Errorf("the upstream got %q", body)
+		}
+		waitFor(t, "the upstream's end of the connection", func() bool {
+			client.mu.Lock()
+			defer client.mu.Unlock()
+			return len(client.idle) == 1 && !client.idle[0].sock.quiet()
+		})
+	}
+}
+
 // TestKeepAliveRace: the upstream takes the request on a pooled connection and
 // closes without an answer. What is replayable is sent once more, anything else is an error
 // that says that it may have been acted on.

@@ -68,6 +68,9 @@ func (u *upstreamConn) exchange(out *Outbound, resp *Response) *failure {
 			u.patience = max(time.Millisecond, out.Deadline.Sub(u.sock.now()))
 		}
 	}
+	if out.Body != nil && !u.fresh() { // before any of the body is taken
+		return &failure{stale: true}
+	}
 	b := appendHead(u.out[:0], out)
 	b, taken, whole := appendStart(b, out.Body)
 	u.out = b
@@ -91,12 +94,15 @@ func (u *upstreamConn) exchange(out *Outbound, resp *Response) *failure {
 	return u.readAnswer(out, resp)
 }
 
+// fresh reports whether the connection has not served yet, or is open and quiet.
+func (u *upstreamConn) fresh() bool { return !u.used || u.sock.quiet() }
+
 // send sends b. When that is the whole request, the beginning of the answer is
 // read as well where that costs nothing more.
 func (u *upstreamConn) send(b []byte, whole bool, out *Outbound) *failure {
 	sent := 0
 	if whole && u.sock.watchable() {
-		n, got, writeErr, readErr := u.sock.ask(b, u.in.room(), u.used, out.Deadline)
+		n, got, writeErr, readErr := u.sock.ask(b, u.in.room(), u.used && out.Body == nil, out.Deadline)
 		u.in.w += got
 		switch {
 		case writeErr == errStale: //nolint:errorlint // as ask returns it
@@ -110,7 +116,7 @@ func (u *upstreamConn) send(b []byte, whole bool, out *Outbound) *failure {
 		}
 		sent = n
 	}
-	if sent == 0 && u.used && !u.sock.quiet() {
+	if sent == 0 && out.Body == nil && !u.fresh() {
 		return &failure{stale: true}
 	}
 	n, err := u.sock.write(b[sent:], u.writePatience())
