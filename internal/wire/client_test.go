@@ -97,6 +97,27 @@ func TestStaleConnectionChunked(t *testing.T) {
 	}
 }
 
+// TestInterruptedAtTheEnd: an interruption that comes when the answer has been read whole does
+// not reach the exchange that is next on the connection.
+func TestInterruptedAtTheEnd(t *testing.T) {
+	content := strings.Repeat("x", 100<<10)
+	upstream := startWebUpstream(t, func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, content) })
+	c := NewClient(ClientConfig{Addr: upstream})
+	defer func() { _ = c.Close() }()
+	var resp Response
+	out := &Outbound{Method: []byte("GET"), Target: []byte("/"), Host: []byte("upstream")}
+	if err := c.RoundTrip(out, &resp); err != nil {
+		t.Fatal(err)
+	}
+	_, _ = io.ReadAll(&resp.Body)
+	resp.Body.Interrupt()
+	resp.Finish()
+	body := BytesBody([]byte("x"))
+	if code, got, err := roundTrip(c, &Outbound{Method: []byte("POST"), Body: &body}); code != 200 || got != content || err != nil {
+		t.Errorf("the next exchange: %d, %d bytes, %v", code, len(got), err)
+	}
+}
+
 // TestKeepAliveRace: the upstream takes the request on a pooled connection and
 // closes without an answer. What is replayable is sent once more, anything else is an error
 // that says that it may have been acted on.

@@ -19,7 +19,7 @@ func (s *session) Relay(r *Response) (int64, error) {
 	if s.answered {
 		return 0, ErrAnswered
 	}
-	s.answered = true
+	s.answered, s.broken = true, true // until it is whole: a panic in the middle must not leave it half
 	s.decideClose(!r.sending() && s.req.Body.settle())
 	none := bodyless(s.req.Method, r.Status)
 	toClose := !none && r.Body.Length() < 0 && s.req.Proto == "HTTP/1.0"
@@ -37,9 +37,7 @@ func (s *session) Relay(r *Response) (int64, error) {
 	default:
 		n, err = s.relayChunks(r)
 	}
-	if err != nil {
-		s.broken = true
-	}
+	s.broken = err != nil
 	return n, err
 }
 

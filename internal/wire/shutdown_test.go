@@ -235,6 +235,28 @@ func TestPanic(t *testing.T) {
 	}
 }
 
+// TestPanicWithinRelay: when an answer breaks off by a panic that the handler recovers from,
+// no other answer follows on the connection.
+func TestPanicWithinRelay(t *testing.T) {
+	_, addr := startServer(t, ServerConfig{Handler: handlerFunc(func(x Exchange) {
+		if string(x.Request().Target) != "/panic" {
+			_ = x.Respond(http.StatusOK, nil, []byte("of another"))
+			return
+		}
+		defer func() {
+			if recover() == nil {
+				t.Error("this test needs another way to make Relay panic")
+			}
+		}()
+		_, _ = x.Relay(&Response{Status: http.StatusOK, Body: BytesBody([]byte("x"))}) // no body of a Client
+	})})
+	c := dial(t, addr)
+	_, _ = io.WriteString(c, "GET /panic HTTP/1.1\r\nHost: a\r\n\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if n, err := c.Read(make([]byte, 1)); err == nil || isTimeout(err) {
+		t.Errorf("%d bytes, %v", n, err)
+	}
+}
+
 // TestMisuse: a handler that answers twice, not at all, or with a field that
 // would split the answer. Attack gateway 52.
 func TestMisuse(t *testing.T) {

@@ -107,7 +107,8 @@ func (r *Response) Finish() {
 	if u.pump != nil && !u.stopPump() {
 		whole = false
 	}
-	if !whole || u.lastAsked || len(u.in.pending()) > 0 {
+	// Who is interrupted at the last moment would hand that on to the next exchange.
+	if !whole || u.lastAsked || len(u.in.pending()) > 0 || u.sock.stopRead.Load() {
 		u.drop()
 		return
 	}
