@@ -385,6 +385,9 @@ func TestHijack(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() { _ = conn.Close() }()
+	if resp.buffer != nil {
+		t.Error("the tunnel holds the memory that answers are read into")
+	}
 	if len(early) < 5 {
 		rest := make([]byte, 5-len(early))
 		_, _ = io.ReadFull(conn, rest)

@@ -129,6 +129,7 @@ func (r *Response) Hijack() (net.Conn, []byte, error) {
 	_ = u.sock.nc.SetDeadline(time.Time{})
 	early := append([]byte(nil), u.in.pending()...)
 	u.giveBuffer()
+	r.buffer = nil // a tunnel may last for long
 	u.client.mu.Lock()
 	u.client.release()
 	u.client.mu.Unlock()
