@@ -1,6 +1,8 @@
 package gateway
 
 import (
+	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -150,5 +152,46 @@ func TestDecideWithoutASnapshotRefuses(t *testing.T) {
 	defer func() { _ = g.Close() }()
 	if a := g.Decide(askFor("GET", "/open", "192.0.2.1:0")); a.Status != 503 {
 		t.Errorf("%d %s", a.Status, a.Body)
+	}
+}
+
+// TestDecideLogsPlainBytes: whatever byte the asking proxy passes on, the line of the log is
+// one JSON object, whose path and host are as they were decided about.
+func TestDecideLogsPlainBytes(t *testing.T) {
+	g, _, log := askedGateway(t)
+	asked := 0
+	ask := func(method, host, target, id string) {
+		r := askFor(method, target, "192.0.2.1:0", "X-Request-Id", id)
+		r.Host = host
+		g.Decide(r)
+		asked++
+	}
+	for c := range 256 {
+		for _, b := range []string{string([]byte{byte(c)}), fmt.Sprintf("%%%02x", c)} {
+			ask("GET", "api.test", "/open"+b, "id")
+			ask("GET", "api.test", b+"/open", "id")
+			ask("GET", "api.test", "/open?"+b, "id")
+			ask("GET", "api"+b+".test", "/open", "id")
+			ask("GET", "[::"+b+"]", "/open", "id")
+			ask("G"+b+"T", "api.test", "/open", "id")
+			ask("GET", "api.test", "/open", "id"+b)
+		}
+	}
+	lines := log.All()
+	if len(lines) != asked {
+		t.Errorf("%d lines for %d requests", len(lines), asked)
+	}
+	for _, line := range lines {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Errorf("%v: %q", err, line)
+			continue
+		}
+		for _, name := range []string{"path", "host", "request_id"} {
+			text, _ := fields[name].(string)
+			if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' || r == '"' || r == '\\' }) {
+				t.Errorf("%s %q in %q", name, text, line)
+			}
+		}
 	}
 }

@@ -18,15 +18,20 @@ import (
 
 // send sends a request as its bytes stand, on the lane, on a connection of its own, and
 // returns the status and the body of the one answer; the status is empty when the
-// connection or the stream was ended instead. headers are name, value pairs.
+// connection or the stream was ended instead. headers are name, value pairs; Host among them
+// is what the request is for.
 func (h *house) send(t *testing.T, l lane, method, target string, headers ...string) (status, body string) {
 	t.Helper()
+	host := "a.test"
+	if len(headers) > 0 && headers[0] == "Host" {
+		host, headers = headers[1], headers[2:]
+	}
 	if strings.HasPrefix(l.name, "h2") {
 		scheme := "http"
 		if l.secure {
 			scheme = "https"
 		}
-		fields := []string{":method", method, ":scheme", scheme, ":authority", "a.test", ":path", target}
+		fields := []string{":method", method, ":scheme", scheme, ":authority", host, ":path", target}
 		for i := 0; i < len(headers); i += 2 {
 			fields = append(fields, strings.ToLower(headers[i]), headers[i+1])
 		}
@@ -47,7 +52,7 @@ func (h *house) send(t *testing.T, l lane, method, target string, headers ...str
 	defer conn.Close()
 	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
 	var head strings.Builder
-	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n", method, target)
+	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, target, host)
 	for i := 0; i < len(headers); i += 2 {
 		fmt.Fprintf(&head, "%s: %s\r\n", headers[i], headers[i+1])
 	}
@@ -181,6 +186,37 @@ func TestBytesOnEveryLane(t *testing.T) {
 			for _, line := range h.log.All() {
 				if !json.Valid([]byte(line)) || strings.Count(line, "\n") != 1 || strings.Contains(line, "root") || strings.Contains(line, bearer) {
 					t.Errorf("in the log: %q", line)
+				}
+			}
+		})
+	}
+}
+
+// TestLogOnEveryLane: whatever bytes path, host and request id are made of, a line of the
+// log is one JSON object of plain bytes, with what the gateway has decided about.
+func TestLogOnEveryLane(t *testing.T) {
+	bytes := []string{"\x00", "\t", "\n", "\r", "\"", "\\", "\x7f", "\x80", "\xff", "é", "%22", "%5C", "%5c", "%0A", "%C3%A9", "%27", "<", "{", "\",\"status\":1,\"x\":\""}
+	for _, l := range lanes() {
+		t.Run(l.name, func(t *testing.T) {
+			h := open(t, nil, l.secure)
+			for _, b := range bytes {
+				_, _ = h.send(t, l, "GET", "/public/a"+b+"b")
+				_, _ = h.send(t, l, "GET", "/public/x?a"+b+"b")
+				_, _ = h.send(t, l, "GET", "/public/x", "Host", "a"+b+".test")
+				_, _ = h.send(t, l, "GET", "/public/x", "Host", "[::1"+b+"]")
+				_, _ = h.send(t, l, "GET", "/public/x", "X-Request-ID", "a"+b+"b")
+				_, _ = h.send(t, l, "GET"+b, "/public/x")
+			}
+			lines := h.log.All()
+			if len(lines) < len(bytes) {
+				t.Errorf("%d lines", len(lines))
+			}
+			for _, line := range lines {
+				var fields map[string]any
+				err := json.Unmarshal([]byte(line), &fields)
+				if err != nil || fields["x"] != nil || fields["status"] == 1.0 || strings.Count(line, "\n") != 1 || strings.ContainsAny(line, "\x00\t\r\x7f") ||
+					strings.ContainsFunc(line, func(r rune) bool { return r > 0x7e }) {
+					t.Errorf("%v: %q", err, line)
 				}
 			}
 		})
