@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -411,6 +412,65 @@ func TestKeptMemory(t *testing.T) {
 			t.Error("the memory was not used again")
 		}
 		first = ex
+	}
+}
+
+// TestKeptMemoryTellsNothing: callers who follow one another on a connection are told apart; who
+// is not known is told to be nobody, and the lines about a caller that exchanges share stay as they are.
+func TestKeptMemoryTellsNothing(t *testing.T) {
+	iss := NewIssuerFor(t, "https://issuer.test")
+	c := ConfigFor(t, iss)
+	var told string
+	var lines, were [][]byte
+	c.Backend = func(spec.API, Backend) (Backend, error) {
+		return &backendFunc{func(ex *Exchange) error {
+			told = string(bytes.Join(ex.Out.Lines[:], nil)) + string(ex.Out.Target)
+			for _, f := range ex.Out.Fields {
+				told += "\n" + string(f.Name) + ": " + string(f.Value)
+			}
+			if len(ex.Out.Lines[0]) > 0 {
+				lines = append(lines, ex.Out.Lines[0])
+				were = append(were, bytes.Clone(ex.Out.Lines[0]))
+			}
+			return ex.Relay(newResponse(200))
+		}}, nil
+	}
+	g := newTestGateway(t, c, OrdersSnapshot(
+		spec.Route{Method: "GET", Path: "/orders/{id}", Scopes: [][]string{{"orders:read"}}},
+		spec.Route{Method: "GET", Path: "/open", Public: true}))
+	l := &keepingLane{}
+	tokens := map[string]string{}
+	for _, who := range []string{"ana", "bea"} {
+		tokens[who] = iss.Token(t, Claims{"uid": "id-of-" + who, "cid": "app-of-" + who})
+	}
+	for i := range 12 {
+		who := []string{"ana", "", "bea", "ana", "refused", ""}[i%6]
+		switch who {
+		case "":
+			l.memoryLane = newLane("GET", "/open")
+		case "refused":
+			l.memoryLane = newLane("GET", "/orders/of-refused", "Cookie", "a=refused")
+		default:
+			l.memoryLane = newLane("GET", "/orders/of-"+who+"?"+who, "Authorization", "Bearer "+tokens[who], "Cookie", "a="+who, "X-Own", who)
+		}
+		told = ""
+		g.ServeExchange(l)
+		if want := map[bool]int{false: 200, true: 401}[who == "refused"]; l.status != want {
+			t.Fatalf("%d for %q", l.status, who)
+		}
+		for _, other := range []string{"ana", "bea", "refused"} {
+			if other != who && strings.Contains(told, other) {
+				t.Errorf("in the request of %q: %q", who, told)
+			}
+		}
+		if known := strings.Contains(told, headerUser+": id-of-"+who+"\r\n"); known != (who == "ana" || who == "bea") {
+			t.Errorf("the request of %q: %q", who, told)
+		}
+	}
+	for i := range lines {
+		if !bytes.Equal(lines[i], were[i]) {
+			t.Errorf("%q became %q", were[i], lines[i])
+		}
 	}
 }
 

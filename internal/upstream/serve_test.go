@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"testing"
@@ -405,6 +406,32 @@ func TestServeMaxConnections(t *testing.T) {
 	}
 	if f, err := send(p, "GET", "/", nil); err != nil || f.status != 200 {
 		t.Errorf("%v after the first exchange has ended", err)
+	}
+}
+
+// TestServePanic: when passing an answer on panics, its connection and the memory that the
+// answer is in are not used again, and its place is free.
+func TestServePanic(t *testing.T) {
+	content := strings.Repeat("x", 100<<10) // more than arrives with the head
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, content) }))
+	t.Cleanup(s.Close)
+	p := pool(t, nil, s.URL)
+	f := &fakeExchange{}
+	if err := sendAs(p, f, "GET", "/", nil); err != nil || f.kept == nil {
+		t.Fatalf("%v, kept %v", err, f.kept)
+	}
+	f.panics = true
+	func() {
+		defer func() { _ = recover() }()
+		_ = sendAs(p, f, "GET", "/", nil)
+		t.Error("no panic")
+	}()
+	if stats := p.targets[0].client.Stats(); f.kept != nil || p.targets[0].active.Load() != 0 || stats.Open != 0 {
+		t.Errorf("kept %v, %d under way, %+v", f.kept, p.targets[0].active.Load(), stats)
+	}
+	f.panics, f.body = false, nil
+	if err := sendAs(p, f, "GET", "/", nil); err != nil || string(f.body) != content {
+		t.Errorf("afterwards: %d bytes, %v", len(f.body), err)
 	}
 }
 

@@ -32,6 +32,7 @@ type fakeExchange struct {
 	attempts   int
 	hold       chan struct{} // when not nil, Relay waits for it
 	held       chan struct{} // when not nil, closed when Relay begins to wait
+	panics     bool          // Relay does
 	kept       any
 }
 
@@ -48,6 +49,9 @@ func (f *fakeExchange) Relay(r *wire.Response) error {
 	f.status, f.fields = r.Status, map[string]string{}
 	for _, field := range r.Fields {
 		f.fields[http.CanonicalHeaderKey(string(field.Name))] = string(field.Value)
+	}
+	if f.panics {
+		panic("boom")
 	}
 	if f.hold != nil {
 		close(f.held)
