@@ -33,6 +33,7 @@ import (
 	"gatehouse/internal/settings"
 	"gatehouse/internal/telemetry"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/wire"
 )
 
 //go:embed demo.yaml
@@ -50,7 +51,12 @@ type Config struct {
 	Version string
 	// Passwords says how costly guessing passwords is; the zero value is for people's.
 	Passwords keys.PasswordConfig
-	Out, Err  io.Writer
+	// Patience says how long clients of the identity, console and decide listeners may
+	// take; what is 0 is as on the gateway listener.
+	Patience wire.Timeouts
+	// Connections bounds those open at once on each of the same listeners; 0 = Limits.EdgeConnections.
+	Connections int
+	Out, Err    io.Writer
 	// Now is the clock of what is served: tokens, sessions and the gateway; nil = the system's.
 	Now func() time.Time
 }
@@ -339,33 +345,17 @@ func (a *App) serve(l listeners) error {
 	}
 	gw := gateway.NewServer(gateway.ServerConfig{Gateway: a.node.gateway, TLS: tlsConfig, Limits: a.wireLimits(), MaxConns: a.settings.Limits.Connections})
 	a.run("gateway", func() error { return gw.Serve(l.gateway) }, gw.Shutdown)
-	identityListener, err := identityTLS(l.identity, a.settings.Identity)
+	identityConf, err := identityTLS(a.settings.Identity)
 	if err != nil {
 		return err
 	}
-	a.serveHTTP("identity", identityListener, clientCertificate(a.settings.Identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler())))
-	a.serveHTTP("console", l.console, a.consoleHandler())
+	a.serveHTTP("identity", l.identity, identityConf, clientCertificate(a.settings.Identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler())))
+	a.serveHTTP("console", l.console, nil, a.consoleHandler())
 	if err := a.serveDeciders(l); err != nil {
 		return err
 	}
 	a.health.Started()
 	return nil
-}
-
-func (a *App) serveHTTP(name string, ln net.Listener, h http.Handler) {
-	s := &http.Server{
-		Handler: h, ReadHeaderTimeout: 10 * time.Second, IdleTimeout: 75 * time.Second, MaxHeaderBytes: 32 << 10,
-		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug),
-		// Long answers, such as `tail`, end with the process.
-		BaseContext: func(net.Listener) context.Context { return a.ctx },
-	}
-	a.run(name, func() error { return s.Serve(ln) }, func(ctx context.Context) error {
-		a.stop()
-		if err := s.Shutdown(ctx); err != nil {
-			return errors.Join(err, s.Close())
-		}
-		return nil
-	})
 }
 
 // run owns a server: what ends it by itself ends the process.

@@ -59,12 +59,12 @@ func (a *App) serveDeciders(l listeners) error {
 		return err
 	}
 	if ln := l.decide; ln != nil {
+		var own *tls.Config
 		if secure != nil {
-			own := secure.Clone()
+			own = secure.Clone()
 			own.NextProtos = []string{"http/1.1"}
-			ln = tls.NewListener(ln, own)
 		}
-		a.serveHTTP("decide", ln, secured(a.decideHandler()))
+		a.serveHTTP("decide", ln, own, secured(a.decideHandler()))
 	}
 	if l.envoy != nil {
 		s := extauthz.New(extauthz.Config{Decider: a.node.gateway, Trust: a.trust(), TLS: secure, Logger: a.log})

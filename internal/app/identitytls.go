@@ -3,7 +3,6 @@ package app
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"net"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -14,12 +13,12 @@ import (
 	"gatehouse/internal/settings"
 )
 
-// identityTLS returns the listener with TLS, or as it is where none is configured. Any
+// identityTLS returns how the identity listener speaks TLS, nil where it does not. Any
 // client certificate is taken: the handshake proves that the client has its key, and
 // each app's settings say which is its own.
-func identityTLS(ln net.Listener, s settings.Identity) (net.Listener, error) {
+func identityTLS(s settings.Identity) (*tls.Config, error) {
 	if s.CertFile == "" {
-		return ln, nil
+		return nil, nil
 	}
 	c := &certificate{cert: s.CertFile, key: s.KeyFile}
 	if _, err := c.get(nil); err != nil {
@@ -29,7 +28,7 @@ func identityTLS(ln net.Listener, s settings.Identity) (net.Listener, error) {
 	if s.ClientCerts != "" {
 		conf.ClientAuth = tls.RequestClientCert
 	}
-	return tls.NewListener(ln, conf), nil
+	return conf, nil
 }
 
 // clientCertificate makes the certificate of a connection from a trusted proxy the one
