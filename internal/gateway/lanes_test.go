@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -490,4 +491,44 @@ func (h *house) raw(t *testing.T, request string) (*http.Response, string) {
 		t.Fatalf("%q: %v", request, err)
 	}
 	return resp, string(b)
+}
+
+// halfPanic answers with half a body, and panics where the other half would be.
+type halfPanic struct{ said bool }
+
+// Serve implements gateway.Backend.
+func (*halfPanic) Serve(ex *gateway.Exchange) error {
+	return ex.Relay(&wire.Response{Status: 200, Body: wire.NewBody(&halfPanic{}, -1)})
+}
+
+// Read implements io.Reader.
+func (h *halfPanic) Read(p []byte) (int, error) {
+	if h.said {
+		panic("boom")
+	}
+	h.said = true
+	return copy(p, "half"), nil
+}
+
+// TestPanicWithinAnAnswer: what a client has got before a panic does not look whole.
+func TestPanicWithinAnAnswer(t *testing.T) {
+	change := func(c *gateway.Config, _ *spec.Snapshot) {
+		c.Backend = func(spec.API, gateway.Backend) (gateway.Backend, error) { return &halfPanic{}, nil }
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	onLanes(t, change, func(t *testing.T, h *house, l lane, c *http.Client) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, h.url("/public/x"), http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		l.mark(r)
+		resp, err := c.Do(r)
+		if err != nil {
+			return
+		}
+		defer resp.Body.Close()
+		if b, err := io.ReadAll(resp.Body); err == nil {
+			t.Errorf("%d with the body %q", resp.StatusCode, b)
+		}
+	})
 }

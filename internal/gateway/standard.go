@@ -246,7 +246,7 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	if l.answered {
 		return 0, wire.ErrAnswered
 	}
-	l.answered = true
+	l.answered, l.broken = true, true // until it is whole: a panic in the middle must not leave it half
 	h := l.w.Header()
 	addFields(h, r.Fields)
 	h.Set("Connection", "close") // one exchange for each connection that is handed over
@@ -263,8 +263,16 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 	}
 	l.w.WriteHeader(r.Status)
 	if none {
+		l.broken = false
 		return 0, nil
 	}
+	n, err := l.pass(r, length < 0 || eventStream(h))
+	l.broken = err != nil
+	return n, err
+}
+
+// pass copies the body of an answer, and watches over it.
+func (l *standardLane) pass(r *wire.Response, flush bool) (int64, error) {
 	// A client that has gone must not hold the upstream's connection: an event
 	// stream may be silent for hours.
 	interrupted := make(chan struct{})
@@ -273,13 +281,13 @@ func (l *standardLane) Relay(r *wire.Response) (int64, error) {
 		close(interrupted)
 	})
 	watch := l.watchOver(r)
-	n, err := l.copy(&r.Body, length < 0 || eventStream(h))
-	watch.end()
-	if !stop() {
-		<-interrupted // the backend uses the response's memory again
-	}
-	l.broken = err != nil
-	return n, err
+	defer func() {
+		watch.end()
+		if !stop() {
+			<-interrupted // the backend uses the response's memory again
+		}
+	}()
+	return l.copy(&r.Body, flush)
 }
 
 func eventStream(h http.Header) bool {

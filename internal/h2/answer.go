@@ -119,13 +119,19 @@ func (s *stream) Relay(r *wire.Response) (int64, error) {
 			return sent, s.failed(err)
 		}
 	}
-	v := s.watch(r)
-	n, err := s.copy(&r.Body, *buf, sent)
-	why := v.end()
+	n, why, err := s.copyWatched(r, *buf, sent)
 	if err != nil && why != "" && s.unauthenticated(r.Fields, why) {
 		return n, err
 	}
 	return n, s.failed(err)
+}
+
+// copyWatched is copy under watch; why says that the watcher has wanted the end.
+func (s *stream) copyWatched(r *wire.Response, buf []byte, sent int64) (n int64, why string, err error) {
+	v := s.watch(r)
+	defer func() { why = v.end() }() // after a panic too: what it watches is used again
+	n, err = s.copy(&r.Body, buf, sent)
+	return n, "", err
 }
 
 // failed marks an answer that breaks off.

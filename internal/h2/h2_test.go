@@ -661,6 +661,46 @@ func (ender) Opened(end func(string)) { go end("revoked") }
 // Closed implements wire.Watcher.
 func (ender) Closed() {}
 
+// A watch ends with its answer, also when reading the answer panics and the handler recovers.
+func TestPanicEndsTheWatch(t *testing.T) {
+	w := &noted{opened: make(chan struct{})}
+	_, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
+		r := upstream(readerFunc(func([]byte) (int, error) {
+			<-w.opened
+			panic("boom")
+		}), -1)
+		r.Watch = w
+		defer func() {
+			if recover() == nil || !w.closed {
+				t.Error("the watch goes on")
+			}
+		}()
+		_, _ = ex.Relay(r)
+	})})
+	c := dial(t, addr)
+	c.open(1, "GET", true)
+	if a := c.read(1); !a.failed && a.reset != http2.ErrCodeInternal {
+		t.Errorf("%+v", a)
+	}
+}
+
+type readerFunc func([]byte) (int, error)
+
+// Read implements io.Reader.
+func (f readerFunc) Read(p []byte) (int, error) { return f(p) }
+
+// noted is a watcher that notes what it is told.
+type noted struct {
+	opened chan struct{}
+	closed bool
+}
+
+// Opened implements wire.Watcher.
+func (n *noted) Opened(func(string)) { close(n.opened) }
+
+// Closed implements wire.Watcher.
+func (n *noted) Closed() { n.closed = true }
+
 // Arbitrary frames after the preface: nothing makes the server panic or hang.
 func FuzzFrames(f *testing.F) {
 	f.Add([]byte("\x00\x00\x00\x04\x00\x00\x00\x00\x00"))
