@@ -214,3 +214,20 @@ func TestValidFieldValue(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoSuspects: a tab, or a byte beyond ASCII, hides no control byte before or behind it.
+func TestTwoSuspects(t *testing.T) {
+	for n := 2; n <= 75; n++ {
+		for i := range n {
+			for j := range n {
+				for _, pair := range []string{"\t\x00", "\t\x1f", "\t\x7f", "\x80\x00", "\xff\x7f", "\xa0\x1f", "\t\t", "\t\xff"} {
+					b := bytes.Repeat([]byte("a"), n)
+					b[i], b[j] = pair[0], pair[1]
+					if want := pair[1] == '\t' || pair[1] == 0xff; i != j && noControls(b) != want {
+						t.Fatalf("%q: %t", b, !want)
+					}
+				}
+			}
+		}
+	}
+}
