@@ -126,8 +126,8 @@ func defaultsOf(dev bool) defaults {
 // DefaultLimits returns what strangers may send (SECURITY rule 9).
 func DefaultLimits() Limits {
 	return Limits{
-		HeaderBytes: 32 << 10, HeaderFields: 100, TargetBytes: 8 << 10, BodyBytes: 10 << 20, Connections: 20_000, EdgeConnections: 10_000,
-		HeadTimeout: 10 * time.Second, IdleTimeout: 2 * time.Minute, TokenBytes: 16 << 10, UnknownTokens: 50, UpstreamHead: 64 << 10,
+		HeaderBytes: 32 << 10, HeaderFields: 100, TargetBytes: 8 << 10, Connections: 20_000, EdgeConnections: 10_000,
+		TokenBytes: 16 << 10, UnknownTokens: 50, UpstreamHead: 64 << 10,
 	}
 }
 

@@ -100,17 +100,14 @@ type Telemetry struct {
 
 // Limits bound what strangers may send. They are the same for every API.
 type Limits struct {
-	HeaderBytes     int           // whole request head
-	HeaderFields    int           // lines of it
-	TargetBytes     int           // request target
-	BodyBytes       int64         // of an API that says nothing else
-	Connections     int           // open at once on the gateway listener
-	EdgeConnections int           // open at once on the identity listener, and on the console's
-	HeadTimeout     time.Duration // from the first byte of a request to the end of its head
-	IdleTimeout     time.Duration // of a connection between requests
-	TokenBytes      int           // an access token
-	UnknownTokens   int           // signature checks of new tokens a second and peer
-	UpstreamHead    int           // bytes of the head of an upstream's answer
+	HeaderBytes     int // whole request head
+	HeaderFields    int // lines of it
+	TargetBytes     int // request target
+	Connections     int // open at once on the gateway listener
+	EdgeConnections int // open at once on the identity listener, and on the console's
+	TokenBytes      int // an access token
+	UnknownTokens   int // signature checks of new tokens a second and peer
+	UpstreamHead    int // bytes of the head of an upstream's answer
 }
 
 // MinSetupToken is the least length of a setup token, in characters.
