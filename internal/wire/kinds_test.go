@@ -18,7 +18,7 @@ import (
 type keepingProxy struct{ proxy }
 
 func (p *keepingProxy) ServeExchange(x Exchange) {
-	place := x.(Keeper).Kept() //nolint:errcheck,forcetypeassert // a session is one
+	place := x.(Keeper).Kept() //nolint:forcetypeassert // a session is one
 	w, ok := (*place).(*proxyWork)
 	if !ok {
 		w = &proxyWork{}
@@ -221,7 +221,7 @@ func TestEveryKind(t *testing.T) {
 	var wg sync.WaitGroup
 	all := make([]*kindsClient, clients)
 	for i := range all {
-		m := &kindsClient{t: t, addr: addr, who: fmt.Sprintf("client%d", i), rand: rand.New(rand.NewPCG(uint64(i), 7))} //nolint:gosec // a test
+		m := &kindsClient{t: t, addr: addr, who: fmt.Sprintf("client%d", i), rand: rand.New(rand.NewPCG(uint64(i), 7))}
 		all[i] = m
 		wg.Go(func() {
 			defer m.hangUp()
