@@ -150,6 +150,15 @@ func (c *pacedConn) Write(p []byte) (n int, err error) {
 	return n, err
 }
 
+// CloseWrite ends what is sent, and not yet what is read: net/http has a client that sends
+// too much read its answer so, which a plain close could take back.
+func (c *pacedConn) CloseWrite() error {
+	if nc, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return nc.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
 // SetWriteDeadline implements net.Conn. A deadline counts in place of the patience.
 func (c *pacedConn) SetWriteDeadline(t time.Time) error {
 	c.mu.Lock()

@@ -272,9 +272,15 @@ func TestEdgesRefuseLargeHeads(t *testing.T) {
 					t.Errorf("%s: %q, want %s", x.name, status, x.status)
 				}
 			}
+			// Who has sent all of it can read the answer to its end.
+			conn, err := e.dial(t), error(nil)
+			_, _ = io.WriteString(conn, begin+"X-A: "+strings.Repeat("b", 60<<10)+"\r\n\r\n")
+			if answer, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(answer), "HTTP/1.1 431 ") {
+				t.Errorf("60 KiB: %.40q, %v", answer, err)
+			}
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			conn, err := e.dial(t), error(nil)
+			conn = e.dial(t)
 			_, _ = io.WriteString(conn, begin) // a failure shows below
 			line := []byte("X-A: " + strings.Repeat("b", 8000) + "\r\n")
 			for sent := 0; err == nil && sent < 64<<20; sent += len(line) {
