@@ -227,6 +227,11 @@ func (ex *Exchange) stands() error {
 	if ex.token == nil || ex.memo == nil || ex.upstreamTook < wire.OpenAfter {
 		return nil
 	}
+	return ex.askAgain()
+}
+
+//go:noinline // as filterResponse
+func (ex *Exchange) askAgain() error {
 	s := stream{memo: ex.memo, token: ex.token, cert: ex.certificate, vouched: ex.vouched, chain: ex.certificates}
 	err := ex.gw.judge(&s, ex.started)
 	if err != nil {

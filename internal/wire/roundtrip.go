@@ -17,6 +17,10 @@ const maxInterim = 8
 // A final answer may come before the request body has been sent. One below 300
 // is returned while the body goes on being sent on another goroutine, which Finish
 // ends; any other stops the body.
+//
+// It is not inlined, so that callers need no room for it while they relay the answer.
+//
+//go:noinline
 func (c *Client) RoundTrip(out *Outbound, resp *Response) error {
 	*resp = Response{Fields: resp.Fields[:0], declared: -1, buffer: resp.buffer}
 	if out.Body != nil && out.Body.err != nil {
