@@ -142,7 +142,7 @@ func (b *bench) method() string {
 		"while wrk (h2load for HTTP/2) sends as fast as it can over loopback. One nginx is the origin of all; it shares the other cores with the load and is not counted. "+
 		"Every server may use the same number of cores: nginx has as many workers, HAProxy as many threads, Go programs see as many cores. "+
 		"All keep connections alive on both sides; \"no log\" means that no access log is written, otherwise it goes to a file. "+
-		"The servers take turns, %d rounds of %v each; figures are medians, ratios are taken within a round (to the first line of each table) before the median. "+
+		"The servers take turns, %d rounds of %v each, in the first four tables five times as many of a third of the length; figures are medians, ratios are taken within a round (to the first line of each table) before the median. "+
 		"First sight and constant rate use the benchmark's own generator, whose latency counts from the moment a request was due; at a constant rate it is the origin as well, on the same thread. %s", b.rounds, b.seconds, priority)
 }
 
