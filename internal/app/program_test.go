@@ -63,10 +63,10 @@ func withEnv(env map[string]string) startOption {
 	}
 }
 
-// start runs the program in dev with the file ("" = the demo) until the test ends.
 // withCostlyPasswords takes the product's own price of a password's hash.
 func withCostlyPasswords(c *app.Config) { c.Passwords = keys.PasswordConfig{} }
 
+// start runs the program in dev with the file ("" = the demo) until the test ends.
 func start(t *testing.T, file string, opts ...startOption) *program {
 	t.Helper()
 	p, err := tryStart(t, file, opts...)
