@@ -126,7 +126,7 @@ func TestAPIKeys(t *testing.T) {
 			t.Errorf("a key stands in %v", where)
 		}
 	}
-	p = start(t, file, withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	p = start(t, file, withData(data), withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"))
 	for key, status := range map[string]int{reader.Key: 200, last.Key: 200, off.Key: 401, next.Key: 401, gone.Key: 401} {
 		expect("with the store down, "+key[:12], key, status)
 	}
@@ -223,7 +223,7 @@ func TestAPIKeyZonesAndLimits(t *testing.T) {
 	}
 	data := p.data
 	p.stop()
-	p = start(t, file, withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	p = start(t, file, withData(data), withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"))
 	get(there.Key, 403, "zone_not_allowed")
 	get(last.Key, 200, "") // counters are the node's
 	get(few.Key, 200, "")

@@ -361,8 +361,8 @@ func TestStepUpOfABrowser(t *testing.T) {
 // Sessions live on over a restart; what has ended stays ended. The file gives nothing away.
 func TestSessionsOutliveTheProcess(t *testing.T) {
 	data := filepath.Join(t.TempDir(), "data")
-	s := newSite(t, withData(data))
-	addr := strings.TrimPrefix(s.Ready().Gateway, "https://")
+	addr := freeAddress(t)
+	s := newSite(t, withData(data), withGateway(addr))
 	p, q := s.visitor(t, "http/1.1"), s.visitor(t, "http/1.1")
 	p.open("/shop/orders/1")
 	q.open("/shop/orders/1")

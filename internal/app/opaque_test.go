@@ -175,7 +175,7 @@ func TestOpaqueTokens(t *testing.T) {
 	p.stop()
 
 	// With the store down the node has the secret from its snapshot.
-	p = start(t, file, withEnv(map[string]string{"PARTNER_SECRET": secret}), withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	p = start(t, file, withEnv(map[string]string{"PARTNER_SECRET": secret}), withData(data), withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"))
 	if a := p.call(http.MethodGet, "/orders/1", "good"); a.Status != http.StatusOK {
 		t.Errorf("with the store down: %d %s", a.Status, a.Body)
 	}

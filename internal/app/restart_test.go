@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -121,7 +120,7 @@ func restartWithEverythingDown(t *testing.T) {
 
 	began := time.Now()
 	// Nothing listens on the store's address; tokens name the same issuer as before.
-	p = start(t, file, withData(data), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"), withIdentity(identity))
+	p = start(t, file, withData(data), withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"), withIdentity(identity))
 	a := p.call(http.MethodGet, "/orders/1", foreign)
 	took := time.Since(began)
 	if a.Status != http.StatusOK {
@@ -151,7 +150,7 @@ func restartWithEverythingDown(t *testing.T) {
 // A gateway that has never been told anything cannot know: it does not start.
 func TestFirstStartNeedsTheStore(t *testing.T) {
 	file := write(t, fmt.Sprintf(ordersAPI, "http://127.0.0.1:9", "http://127.0.0.1:9"))
-	_, err := tryStart(t, file, withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	_, err := tryStart(t, file, withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"))
 	if err == nil || !strings.Contains(err.Error(), "the first start needs the store") || strings.Contains(err.Error(), "\n") {
 		t.Errorf("started without store and snapshot: %v", err)
 	}
@@ -170,16 +169,6 @@ func TestPortTaken(t *testing.T) {
 	if a := running.call(http.MethodGet, "/hr/health", ""); a.Status != http.StatusOK {
 		t.Errorf("what was running answers %d %s", a.Status, a.Body)
 	}
-}
-
-func closedPort(t *testing.T) string {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer ln.Close()
-	return ln.Addr().String()
 }
 
 // jti reads a claim without verifying: the test knows where the token is from.
@@ -210,7 +199,7 @@ func TestRestartKnowsTokensNotSeen(t *testing.T) {
 	p = start(t, file, withData(data), withIdentity(identity))
 	own := p.token("orders:read")
 	p.stop()
-	p = start(t, file, withData(data), withIdentity(identity), withStore("postgres://nobody@"+closedPort(t)+"/gatehouse"))
+	p = start(t, file, withData(data), withIdentity(identity), withStore("postgres://nobody@"+freeAddress(t)+"/gatehouse"))
 	if a := p.call(http.MethodGet, "/orders/1", own); a.Status != http.StatusOK {
 		t.Errorf("%d %s", a.Status, a.Body)
 	}

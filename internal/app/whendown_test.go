@@ -327,7 +327,7 @@ apis:
 
 func upstreamDown(t *testing.T) {
 	up := echoUpstream(t, nil)
-	p := start(t, write(t, fmt.Sprintf(twoUpstreams, "http://"+closedPort(t), up.URL)))
+	p := start(t, write(t, fmt.Sprintf(twoUpstreams, "http://"+freeAddress(t), up.URL)))
 	for i := range 30 {
 		a := p.call(http.MethodGet, "/a/x", "")
 		if a.Status != http.StatusServiceUnavailable || a.Header.Get("Retry-After") == "" || !strings.Contains(a.Body, "upstream_unreachable") {
@@ -341,7 +341,7 @@ func upstreamDown(t *testing.T) {
 
 func halfOfTheUpstreamDown(t *testing.T) {
 	up := echoUpstream(t, nil)
-	p := start(t, write(t, fmt.Sprintf(twoUpstreams, "http://"+closedPort(t)+", "+up.URL, up.URL)))
+	p := start(t, write(t, fmt.Sprintf(twoUpstreams, "http://"+freeAddress(t)+", "+up.URL, up.URL)))
 	for i := range 50 {
 		if a := p.call(http.MethodGet, "/a/x", ""); a.Status != http.StatusOK {
 			t.Fatalf("request %d: %d %s", i, a.Status, a.Body)
