@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -23,7 +24,7 @@ func roundTrip(c *Client, out *Outbound) (int, string, error) {
 	}
 	out.Target, out.Host = []byte("/"), []byte("upstream")
 	if out.Deadline.IsZero() {
-		out.Deadline = time.Now().Add(5 * time.Second)
+		out.Deadline = time.Now().Add(patience)
 	}
 	var resp Response
 	if err := c.RoundTrip(out, &resp); err != nil {
@@ -240,35 +241,72 @@ func TestUnreadAnswer(t *testing.T) {
 // TestDeadline: an upstream that does not answer in time is a timeout, whatever
 // it was doing, and a slow upload is not held against it.
 func TestDeadline(t *testing.T) {
-	upstream := startUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) {
-		_, body, err := readRequest(r)
-		if err == nil && len(body) > 0 {
-			_, _ = io.WriteString(c, okAnswer)
+	upstream := func(c net.Conn, r *bufio.Reader) {
+		for {
+			req, _, err := readRequest(r)
+			if err != nil {
+				return
+			}
+			if req.Method == http.MethodPost {
+				_, _ = io.WriteString(c, okAnswer)
+			}
 		}
-		_, _ = r.Peek(1)
+	}
+	silent := func(t *testing.T, c *Client) {
+		body := BytesBody([]byte("x")) // so that there is a connection: it is the answer that does not come
+		if code, _, err := roundTrip(c, &Outbound{Method: []byte("POST"), Body: &body}); code != 200 || err != nil {
+			t.Fatalf("%d %v", code, err)
+		}
+		var e *Error
+		_, _, err := roundTrip(c, &Outbound{Deadline: time.Now().Add(50 * time.Millisecond)})
+		if !errors.As(err, &e) || e.Phase != PhaseRead || !e.Timeout || !e.Sent {
+			t.Errorf("silent upstream: %v", err)
+		}
+	}
+	t.Run("TCP", func(t *testing.T) {
+		c := NewClient(ClientConfig{Addr: startUpstream(t, func(_ int, c net.Conn, r *bufio.Reader) { upstream(c, r) })})
+		defer func() { _ = c.Close() }()
+		silent(t, c)
 	})
-	c := NewClient(ClientConfig{Addr: upstream})
-	defer func() { _ = c.Close() }()
-	var e *Error
-	_, _, err := roundTrip(c, &Outbound{Deadline: time.Now().Add(50 * time.Millisecond)})
-	if !errors.As(err, &e) || e.Phase != PhaseRead || !e.Timeout || !e.Sent {
-		t.Errorf("silent upstream: %v", err)
-	}
-	slow, feed := io.Pipe()
-	go func() {
-		tick := time.NewTicker(40 * time.Millisecond)
-		defer tick.Stop()
-		for range 5 {
-			<-tick.C
-			_, _ = feed.Write([]byte("a"))
-		}
-		_ = feed.Close()
-	}()
-	body := NewBody(slow, -1)
-	code, _, err := roundTrip(c, &Outbound{Method: []byte("POST"), Body: &body, Deadline: time.Now().Add(100 * time.Millisecond)})
-	if err != nil || code != 200 {
-		t.Errorf("slow upload: %d %v", code, err)
-	}
+	t.Run("other", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			c := pipeClient(t, upstream)
+			silent(t, c)
+			slow, feed := io.Pipe()
+			go func() {
+				tick := time.NewTicker(40 * time.Millisecond)
+				defer tick.Stop()
+				for range 5 {
+					<-tick.C
+					_, _ = feed.Write([]byte("a"))
+				}
+				_ = feed.Close()
+			}()
+			body := NewBody(slow, -1)
+			code, _, err := roundTrip(c, &Outbound{Method: []byte("POST"), Body: &body, Deadline: time.Now().Add(100 * time.Millisecond)})
+			if err != nil || code != 200 {
+				t.Errorf("slow upload: %d %v", code, err)
+			}
+		})
+	})
+}
+
+// pipeClient returns a client, for a bubble of synctest, whose connections end at script.
+func pipeClient(t *testing.T, script func(c net.Conn, r *bufio.Reader)) *Client {
+	var wg sync.WaitGroup
+	c := NewClient(ClientConfig{Addr: "upstream:80", DialContext: func(context.Context, string, string) (net.Conn, error) {
+		here, there := net.Pipe()
+		wg.Go(func() {
+			script(there, bufio.NewReader(there))
+			_ = there.Close()
+		})
+		return here, nil
+	}})
+	t.Cleanup(func() {
+		_ = c.Close()
+		wg.Wait()
+	})
+	return c
 }
 
 func TestDialFails(t *testing.T) {
@@ -376,7 +414,7 @@ func TestHijack(t *testing.T) {
 	c := NewClient(ClientConfig{Addr: upstream})
 	defer func() { _ = c.Close() }()
 	var resp Response
-	out := &Outbound{Method: []byte("GET"), Target: []byte("/"), Host: []byte("a"), Upgrade: []byte("websocket"), Deadline: time.Now().Add(5 * time.Second)}
+	out := &Outbound{Method: []byte("GET"), Target: []byte("/"), Host: []byte("a"), Upgrade: []byte("websocket"), Deadline: time.Now().Add(patience)}
 	if err := c.RoundTrip(out, &resp); err != nil {
 		t.Fatal(err)
 	}
@@ -412,7 +450,7 @@ func TestTLS(t *testing.T) {
 	}))
 	defer upstream.Close()
 	transport, _ := upstream.Client().Transport.(*http.Transport)
-	p := &proxy{timeout: 5 * time.Second, client: NewClient(ClientConfig{
+	p := &proxy{timeout: patience, client: NewClient(ClientConfig{
 		Addr: upstream.Listener.Addr().String(),
 		TLS:  &tls.Config{RootCAs: transport.TLSClientConfig.RootCAs, ServerName: "example.com", MinVersion: tls.VersionTLS12},
 	})}

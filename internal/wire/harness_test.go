@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// patience is how long a test waits for what must come: it ends only what hangs.
+const patience = time.Minute
+
 // handlerFunc is a Handler made of a function.
 type handlerFunc func(Exchange)
 
@@ -38,7 +41,7 @@ func startServer(t testing.TB, cfg ServerConfig) (*Server, string) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.Background(), patience)
 		defer cancel()
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -178,7 +181,7 @@ func dial(t testing.TB, addr string) net.Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	return c
 }
 
@@ -202,12 +205,12 @@ func status(answer string) string {
 	return ""
 }
 
-// waitFor polls until ok or ten seconds have passed.
+// waitFor polls until ok, or in vain.
 func waitFor(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(10 * time.Second); !ok(); <-tick.C {
+	for end := time.Now().Add(patience); !ok(); <-tick.C {
 		if time.Now().After(end) {
 			t.Fatalf("waited in vain: %s", what)
 		}

@@ -27,7 +27,7 @@ func (p *keepingProxy) ServeExchange(x Exchange) {
 	req := x.Request()
 	w.out = Outbound{
 		Method: req.Method, Target: req.Target, Host: req.Host, Fields: req.Fields,
-		Replayable: string(req.Method) == "GET", Deadline: time.Now().Add(10 * time.Second),
+		Replayable: string(req.Method) == "GET", Deadline: time.Now().Add(patience),
 	}
 	if req.Body.Length() != 0 {
 		w.out.Body = &req.Body
@@ -151,9 +151,9 @@ func (m *kindsClient) exchange(i int) {
 			m.t.Error(err)
 			return
 		}
-		_ = c.SetDeadline(time.Now().Add(30 * time.Second))
 		m.conn, m.r = c, bufio.NewReader(c)
 	}
+	_ = m.conn.SetDeadline(time.Now().Add(patience))
 	head := fmt.Sprintf("%s /%s/%s/%d/%d HTTP/1.1\r\nHost: h\r\nX-Who: %s\r\n", method, who, kind, size, sent, who)
 	body := textOf(who, sent)
 	switch {

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // said is what the upstream answers to a request: different for every id.
@@ -85,6 +86,7 @@ func TestEverybodyGetsTheirOwn(t *testing.T) {
 			c := dial(t, addr)
 			answers := bufio.NewReader(c)
 			for i := range requests {
+				_ = c.SetDeadline(time.Now().Add(patience))
 				id := fmt.Sprintf("client-%d-request-%d", n, i)
 				size := []int{0, 10, 1000, 15_000, 17_000, 120_000}[dice.IntN(6)]
 				body, post := said("body of "+id, dice.IntN(40_000)), dice.IntN(2) == 0

@@ -14,7 +14,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
-	"time"
 )
 
 // readRequest reads one request's head and body at a scripted upstream.
@@ -63,7 +62,7 @@ func TestRelay(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			upstream := startUpstream(t, scripted(c.answer))
-			_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: 5 * time.Second})
+			_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: patience})
 			connection := "keep-alive"
 			if c.proto == "1.0" {
 				connection = "close"
@@ -155,7 +154,7 @@ func TestUpstreamInvalid(t *testing.T) {
 					_, _ = r.Peek(1) // until the proxy closes
 				}
 			})
-			p := &proxy{timeout: 5 * time.Second, errs: func(err error) {
+			p := &proxy{timeout: patience, errs: func(err error) {
 				var e *Error
 				if errors.As(err, &e) {
 					got.Store(e)
@@ -188,7 +187,7 @@ func TestTruncated(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			upstream := startUpstream(t, scripted(c.answer))
-			_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: 5 * time.Second})
+			_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: patience})
 			conn := dial(t, addr)
 			_, _ = fmt.Fprintf(conn, "GET / HTTP/%s\r\nHost: a\r\n\r\n", c.proto)
 			var got bytes.Buffer
@@ -227,7 +226,7 @@ func TestBodies(t *testing.T) {
 		}
 		_, _ = w.Write(body)
 	})
-	p := &proxy{timeout: 10 * time.Second}
+	p := &proxy{timeout: patience}
 	_, addr := startProxy(t, upstream, ServerConfig{}, p)
 	tr := &http.Transport{}
 	defer tr.CloseIdleConnections()
@@ -279,7 +278,7 @@ func TestEarlyAnswer(t *testing.T) {
 				_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 4\r\n\r\nbig!")
 				_, _ = io.Copy(io.Discard, r) // reads on, and still nobody may send it all
 			})
-			p := &proxy{timeout: 5 * time.Second}
+			p := &proxy{timeout: patience}
 			_, addr := startProxy(t, upstream, ServerConfig{}, p)
 			conn := dial(t, addr)
 			first := "abc"
@@ -313,7 +312,7 @@ func TestEarlySuccess(t *testing.T) {
 		_, _ = fmt.Fprintf(c, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n", req.ContentLength)
 		_, _ = io.Copy(c, req.Body)
 	})
-	_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: 5 * time.Second})
+	_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: patience})
 	conn := dial(t, addr)
 	body := pattern(300 << 10)
 	_, _ = fmt.Fprintf(conn, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n", len(body))
@@ -342,7 +341,7 @@ func TestBodyLimit(t *testing.T) {
 		}
 		w.WriteHeader(http.StatusNoContent)
 	})
-	_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: 5 * time.Second, limit: 5})
+	_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: patience, limit: 5})
 	for _, c := range []struct{ input, want string }{
 		{"Content-Length: 5\r\n\r\nhello", "204"},
 		{"Content-Length: 6\r\n\r\nhello!", "413"},
@@ -368,7 +367,7 @@ func TestClientAborts(t *testing.T) {
 			whole <- err
 		})
 		errs := make(chan error, 1)
-		_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: 5 * time.Second, errs: func(err error) { errs <- err }})
+		_, addr := startProxy(t, upstream, ServerConfig{}, &proxy{timeout: patience, errs: func(err error) { errs <- err }})
 		conn := dial(t, addr)
 		_, _ = io.WriteString(conn, "POST / HTTP/1.1\r\nHost: a\r\n"+head)
 		_ = conn.(*net.TCPConn).CloseWrite()

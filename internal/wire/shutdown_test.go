@@ -22,7 +22,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 	before := runtime.NumGoroutine()
 	var answered atomic.Int64
 	for range 5 {
-		s := NewServer(ServerConfig{Handler: handlerFunc(func(x Exchange) {
+		s := NewServer(ServerConfig{Timeouts: Timeouts{Drain: patience}, Handler: handlerFunc(func(x Exchange) {
 			runtime.Gosched()
 			_ = x.Respond(http.StatusOK, nil, []byte("hello"))
 		})})
@@ -40,7 +40,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 		}
 		goal := answered.Load() + 500
 		waitFor(t, "some load", func() bool { return answered.Load() >= goal })
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		if err := s.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
 		}
@@ -64,7 +64,7 @@ func load(t *testing.T, addr string, answered *atomic.Int64) bool {
 		return false
 	}
 	defer func() { _ = c.Close() }()
-	_ = c.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = c.SetDeadline(time.Now().Add(patience))
 	r := bufio.NewReader(c)
 	for n := 0; ; n++ {
 		if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
@@ -341,7 +341,7 @@ func TestIdleTimeout(t *testing.T) {
 	_, addr := startServer(t, ServerConfig{Handler: handlerFunc(echo), Timeouts: Timeouts{Idle: 50 * time.Millisecond}})
 	c := dial(t, addr)
 	start := time.Now()
-	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || time.Since(start) > 5*time.Second {
+	if _, err := c.Read(make([]byte, 1)); !errors.Is(err, io.EOF) || time.Since(start) > patience/2 {
 		t.Errorf("%v after %v", err, time.Since(start))
 	}
 }
