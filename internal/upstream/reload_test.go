@@ -1,12 +1,15 @@
 package upstream
 
 import (
+	"context"
 	"io"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"gatehouse/internal/spec"
@@ -20,8 +23,8 @@ func TestReloadKeepsUnchangedTargets(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	fail(&first.targets[0].guard, first.now().UnixNano(), breakAfter)
-	for range 10 { // many reloads in a row
+	fail(&first.targets[0].guard, first.now().Add(time.Hour).UnixNano(), breakAfter) // it stays open for as long as the test takes
+	for range 10 {                                                                   // many reloads in a row
 		next := pool(t, func(c *Config) { c.Previous = first }, kept.url, added.url)
 		if err := first.Close(); err != nil {
 			t.Fatal(err)
@@ -89,9 +92,14 @@ func TestCloseLetsExchangesEnd(t *testing.T) {
 }
 
 func TestHealthChecks(t *testing.T) {
+	synctest.Test(t, testHealthChecks)
+}
+
+func testHealthChecks(t *testing.T) {
 	var down, badAgent atomic.Bool
 	var probes, requests atomic.Int64
-	flapping := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	network := pipes{}
+	network.serve(t, "flapping:80", func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/health" {
 			requests.Add(1)
 			io.WriteString(w, "served") //nolint:errcheck // the test sees what is missing
@@ -104,19 +112,18 @@ func TestHealthChecks(t *testing.T) {
 		if down.Load() {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-	}))
-	defer flapping.Close()
-	steady := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	defer steady.Close()
+	})
+	network.serve(t, "steady:80", func(http.ResponseWriter, *http.Request) {})
 	p := pool(t, func(c *Config) {
-		c.API.Upstream.Health = &spec.Health{Path: "/health", Interval: spec.Duration(5 * time.Millisecond)}
-	}, flapping.URL+"/v1", steady.URL)
+		c.Dial = network.dial
+		c.API.Upstream.Health = &spec.Health{Path: "/health", Interval: spec.Duration(10 * time.Second)}
+	}, "http://flapping/v1", "http://steady")
 
 	down.Store(true)
 	eventually(t, "the target is unhealthy", func() bool { return p.Status()[0].Why == "unhealthy" })
 	before := requests.Load()
 	for range 10 {
-		if f, err := send(p, "GET", "/", nil); err != nil || f.target != steady.URL {
+		if f, err := send(p, "GET", "/", nil); err != nil || f.target != "http://steady" {
 			t.Fatalf("%v, served by %s", err, f.target)
 		}
 	}
@@ -138,11 +145,62 @@ func TestHealthChecks(t *testing.T) {
 	}
 	p.Close() // never fails
 	after := probes.Load()
-	flapping.CloseClientConnections()
+	<-time.After(time.Minute)
 	if again := probes.Load(); again > after {
 		t.Errorf("%d probes after Close", again-after)
 	}
 }
+
+// pipes is a network in memory, for a bubble of synctest: what listens at each address.
+type pipes map[string]chan net.Conn
+
+func (n pipes) dial(ctx context.Context, _, addr string) (net.Conn, error) {
+	here, there := net.Pipe()
+	select {
+	case n[addr] <- there:
+		return here, nil
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// serve serves HTTP at addr until the test ends.
+func (n pipes) serve(t *testing.T, addr string, handler http.HandlerFunc) {
+	l := &pipeListener{conns: make(chan net.Conn), closed: make(chan struct{})}
+	n[addr] = l.conns
+	s := &http.Server{Handler: handler, ReadHeaderTimeout: time.Hour}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		s.Serve(l) //nolint:errcheck // it always ends with an error
+	}()
+	t.Cleanup(func() {
+		s.Close()
+		<-done
+	})
+}
+
+type pipeListener struct {
+	conns  chan net.Conn
+	closed chan struct{}
+	once   sync.Once
+}
+
+func (l *pipeListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-l.conns:
+		return c, nil
+	case <-l.closed:
+		return nil, net.ErrClosed
+	}
+}
+
+func (l *pipeListener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+func (*pipeListener) Addr() net.Addr { return &net.TCPAddr{} }
 
 // Probes leave nothing behind.
 func TestProbesKeepNoConnection(t *testing.T) {

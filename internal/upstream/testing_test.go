@@ -232,28 +232,48 @@ func silent(s *rawServer, c net.Conn, r *bufio.Reader) {
 	}
 }
 
-// refused returns the address of a port that nobody listens on.
+// refused returns the address of a port that nobody listens on: it is that of a
+// connection's other end, so that nobody else gets it before the test ends.
 func refused(t testing.TB) string {
 	t.Helper()
 	ln, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer ln.Close() // it was never used
-	return "http://" + ln.Addr().String()
+	t.Cleanup(func() { ln.Close() }) // and its queue
+	c, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return "http://" + c.LocalAddr().String()
 }
+
+// standing is a clock that stands still until it is moved, however slow the machine is.
+// The timeout of an exchange, by such a clock, is that of a minute later.
+type standing struct{ at atomic.Int64 }
+
+func standingClock(c *Config) *standing {
+	s := &standing{}
+	s.move(time.Duration(time.Now().UnixNano()))
+	c.Now, c.API.Upstream.Timeout = s.now, spec.Duration(time.Minute)
+	return s
+}
+
+func (s *standing) now() time.Time       { return time.Unix(0, s.at.Load()) }
+func (s *standing) move(d time.Duration) { s.at.Add(int64(d)) }
 
 // eventually polls until the condition holds.
 func eventually(t *testing.T, what string, condition func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
 	for !condition() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("not within 10 s: %s", what)
+			t.Fatalf("not within a minute: %s", what)
 		case <-tick.C:
 		}
 	}
