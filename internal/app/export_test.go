@@ -72,7 +72,7 @@ func FlushLog(t testing.TB, a *App) {
 // and returns those that are kept, the newest first.
 func Letters(t testing.TB, a *App, n int) []mail.Caught {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	list, err := a.mailbox.Wait(ctx, n)
 	if err != nil {

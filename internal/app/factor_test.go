@@ -6,47 +6,57 @@ import (
 	"net/url"
 	"regexp"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/pquerna/otp/totp"
+
+	"gatehouse/internal/keys"
 )
 
 var shownKey = regexp.MustCompile(`<code class="key">([A-Z2-7 ]+)</code>`)
 
-// phone is an authenticator app. Each code it gives is of a later step than the one
-// before, within the tolerance of the clock, so that no test has to wait.
+// phone is an authenticator app, whose clock is the program's.
 type phone struct {
-	t      *testing.T
+	*program
 	secret string
-	begun  time.Time
-	given  int
+	given  time.Time // the step of the last code
 }
 
-func newPhone(t *testing.T, page *seen) *phone {
-	t.Helper()
+func newPhone(p *program, page *seen) *phone {
+	p.t.Helper()
 	m := shownKey.FindStringSubmatch(page.body)
 	if m == nil {
-		t.Fatalf("%s shows no key:\n%s", page.at, page.body)
+		p.t.Fatalf("%s shows no key:\n%s", page.at, page.body)
 	}
-	return &phone{t: t, secret: strings.ReplaceAll(m[1], " ", ""), begun: time.Now()}
+	return &phone{program: p, secret: strings.ReplaceAll(m[1], " ", "")}
 }
 
-// code returns the next code: of the step before this one, of this, of the next.
+// code returns the code of this step, or of the next one when this one's was given: each is
+// taken for half a minute at least. For a third the clock has to go on.
 func (p *phone) code() string {
 	p.t.Helper()
-	c, err := totp.GenerateCode(p.secret, p.begun.Add(time.Duration(p.given-1)*30*time.Second))
+	now := p.now().Truncate(keys.TOTPStep)
+	if next := p.given.Add(keys.TOTPStep); !p.given.Before(now) {
+		if p.given = next; next.After(now.Add(keys.TOTPStep)) {
+			p.t.Fatal("the clock has to go on before another code is taken")
+		}
+	} else {
+		p.given = now
+	}
+	c, err := totp.GenerateCode(p.secret, p.given)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.given++
 	return c
 }
 
 // A person sets up a second factor, and only the factor itself takes it away again
 // (attack identity 61, 64 and 65).
 func TestSecondFactor(t *testing.T) {
-	p := start(t, "")
+	var ahead atomic.Int64
+	p := start(t, "", withClock(&ahead))
 	ana := p.Ready().Demo.Users[0]
 	b := p.browser(t)
 	account := b.signIn(b.get("/account"), ana.Login, ana.Password)
@@ -55,7 +65,7 @@ func TestSecondFactor(t *testing.T) {
 	begin.has(t, 200, "Set up a second factor", "Begin")
 	shown := b.post(begin, "step", "enroll")
 	shown.has(t, 200, `role="img"`)
-	app := newPhone(t, shown)
+	app := newPhone(p, shown)
 	before := b.cookie("gatehouse_session")
 	b.post(shown, "step", "enroll", "code", "000000").has(t, 401, "not right")
 	b.get(shown.at.String()).has(t, 200, "Begin") // the key is not shown twice
@@ -92,6 +102,7 @@ func TestSecondFactor(t *testing.T) {
 	thief.get("/account").has(t, 200, "An authenticator app")
 
 	// With a code of the app it can.
+	ahead.Store(int64(keys.TOTPStep))
 	thief.post(asked, "step", "factor", "code", app.code()).has(t, 200, "An authenticator app")
 	thief.post(thief.get("/account"), "do", "remove").has(t, 200, "Your second factor is removed", "None yet")
 	b.get("/account").has(t, 200, "<h1>Sign in</h1>") // signed in on its strength
@@ -104,7 +115,7 @@ func TestGuessingCodesIsBounded(t *testing.T) {
 	ana := p.Ready().Demo.Users[0]
 	b := p.browser(t)
 	shown := b.post(b.post(b.signIn(b.get("/account"), ana.Login, ana.Password), "do", "enroll"), "step", "enroll")
-	app := newPhone(t, shown)
+	app := newPhone(p, shown)
 	b.post(shown, "step", "enroll", "code", app.code()).has(t, 200, "is set up")
 
 	for i := range 11 {
@@ -146,7 +157,7 @@ func TestStepUpWithSecondFactor(t *testing.T) {
 	page := b.get(authorizePath + "?" + again.Encode())
 	page.has(t, 200, "My HR asks for more than a password")
 	shown := b.post(page, "step", "enroll")
-	code := c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(t, shown).code())).Get("code")
+	code := c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(p, shown).code())).Get("code")
 	status, body := c.redeem(b, "grant_type", "authorization_code", "code", code, "redirect_uri", c.redirect, "code_verifier", c.verifier)
 	if status != http.StatusOK {
 		t.Fatalf("token: %d %v", status, body)

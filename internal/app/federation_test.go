@@ -186,7 +186,7 @@ func TestSecondFactorOfWhoSignsInElsewhere(t *testing.T) {
 		t.Errorf("the provider is not asked to see to it: %s", to)
 	}
 	shown := b.post(b.get(b.only(to)), "step", "enroll")
-	c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(t, shown).code()))
+	c.answer(t, b.post(shown, "step", "enroll", "code", newPhone(p, shown).code()))
 }
 
 // whoIs returns the login of who is signed in with a browser; empty for nobody.

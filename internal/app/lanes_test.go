@@ -119,7 +119,7 @@ func TestStandardLaneThroughTheProgram(t *testing.T) {
 	p := start(t, write(t, fmt.Sprintf(streamsAPI, cert, key, up.URL)))
 	token := p.token("streams:use")
 	auth := http.Header{"Authorization": {"Bearer " + token}}
-	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true, ExpectContinueTimeout: 5 * time.Second}
+	tr := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true}
 	t.Cleanup(tr.CloseIdleConnections)
 	p.http.Transport = tr
 
@@ -139,10 +139,10 @@ func TestStandardLaneThroughTheProgram(t *testing.T) {
 			t.Errorf("without a token: %d", a.Status)
 		}
 	})
-	h1 := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}, ExpectContinueTimeout: 5 * time.Second}, Timeout: 10 * time.Second}
+	h1 := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool, NextProtos: []string{"http/1.1"}}, ExpectContinueTimeout: time.Hour}, Timeout: time.Minute}
 	t.Cleanup(h1.CloseIdleConnections)
 	t.Run("websocket", func(t *testing.T) {
-		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		address := strings.Replace(p.Ready().Gateway, "https", "wss", 1) + "/s/ws"
 		c, _, err := websocket.Dial(ctx, address, &websocket.DialOptions{HTTPClient: h1, HTTPHeader: auth})

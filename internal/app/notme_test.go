@@ -43,9 +43,8 @@ func TestThisWasNotMe(t *testing.T) {
 	b.get("/account").has(t, 200, "Choose a new password") // nothing else opens
 	b.post(page, "step", "password", "old", ana.Password, "password", "another battery 9").has(t, 200, "Ana Example")
 	thief.signIn(thief.get("/account"), ana.Login, ana.Password).has(t, 401, "do not match")
-	log := p.okta(http.MethodGet, "/api/v1/logs?"+url.Values{"filter": {`eventType eq "user.account.report_suspicious_activity_by_enduser"`}}.Encode(), "")
-	if log.Status != http.StatusOK || !strings.Contains(log.Body, ids[0][1]) {
-		t.Errorf("the system log: %d %s", log.Status, log.Body)
+	if log := p.logged(t, "user.account.report_suspicious_activity_by_enduser"); !strings.Contains(log, ids[0][1]) {
+		t.Errorf("the system log: %s", log)
 	}
 }
 
@@ -56,7 +55,7 @@ func TestExpiredPasswordOfWhoHasAFactor(t *testing.T) {
 	ana := p.Ready().Demo.Users[0]
 	b := p.browser(t)
 	shown := b.post(b.post(b.signIn(b.get("/account"), ana.Login, ana.Password), "do", "enroll"), "step", "enroll")
-	app := newPhone(t, shown)
+	app := newPhone(p, shown)
 	b.post(shown, "step", "enroll", "code", app.code()).has(t, 200, "is set up")
 	if got := p.okta(http.MethodPost, "/api/v1/users/"+url.PathEscape(ana.Login)+"/lifecycle/expire_password", ""); got.Status != http.StatusOK {
 		t.Fatalf("%d %s", got.Status, got.Body)

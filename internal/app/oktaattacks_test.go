@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"gatehouse/internal/app"
 )
 
 // What the server gives is not taken from the caller (attack identity 54).
@@ -152,6 +154,7 @@ func (p *program) filterBombs(t *testing.T) {
 // An API token is kept as a hash, and no listing shows it (attack identity 58).
 func TestOktaTokensAreNotShown(t *testing.T) {
 	p := start(t, "")
+	app.FlushLog(t, p.App)
 	for _, path := range []string{"/api/v1/api-tokens", "/api/v1/logs?limit=1000", "/api/v1/users/me"} {
 		if a := p.okta("GET", path, ""); a.Status != http.StatusOK || strings.Contains(a.Body, p.Ready().APIToken) {
 			t.Errorf("%s: %d", path, a.Status)

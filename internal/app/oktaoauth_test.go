@@ -85,14 +85,7 @@ func (s *serviceApp) token(scope string, header ...string) answer {
 // startOrg runs the program as Okta's SDK sees an org: at an address without port.
 func startOrg(t *testing.T) *program {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := listener.Addr().String()
-	if err := listener.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	p := start(t, "", func(c *app.Config) { c.Flags.Identity, c.Flags.IdentityURL = address, orgURL })
 	transport, ok := p.http.Transport.(*http.Transport)
 	if !ok {

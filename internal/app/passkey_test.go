@@ -3,7 +3,6 @@ package app_test
 import (
 	"fmt"
 	"html"
-	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -18,20 +17,9 @@ import (
 // withName gives the identity listener a name: passkeys need one.
 func withName(t *testing.T) startOption {
 	t.Helper()
-	var lc net.ListenConfig
-	ln, err := lc.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, err := net.SplitHostPort(ln.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := ln.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address := freeAddress(t)
 	return func(c *app.Config) {
-		c.Flags.Identity, c.Flags.IdentityURL = "127.0.0.1:"+port, "http://localhost:"+port
+		c.Flags.Identity, c.Flags.IdentityURL = address, "http://"+strings.Replace(address, "127.0.0.1", "localhost", 1)
 	}
 }
 
@@ -181,7 +169,7 @@ func TestStepUpToPasskey(t *testing.T) {
 	b, d := p.browser(t), p.device()
 	const scopes = "openid vault:read"
 	shown := b.post(b.post(b.signIn(b.get("/account"), ana.Login, ana.Password), "do", "enroll"), "step", "enroll")
-	phone := newPhone(t, shown)
+	phone := newPhone(p, shown)
 	b.post(shown, "step", "enroll", "code", phone.code()).has(t, 200, "is set up")
 
 	weak := c.tokens(b, ana.Login, ana.Password, scopes)

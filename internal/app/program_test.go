@@ -31,6 +31,7 @@ type program struct {
 	out  *syncBuffer
 	err  *syncBuffer
 	http *http.Client
+	now  func() time.Time // its clock
 }
 
 // syncBuffer is a buffer that may be read while it is written.
@@ -86,7 +87,7 @@ func tryStart(t *testing.T, file string, opts ...startOption) (*program, error) 
 		Passwords: keys.PasswordConfig{MemoryKiB: 64, Iterations: 1, Lanes: 1},
 		Flags: settings.Flags{
 			Gateway: "127.0.0.1:0", Identity: "127.0.0.1:0", Console: "127.0.0.1:0",
-			ShutdownTimeout: 10 * time.Second,
+			ShutdownTimeout: 30 * time.Second,
 		},
 	}
 	for _, o := range opts {
@@ -96,8 +97,11 @@ func tryStart(t *testing.T, file string, opts ...startOption) (*program, error) 
 		c.Flags.Data = filepath.Join(t.TempDir(), "data")
 	}
 	p.data = c.Flags.Data
+	if p.now = c.Now; p.now == nil {
+		p.now = time.Now
+	}
 	tr := &http.Transport{}
-	p.http = &http.Client{Transport: tr, Timeout: 20 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	p.http = &http.Client{Transport: tr, Timeout: time.Minute, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	t.Cleanup(tr.CloseIdleConnections)
 	var err error
 	p.App, err = app.Start(t.Context(), c)
@@ -114,7 +118,7 @@ func (p *program) stop() {
 	if p.App == nil {
 		return
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := p.Shutdown(ctx); err != nil {
 		p.t.Errorf("shutdown: %v", err)
@@ -235,17 +239,18 @@ func replace(t *testing.T, path, text string) {
 	}
 }
 
-// eventually waits until ok, and fails the test after ten seconds.
+// eventually waits until ok, and fails the test after a minute: what comes at all comes
+// long before, on a busy machine too.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
-	deadline := time.NewTimer(10 * time.Second)
+	deadline := time.NewTimer(time.Minute)
 	defer deadline.Stop()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for !ok() {
 		select {
 		case <-deadline.C:
-			t.Fatalf("waited ten seconds for %s", what)
+			t.Fatalf("waited a minute for %s", what)
 		case <-tick.C:
 		}
 	}

@@ -14,7 +14,7 @@ import (
 // A token with a share of its own has that much of the limit, and the system log says
 // once when it comes near it and once when it is beyond.
 func TestShareOfTheLimit(t *testing.T) {
-	p := start(t, "")
+	p := start(t, "", timeStandsStill()) // the share is that of a minute
 	ben := p.hire("ratty", "SUPER_ADMIN")
 	me := ""
 	var tokens []struct{ ID, Name string }

@@ -64,7 +64,7 @@ func startLoad(t *testing.T, clients int, address, path string) *load {
 // send sends a request and reads its answer. An error means that the connection
 // cannot be used any more, which the server must never bring about.
 func (l *load) send(c netConn, r *bufio.Reader, address, path string) error {
-	if err := c.SetDeadline(time.Now().Add(10 * time.Second)); err != nil {
+	if err := c.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintf(c, "GET %s HTTP/1.1\r\nHost: %s\r\n\r\n", path, address); err != nil {
@@ -194,7 +194,7 @@ func TestShutdownUnderLoad(t *testing.T) {
 				answers <- err
 				return
 			}
-			res, err := (&http.Client{Timeout: 20 * time.Second}).Do(req)
+			res, err := (&http.Client{Timeout: time.Minute}).Do(req)
 			if err == nil {
 				_, err = io.Copy(io.Discard, res.Body)
 				_ = res.Body.Close()

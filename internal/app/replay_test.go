@@ -64,6 +64,8 @@ func TestReplay(t *testing.T) {
 		}
 		return r
 	}
+	// A decision is kept once the answer is out, which the caller may have a moment earlier.
+	eventually(t, "all decisions to be kept", func() bool { r := replay(served); return r.Replayed+r.Skipped >= 7 })
 	if r := replay(served); len(r.Changes) != 0 || r.Replayed != 6 || r.Skipped != 1 || r.Dropped != 0 {
 		t.Errorf("the same: %+v", r)
 	}

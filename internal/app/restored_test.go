@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 
 	"gatehouse/client"
@@ -18,8 +17,9 @@ func TestRestoredStore(t *testing.T) {
 	up := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	defer up.Close()
 	file := write(t, fmt.Sprintf(revocable, up.URL))
-	p := start(t, file)
-	identity, data := strings.TrimPrefix(p.Ready().Identity, "http://"), p.data
+	identity := freeAddress(t)
+	p := start(t, file, withIdentity(identity))
+	data := p.data
 	_ = p.token("orders:read") // its keys are made
 	p.stop()
 	store := filepath.Join(data, "gatehouse.db")

@@ -325,14 +325,16 @@ func TestProofsStayUsedOverARestart(t *testing.T) {
 	key, jwk := newKey(t)
 	sum := sha256.Sum256(fmt.Appendf(nil, `{"crv":"P-256","kty":"EC","x":%q,"y":%q}`, jwk["x"], jwk["y"]))
 	token := iss.token(t, map[string]any{"jkt": base64.RawURLEncoding.EncodeToString(sum[:])})
+	var p *program
 	proof := func(nonce string) []string {
-		claims := map[string]any{"htm": "GET", "htu": "https://api.acme.test/orders/1", "jti": rand.Text(), "iat": time.Now().Unix(), "ath": b64(sum256(token)), "nonce": nonce}
+		claims := map[string]any{"htm": "GET", "htu": "https://api.acme.test/orders/1", "jti": rand.Text(), "iat": p.now().Unix(), "ath": b64(sum256(token)), "nonce": nonce}
 		if nonce == "" {
 			delete(claims, "nonce")
 		}
 		return []string{"Authorization", "DPoP " + token, "DPoP", es256(t, key, map[string]any{"typ": "dpop+jwt", "jwk": jwk}, claims)}
 	}
-	p := start(t, file)
+	still := timeStandsStill() // a proof is good for a minute
+	p = start(t, file, still)
 	ask := func(what string, header []string, status int) answer {
 		t.Helper()
 		a := p.request(http.MethodGet, p.Ready().Gateway+"/orders/1", "", "", header...)
@@ -346,14 +348,14 @@ func TestProofsStayUsedOverARestart(t *testing.T) {
 	ask("again", used, 401)
 	data := p.data
 	p.stop()
-	p = start(t, file, withData(data))
+	p = start(t, file, withData(data), still)
 	ask("again after a restart", used, 401)
 	ask("one that was not used", fresh, 200)
 	p.stop()
 	if err := os.WriteFile(filepath.Join(data, "proofs"), []byte("gatehouse-proofs 1 running\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p = start(t, file, withData(data))
+	p = start(t, file, withData(data), still)
 	ask("again after a crash", used, 401)
 	a := ask("a new one after a crash", proof(""), 401)
 	if nonce := a.Header.Get("DPoP-Nonce"); nonce == "" || !strings.Contains(a.Header.Get("WWW-Authenticate"), "use_dpop_nonce") {

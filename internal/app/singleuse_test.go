@@ -13,7 +13,7 @@ import (
 // one device code, one client assertion and one DPoP proof. One wins.
 func TestSingleUseOnBothEngines(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, store startOption) {
-		p := start(t, "", store)
+		p := start(t, "", store, timeStandsStill()) // a code is good for a minute
 		r := p.rotator()
 		r.deviceOnce(t)
 		p.assertionOnce(t)
@@ -59,7 +59,7 @@ func (r *rotator) deviceOnce(t *testing.T) {
 func (p *program) assertionOnce(t *testing.T) {
 	t.Helper()
 	s := p.serviceApp("asserts")
-	now := time.Now().Unix()
+	now := p.now().Unix()
 	assertion := es256(t, s.key, map[string]any{"kid": s.kid}, map[string]any{
 		"iss": s.id, "sub": s.id, "aud": p.Ready().Identity + "/oauth2/default/v1/token", "iat": now, "exp": now + 60, "jti": rand.Text(),
 	})

@@ -29,7 +29,8 @@ func TestMain(m *testing.M) {
 // Everything works on PostgreSQL as it does on SQLite, and after a restart on it.
 func TestOnPostgreSQL(t *testing.T) {
 	url := postgres.Database(t)
-	p := start(t, "", withStore(url))
+	identity := freeAddress(t)
+	p := start(t, "", withStore(url), withIdentity(identity))
 	token := p.token("vacations:read")
 	if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusOK {
 		t.Fatalf("%d %s", a.Status, a.Body)
@@ -37,7 +38,7 @@ func TestOnPostgreSQL(t *testing.T) {
 	if err := p.admin().Revoke(t.Context(), client.Revocation{Kind: "token", Value: jti(t, token)}); err != nil {
 		t.Fatal(err)
 	}
-	identity, data := strings.TrimPrefix(p.Ready().Identity, "http://"), p.data
+	data := p.data
 	p.stop()
 	p = start(t, "", withStore(url), withData(data), withIdentity(identity))
 	if a := p.call(http.MethodGet, "/hr/vacations/ana", token); a.Status != http.StatusUnauthorized {

@@ -125,7 +125,8 @@ func (r *rotator) dead(t *testing.T, what, access, refresh string) {
 // the misuse, at the API too; and all of it stays so when the program is started again.
 func TestTokensOnBothEngines(t *testing.T) {
 	onBothEngines(t, func(t *testing.T, store startOption) {
-		p := start(t, "", store)
+		identity := freeAddress(t)
+		p := start(t, "", store, withIdentity(identity))
 		r := p.rotator()
 		good := func(what, access string) {
 			t.Helper()
@@ -156,7 +157,7 @@ func TestTokensOnBothEngines(t *testing.T) {
 		_, spent := pair(t, r.exchange(r.code()))
 		spentAccess, next := pair(t, r.refresh(spent))
 		good("a refreshed token", spentAccess)
-		identity, data := strings.TrimPrefix(p.Ready().Identity, "http://"), p.data
+		data := p.data
 		p.stop()
 		r.p = start(t, "", store, withData(data), withIdentity(identity))
 		good("from before the restart", kept)
