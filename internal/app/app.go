@@ -5,6 +5,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -56,7 +57,9 @@ type Config struct {
 	Patience wire.Timeouts
 	// Connections bounds those open at once on each of the same listeners; 0 = Limits.EdgeConnections.
 	Connections int
-	Out, Err    io.Writer
+	// FolderWait is how long a process that ends may keep the data folder from this one; 0 = 3 s.
+	FolderWait time.Duration
+	Out, Err   io.Writer
 	// Now is the clock of what is served: tokens, sessions and the gateway; nil = the system's.
 	Now func() time.Time
 }
@@ -137,7 +140,7 @@ func Start(ctx context.Context, c Config) (_ *App, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if a.folder, err = lockFolder(ctx, a.settings.Data); err != nil {
+	if a.folder, err = lockFolder(ctx, a.settings.Data, cmp.Or(c.FolderWait, 3*time.Second)); err != nil {
 		return nil, err
 	}
 	if err := a.observe(ctx); err != nil {

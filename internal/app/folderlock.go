@@ -13,30 +13,32 @@ import (
 	"gatehouse/internal/fault"
 )
 
-// waitForFolder is how long a process that ends may keep the data folder from the next one.
-const waitForFolder = 3 * time.Second
-
 // lockFolder keeps a second process from the data folder: what both would write
-// there (revocations, proofs, the snapshot) is one process's own. Close ends it.
-func lockFolder(ctx context.Context, dir string) (io.Closer, error) {
+// there (revocations, proofs, the snapshot) is one process's own. A process that ends may
+// keep it from the next one for as long as wait. Close ends it.
+func lockFolder(ctx context.Context, dir string, wait time.Duration) (io.Closer, error) {
 	f, err := os.OpenFile(filepath.Join(dir, "lock"), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the data folder cannot be used: %w", err)
 	}
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	late := time.NewTimer(waitForFolder)
-	defer late.Stop()
-	for tryLock(f) {
-		select {
-		case <-ctx.Done():
-			_ = f.Close()
-			return nil, ctx.Err()
-		case <-late.C:
+	began := time.Now()
+	for {
+		late := time.Since(began) >= wait // before the last attempt, which may come long after the one before it
+		if !tryLock(f) {
+			break
+		}
+		if late {
 			pid := make([]byte, 32)
 			n, _ := f.ReadAt(pid, 0)
 			_ = f.Close()
 			return nil, fault.New(fault.Conflict, "another Gatehouse (process %s) runs on the data in %s: end it, or name another folder with --data", strings.TrimSpace(string(pid[:n])), dir)
+		}
+		select {
+		case <-ctx.Done():
+			_ = f.Close()
+			return nil, ctx.Err()
 		case <-tick.C:
 		}
 	}

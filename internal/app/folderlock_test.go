@@ -6,7 +6,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"gatehouse/internal/app"
 	"gatehouse/internal/fault"
 )
 
@@ -17,7 +19,7 @@ func TestOneProcessOnADataFolder(t *testing.T) {
 	data := t.TempDir()
 	file := write(t, fmt.Sprintf(publicAPI, "http://127.0.0.1:1", ""))
 	first := start(t, file, withData(data))
-	second, err := tryStart(t, file, withData(data))
+	second, err := tryStart(t, file, withData(data), func(c *app.Config) { c.FolderWait = time.Millisecond })
 	if err == nil {
 		second.stop()
 		t.Fatal("a second process runs on the folder")
@@ -30,7 +32,7 @@ func TestOneProcessOnADataFolder(t *testing.T) {
 	}
 	ended := make(chan struct{})
 	go func() { defer close(ended); first.stop() }()
-	next := start(t, file, withData(data))
+	next := start(t, file, withData(data), func(c *app.Config) { c.FolderWait = time.Minute })
 	<-ended
 	next.stop()
 }
