@@ -43,7 +43,7 @@ apis:
       GET /broken: {}
   dead: { base_path: /dead, upstream: %[4]s, auth: dead, routes: { GET /any: {} } }
   gone: { base_path: /gone, upstream: %[3]s, auth: okta, routes: { GET /any: {} } }
-  mute: { base_path: /mute, upstream: { targets: [%[5]s], timeout: 50ms, retries: 0 }, auth: okta, routes: { GET /any: {} } }
+  mute: { base_path: /mute, upstream: { targets: [%[5]s], timeout: 4s, retries: 0 }, auth: okta, routes: { GET /any: {} } }
   odd:  { base_path: /odd, upstream: { targets: [%[6]s], retries: 0 }, auth: okta, routes: { GET /any: {} } }
 policies:
   never: |

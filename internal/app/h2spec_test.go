@@ -56,7 +56,7 @@ apis:
 		t.Fatal(err)
 	}
 	report := filepath.Join(t.TempDir(), "report.xml")
-	out, err := exec.CommandContext(t.Context(), tool, "-h", "127.0.0.1", "-p", u.Port(), "-t", "-k", "-P", "/", "-j", report).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), tool, "-h", "127.0.0.1", "-p", u.Port(), "-t", "-k", "-P", "/", "-o", "30", "-j", report).CombinedOutput()
 	b, readErr := os.ReadFile(report)
 	if readErr != nil {
 		t.Fatalf("%v %v\n%s", err, readErr, out)
