@@ -412,7 +412,7 @@ func TestEdgesLetListenersStay(t *testing.T) {
 	if err != nil || r.StatusCode != http.StatusOK {
 		t.Fatalf("%v %v", r, err)
 	}
-	defer func() { _ = listener.Close() }() // closing the body would wait for its end
+	defer func() { _ = listener.Close() }()           // closing the body would wait for its end
 	if status := ended(e.dial(t)); status == "open" { // as long as the longest of the limits, and four times the others
 		t.Fatal("who says nothing is not ended")
 	}
