@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/net/http2"
@@ -230,7 +231,7 @@ func TestFloods(t *testing.T) {
 			}
 			start := time.Now()
 			for i := uint32(0); flood(c, i) == nil; i++ {
-				if i%1000 == 0 && time.Since(start) > 15*time.Second {
+				if i%1000 == 0 && time.Since(start) > patience/2 {
 					t.Fatal("it may go on for ever")
 				}
 			}
@@ -404,43 +405,45 @@ func TestPanicAndSilence(t *testing.T) {
 // What is left of a body that nobody reads is thrown away, for a while; its client
 // gets the answer, and the connection goes on.
 func TestUnreadBody(t *testing.T) {
-	_, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
-		_, _ = ex.Request().Body.Read(make([]byte, 1))
-		_ = ex.Respond(401, nil, []byte("no"))
-	})})
-	c := dial(t, addr)
-	for i := range uint32(100) { // more in all than the window of the connection
-		id := 2*i + 1
-		c.open(id, "POST", false)
-		_ = c.WriteData(id, false, make([]byte, 16<<10))
-		_ = c.WriteData(id, false, make([]byte, 16<<10))
-		a := c.read(id)
-		if a.status != "401" || a.failed || a.goAway != nil {
-			t.Fatalf("request %d: %+v", i, a)
+	synctest.Test(t, func(t *testing.T) {
+		_, connect := serveWithin(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
+			_, _ = ex.Request().Body.Read(make([]byte, 1))
+			_ = ex.Respond(401, nil, []byte("no"))
+		})})
+		c := connect()
+		for i := range uint32(100) { // more in all than the window of the connection
+			id := 2*i + 1
+			c.open(id, "POST", false)
+			_ = c.WriteData(id, false, make([]byte, 16<<10))
+			_ = c.WriteData(id, false, make([]byte, 16<<10))
+			a := c.read(id)
+			if a.status != "401" || a.failed || a.goAway != nil {
+				t.Fatalf("request %d: %+v", i, a)
+			}
+			// It could not know yet: neither more of the body nor trailers are held against it.
+			_ = c.WriteData(id, false, make([]byte, 1<<10))
+			if i%2 == 0 {
+				c.trailers(id, "x-sum", "1")
+			}
 		}
-		// It could not know yet: neither more of the body nor trailers are held against it.
-		_ = c.WriteData(id, false, make([]byte, 1<<10))
-		if i%2 == 0 {
-			c.trailers(id, "x-sum", "1")
+		// Those that do not end are told in the end, and what was on its way then is ignored.
+		told := 0
+		for told < 50 {
+			f, err := c.ReadFrame()
+			if err != nil {
+				t.Fatalf("after %d: %v", told, err)
+			}
+			if r, ok := f.(*http2.RSTStreamFrame); ok && r.ErrCode == http2.ErrCodeNo {
+				told++
+				c.trailers(r.StreamID, "x-sum", "1")
+			}
 		}
-	}
-	// Those that do not end are told in the end, and what was on its way then is ignored.
-	told := 0
-	for told < 50 {
-		f, err := c.ReadFrame()
-		if err != nil {
-			t.Fatalf("after %d: %v", told, err)
+		c.open(999, "POST", false)
+		_ = c.WriteData(999, true, []byte("x"))
+		if a := c.read(999); a.status != "401" || a.goAway != nil {
+			t.Errorf("%+v", a)
 		}
-		if r, ok := f.(*http2.RSTStreamFrame); ok && r.ErrCode == http2.ErrCodeNo {
-			told++
-			c.trailers(r.StreamID, "x-sum", "1")
-		}
-	}
-	c.open(999, "POST", false)
-	_ = c.WriteData(999, true, []byte("x"))
-	if a := c.read(999); a.status != "401" || a.goAway != nil {
-		t.Errorf("%+v", a)
-	}
+	})
 }
 
 // Expect: 100-continue is answered when somebody wants the body.
@@ -469,44 +472,46 @@ func TestContinue(t *testing.T) {
 // Shutting down loses no request: one that runs is finished, one that is on its way
 // is served, and the client is told before the connection ends.
 func TestShutdown(t *testing.T) {
-	started, release := make(chan struct{}), make(chan struct{})
-	s, addr := serveOn(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
-		if string(ex.Request().Method) == "PUT" {
-			close(started)
-			<-release
-		}
-		_ = ex.Respond(204, nil, nil)
-	})})
-	c := dial(t, addr)
-	c.open(1, "PUT", true)
-	within(t, "the handler", started)
-	done := closing(t.Context(), s)
-	for told := false; !told; {
-		f, err := c.ReadFrame()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if g, ok := f.(*http2.GoAwayFrame); ok {
-			told = true
-			if g.LastStreamID != 1<<31-1 || g.ErrCode != http2.ErrCodeNo {
-				t.Errorf("the first word is %+v", g)
+	synctest.Test(t, func(t *testing.T) {
+		started, release := make(chan struct{}), make(chan struct{})
+		s, connect := serveWithin(t, Config{Handler: handlerFunc(func(ex wire.Exchange) {
+			if string(ex.Request().Method) == "PUT" {
+				close(started)
+				<-release
+			}
+			_ = ex.Respond(204, nil, nil)
+		})})
+		c := connect()
+		c.open(1, "PUT", true)
+		within(t, "the handler", started)
+		done := closing(t.Context(), s)
+		for told := false; !told; {
+			f, err := c.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if g, ok := f.(*http2.GoAwayFrame); ok {
+				told = true
+				if g.LastStreamID != 1<<31-1 || g.ErrCode != http2.ErrCodeNo {
+					t.Errorf("the first word is %+v", g)
+				}
 			}
 		}
-	}
-	c.open(3, "GET", true) // before the client has answered
-	if a := c.read(3); a.status != "204" {
-		t.Errorf("a request on its way: %+v", a)
-	}
-	close(release)
-	if a := c.read(1); a.status != "204" {
-		t.Errorf("the request that ran: %+v", a)
-	}
-	if code, ok := c.goAway(); ok && code != http2.ErrCodeNo {
-		t.Errorf("ended with %v", code)
-	}
-	if err := <-done; err != nil {
-		t.Error(err)
-	}
+		c.open(3, "GET", true) // before the client has answered
+		if a := c.read(3); a.status != "204" {
+			t.Errorf("a request on its way: %+v", a)
+		}
+		close(release)
+		if a := c.read(1); a.status != "204" {
+			t.Errorf("the request that ran: %+v", a)
+		}
+		if code, ok := c.goAway(); ok && code != http2.ErrCodeNo {
+			t.Errorf("ended with %v", code)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // A shutdown that takes too long cuts.
@@ -531,43 +536,46 @@ func TestShutdownCuts(t *testing.T) {
 // section 3.4), also to one that comes while the server shuts down; and its requests that
 // are on their way are served.
 func TestSettingsBeforeGoAway(t *testing.T) {
-	s, addr := serveOn(t, Config{Handler: handlerFunc(echo)})
-	held := make(chan struct{})
-	first := dial(t, addr)
-	first.open(1, "GET", true)
-	_ = first.read(1)
-	first.open(3, "POST", false) // keeps the server from having shut down
-	go func() {
-		defer close(held)
-		<-closing(t.Context(), s)
-	}()
-	for {
-		f, err := first.ReadFrame()
-		if err != nil {
+	synctest.Test(t, func(t *testing.T) {
+		s, connect := serveWithin(t, Config{Handler: handlerFunc(echo)})
+		held := make(chan struct{})
+		first := connect()
+		first.open(1, "GET", true)
+		_ = first.read(1)
+		first.open(3, "POST", false) // keeps the server from having shut down
+		go func() {
+			defer close(held)
+			<-closing(t.Context(), s)
+		}()
+		for {
+			f, err := first.ReadFrame()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f.Header().Type == http2.FrameGoAway {
+				break
+			}
+		}
+		late := connect()
+		late.open(1, "GET", true)
+		if f, err := late.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
+			t.Errorf("the first frame is %v %v", f, err)
+		}
+		if a := late.read(1); a.status != "200" {
+			t.Errorf("%+v", a)
+		}
+		if err := first.WriteData(3, true, nil); err != nil {
 			t.Fatal(err)
 		}
-		if f.Header().Type == http2.FrameGoAway {
-			break
-		}
-	}
-	late := dial(t, addr)
-	late.open(1, "GET", true)
-	if f, err := late.ReadFrame(); err != nil || f.Header().Type != http2.FrameSettings {
-		t.Errorf("the first frame is %v %v", f, err)
-	}
-	if a := late.read(1); a.status != "200" {
-		t.Errorf("%+v", a)
-	}
-	if err := first.WriteData(3, true, nil); err != nil {
-		t.Fatal(err)
-	}
-	within(t, "the end", held)
+		within(t, "the end", held)
+	})
 }
 
 // TestLastWordIsRead: a request that is sent in the moment in which an idle connection ends
 // does not take from its client the word that nobody has seen it.
 func TestLastWordIsRead(t *testing.T) {
-	s, addr := serveOn(t, Config{Handler: handlerFunc(echo)})
+	ahead := func() time.Time { return time.Now().Add(time.Hour) } // it listens on for longer by this: the client may be slow
+	s, addr := serveOn(t, Config{Handler: handlerFunc(echo), Now: ahead})
 	c := dial(t, addr)
 	c.open(1, "GET", true)
 	_ = c.read(1)
@@ -605,30 +613,32 @@ func TestLastWordIsRead(t *testing.T) {
 
 // Connections without streams end; so does one whose client does not read.
 func TestTimeouts(t *testing.T) {
-	_, addr := serveOn(t, Config{
-		Timeouts: wire.Timeouts{Idle: 50 * time.Millisecond, Body: 50 * time.Millisecond, Write: 50 * time.Millisecond},
-		Handler: handlerFunc(func(ex wire.Exchange) {
-			if string(ex.Request().Method) == "GET" {
-				_, _ = ex.Relay(upstream(bytes.NewReader(make([]byte, 1<<20)), 1<<20))
-				return
-			}
-			echo(ex)
-		}),
+	synctest.Test(t, func(t *testing.T) {
+		_, connect := serveWithin(t, Config{
+			Timeouts: wire.Timeouts{Idle: 50 * time.Millisecond, Body: 50 * time.Millisecond, Write: 50 * time.Millisecond},
+			Handler: handlerFunc(func(ex wire.Exchange) {
+				if string(ex.Request().Method) == "GET" {
+					_, _ = ex.Relay(upstream(bytes.NewReader(make([]byte, 1<<20)), 1<<20))
+					return
+				}
+				echo(ex)
+			}),
+		})
+		c := connect()
+		if code, ok := c.goAway(); !ok || code != http2.ErrCodeNo {
+			t.Errorf("idle: %v %v", code, ok)
+		}
+		c = connect()
+		c.open(1, "POST", false)
+		if a := c.read(1); a.status != "400" || !strings.Contains(string(a.body), "slow") {
+			t.Errorf("a body that does not come: %+v", a)
+		}
+		c = connect()
+		c.open(1, "GET", true)
+		if a := c.read(1); a.reset != http2.ErrCodeCancel {
+			t.Errorf("a window that is never opened: %v", a.reset)
+		}
 	})
-	c := dial(t, addr)
-	if code, ok := c.goAway(); !ok || code != http2.ErrCodeNo {
-		t.Errorf("idle: %v %v", code, ok)
-	}
-	c = dial(t, addr)
-	c.open(1, "POST", false)
-	if a := c.read(1); a.status != "400" || !strings.Contains(string(a.body), "slow") {
-		t.Errorf("a body that does not come: %+v", a)
-	}
-	c = dial(t, addr)
-	c.open(1, "GET", true)
-	if a := c.read(1); a.reset != http2.ErrCodeCancel {
-		t.Errorf("a window that is never opened: %v", a.reset)
-	}
 }
 
 // What watches over a long answer can end it, and a gRPC client is told why.

@@ -16,6 +16,9 @@ import (
 	"gatehouse/internal/wire"
 )
 
+// patience is how long a test waits for what must come: it ends only what hangs.
+const patience = time.Minute
+
 // handlerFunc is a handler.
 type handlerFunc func(wire.Exchange)
 
@@ -25,10 +28,7 @@ func (f handlerFunc) ServeExchange(ex wire.Exchange) { f(ex) }
 // serveOn serves connections of a listener until the test ends.
 func serveOn(t testing.TB, cfg Config) (*Server, string) {
 	t.Helper()
-	if cfg.Reject == nil {
-		cfg.Reject = func(r *wire.Rejection) ([]wire.Field, []byte) { return nil, []byte(r.Detail) }
-	}
-	s := NewServer(cfg)
+	s := serverFor(cfg)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -49,6 +49,93 @@ func serveOn(t testing.TB, cfg Config) (*Server, string) {
 		loop.Wait()
 	})
 	return s, ln.Addr().String()
+}
+
+func serverFor(cfg Config) *Server {
+	if cfg.Reject == nil {
+		cfg.Reject = func(r *wire.Rejection) ([]wire.Field, []byte) { return nil, []byte(r.Detail) }
+	}
+	return NewServer(cfg)
+}
+
+// serveWithin serves connections in memory until the test ends: for a bubble of synctest,
+// where no time passes while anybody has something to do. connect opens one.
+func serveWithin(t testing.TB, cfg Config) (s *Server, connect func(...http2.Setting) *client) {
+	t.Helper()
+	s = serverFor(cfg)
+	var conns sync.WaitGroup
+	t.Cleanup(func() {
+		_ = s.Close()
+		conns.Wait()
+	})
+	return s, func(settings ...http2.Setting) *client {
+		here, there := net.Pipe()
+		conns.Go(func() { s.ServeConn(there, nil) })
+		return begun(t, newRoomy(here, &conns), settings...)
+	}
+}
+
+// roomy is an end of a net.Pipe with room for what is on its way, as the kernel has it.
+type roomy struct {
+	net.Conn
+	in, out chan []byte
+	rest    []byte
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func newRoomy(nc net.Conn, running *sync.WaitGroup) *roomy {
+	r := &roomy{Conn: nc, in: make(chan []byte, 10_000), out: make(chan []byte, 10_000), closed: make(chan struct{})}
+	running.Go(func() {
+		defer close(r.in)
+		for {
+			b := make([]byte, 32<<10)
+			n, err := nc.Read(b)
+			if n > 0 {
+				r.in <- b[:n]
+			}
+			if err != nil {
+				return
+			}
+		}
+	})
+	running.Go(func() {
+		for {
+			select {
+			case b := <-r.out:
+				_, _ = nc.Write(b)
+			case <-r.closed:
+				return
+			}
+		}
+	})
+	return r
+}
+
+// Read implements io.Reader.
+func (r *roomy) Read(p []byte) (int, error) {
+	if len(r.rest) == 0 {
+		b, ok := <-r.in
+		if !ok {
+			return 0, io.EOF
+		}
+		r.rest = b
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// Write implements io.Writer.
+func (r *roomy) Write(p []byte) (int, error) {
+	r.out <- bytes.Clone(p)
+	return len(p), nil
+}
+
+// Close implements io.Closer.
+func (r *roomy) Close() error {
+	r.once.Do(func() { close(r.closed) })
+	return r.Conn.Close()
 }
 
 // echo answers with the request's body.
@@ -76,8 +163,14 @@ func dial(t testing.TB, addr string, settings ...http2.Setting) *client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return begun(t, nc, settings...)
+}
+
+// begun is a client that has said the preface on the connection.
+func begun(t testing.TB, nc net.Conn, settings ...http2.Setting) *client {
+	t.Helper()
 	t.Cleanup(func() { _ = nc.Close() })
-	_ = nc.SetDeadline(time.Now().Add(20 * time.Second))
+	_ = nc.SetDeadline(time.Now().Add(patience))
 	c := &client{Conn: nc, Framer: http2.NewFramer(nc, nc), t: t}
 	c.AllowIllegalWrites = true
 	c.enc = hpack.NewEncoder(&c.buf)
@@ -229,7 +322,7 @@ func within(t testing.TB, what string, done <-chan struct{}) {
 	t.Helper()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("not in time: " + what)
 	}
 }
