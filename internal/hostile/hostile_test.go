@@ -1,9 +1,12 @@
 package hostile_test
 
 import (
+	"context"
 	"fmt"
+	"net/http"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +57,39 @@ func issuer(t *testing.T) *hostile.Issuer {
 	return i
 }
 
+// caller asks the issuer patiently while it is honest, and not for long when it has turned.
+type caller struct {
+	patient, hasty *safehttp.Client
+	turned         atomic.Bool
+}
+
+func newCaller(t *testing.T, most int64) *caller {
+	c := &caller{
+		patient: safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: time.Minute, MaxBody: most}),
+		hasty:   safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: 300 * time.Millisecond, MaxBody: most}),
+	}
+	t.Cleanup(c.patient.Close)
+	t.Cleanup(c.hasty.Close)
+	return c
+}
+
+func (c *caller) now() *safehttp.Client {
+	if c.turned.Load() {
+		return c.hasty
+	}
+	return c.patient
+}
+
+// Get implements introspect.Caller.
+func (c *caller) Get(ctx context.Context, url string) ([]byte, string, error) {
+	return c.now().Get(ctx, url)
+}
+
+// Post implements introspect.Caller.
+func (c *caller) Post(ctx context.Context, url string, header http.Header, body []byte) ([]byte, string, error) {
+	return c.now().Post(ctx, url, header, body)
+}
+
 func token(t *testing.T, i *hostile.Issuer, kid string, genuine bool) []byte {
 	t.Helper()
 	raw, err := i.Token(kid, genuine)
@@ -70,9 +106,11 @@ func TestKeysOfAHostileIssuer(t *testing.T) {
 	for name, answer := range hostile.Answers() {
 		t.Run(name, func(t *testing.T) {
 			i := issuer(t)
-			client := safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: 300 * time.Millisecond})
-			t.Cleanup(client.Close)
-			keys, err := verify.NewRemoteKeys(verify.RemoteConfig{Issuer: i.URL, Fetch: client.Fetch})
+			client, standing := newCaller(t, 0), time.Now()
+			keys, err := verify.NewRemoteKeys(verify.RemoteConfig{
+				Issuer: i.URL, Now: func() time.Time { return standing }, // no second look is due, however long this takes
+				Fetch: func(ctx context.Context, url string) ([]byte, error) { return client.now().Fetch(ctx, url) },
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -86,6 +124,7 @@ func TestKeysOfAHostileIssuer(t *testing.T) {
 			}
 			i.Asked()
 			i.Turn(answer)
+			client.turned.Store(true)
 			used := peak(func() {
 				var all sync.WaitGroup
 				for range 16 {
@@ -123,9 +162,11 @@ func TestIntrospectionOfAHostileIssuer(t *testing.T) {
 	for name, answer := range hostile.Answers() {
 		t.Run(name, func(t *testing.T) {
 			i := issuer(t)
-			client := safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: 300 * time.Millisecond, MaxBody: 256 << 10})
-			t.Cleanup(client.Close)
-			c, err := introspect.New(introspect.Config{Issuer: i.URL, ClientID: "gatehouse", Secret: "s", HTTP: client})
+			client, standing := newCaller(t, 256<<10), time.Now()
+			c, err := introspect.New(introspect.Config{
+				Issuer: i.URL, ClientID: "gatehouse", Secret: "s", HTTP: client, Timeout: time.Minute,
+				Now: func() time.Time { return standing }, // nobody comes back to it, however long this takes
+			})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -135,6 +176,7 @@ func TestIntrospectionOfAHostileIssuer(t *testing.T) {
 			}
 			i.Asked()
 			i.Turn(answer)
+			client.turned.Store(true)
 			used := peak(func() {
 				var all sync.WaitGroup
 				for n := range 400 {
