@@ -51,7 +51,7 @@ func serve(t *testing.T, bin, dir string, args ...string) (addresses, *exec.Cmd,
 		}
 	})
 	var a addresses
-	deadline := time.Now().Add(15 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for {
 		if b, err := os.ReadFile(ready); err == nil && json.Unmarshal(b, &a) == nil {
 			return a, cmd, &out
@@ -59,7 +59,7 @@ func serve(t *testing.T, bin, dir string, args ...string) (addresses, *exec.Cmd,
 		if time.Now().After(deadline) {
 			_ = cmd.Process.Kill()
 			_ = cmd.Wait()
-			t.Fatalf("not ready after 15 s\n%s\n%s", out.String(), log.String())
+			t.Fatalf("not ready after a minute\n%s\n%s", out.String(), log.String())
 		}
 		<-time.After(10 * time.Millisecond)
 	}

@@ -42,7 +42,7 @@ func TestSigtermUnderLoad(t *testing.T) {
 	}
 	profile := filepath.Join(dir, "cpu.pgo")
 	a, cmd, _ := serve(t, binary(t), dir, "dev", file, "--cpu-profile", profile)
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	var ok atomic.Int64
 	var wg sync.WaitGroup
