@@ -265,7 +265,7 @@ func (a *App) saveKeyUses(ctx context.Context) {
 	for _, u := range a.node.apiKeys.TakeUses() {
 		states = append(states, store.KeyState{ID: u.ID, LastUsed: u.Last, Uses: u.Uses})
 	}
-	ctx, cancel := context.WithTimeout(withTenant(ctx), 2*time.Second)
+	ctx, cancel := context.WithTimeout(withTenant(ctx), 5*time.Second)
 	defer cancel()
 	if err := id.db.SaveKeyStates(ctx, states); err != nil {
 		a.log.Warn("when API keys were last used could not be written", "keys", len(states), "error", err)
