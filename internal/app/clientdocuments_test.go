@@ -121,7 +121,7 @@ func TestClientDocument(t *testing.T) {
 
 // Documents that are refused, and why. Attack identity 34, 52.
 func TestClientDocumentRefused(t *testing.T) {
-	p := start(t, "")
+	p := start(t, "", timeStandsStill()) // so many of a host are fetched in a minute
 	p.takeDocuments(`["any"]`)
 	d := newDocuments(t)
 	b := p.browser(t)

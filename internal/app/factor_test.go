@@ -177,7 +177,7 @@ func TestStepUpWithSecondFactor(t *testing.T) {
 // attack identity 29: a person sees which app asks for what before anything is
 // given, a link alone approves nothing, and wrong codes are bounded.
 func TestDevicePage(t *testing.T) {
-	p := start(t, "")
+	p := start(t, "", timeStandsStill()) // so many codes are looked for in a minute
 	ana := p.Ready().Demo.Users[0]
 	made := p.okta(http.MethodPost, "/api/v1/apps", `{"name":"oidc_client","label":"Kitchen display","signOnMode":"OPENID_CONNECT",
 		"credentials":{"oauthClient":{"token_endpoint_auth_method":"none"}},

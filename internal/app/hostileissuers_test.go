@@ -128,10 +128,13 @@ func TestIssuersThatMisbehave(t *testing.T) {
 		}
 	}
 	failed := map[string]bool{}
-	for _, m := range fetches.FindAllStringSubmatch(p.request(http.MethodGet, p.Ready().Console+"/metrics", "", "").Body, -1) {
-		failed[m[1]] = true
-	}
-	if len(failed) < len(all) || failed[adds.URL] || !failed[lies.URL+"/"] { // one of them may flap to a right answer
+	eventually(t, "metrics to tell of failures", func() bool {
+		for _, m := range fetches.FindAllStringSubmatch(p.request(http.MethodGet, p.Ready().Console+"/metrics", "", "").Body, -1) {
+			failed[m[1]] = true
+		}
+		return len(failed) >= len(all) && failed[lies.URL+"/"] // one of them may flap to a right answer
+	})
+	if failed[adds.URL] {
 		t.Errorf("metrics tell of failures of %v", failed)
 	}
 
