@@ -75,7 +75,7 @@ func needsChromium(t *testing.T) (folder, chromium string) {
 // walkPages runs the walk over the pages and returns what it printed.
 func walkPages(t *testing.T, folder, script, ready, chromium string) (string, error) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", script, ready)
 	if pictures := os.Getenv("GATEHOUSE_PICTURES"); pictures != "" {
