@@ -31,6 +31,8 @@ func askedGateway(t *testing.T) (*Gateway, *FakeIssuer, *LogLines) {
 	c := ConfigFor(t, issuer)
 	log := &LogLines{}
 	c.AccessLog = log
+	now := time.Now()
+	c.Now = func() time.Time { return now } // no allowance comes back meanwhile
 	c.Backend = func(spec.API, Backend) (Backend, error) {
 		return &backendFunc{func(*Exchange) error {
 			t.Error("a request that was only asked about reached a backend")

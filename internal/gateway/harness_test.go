@@ -49,6 +49,9 @@ func NewIssuerFor(t testing.TB, url string) *FakeIssuer {
 	return &FakeIssuer{URL: url, Key: key, Keys: keys, kid: "k1"}
 }
 
+// Patience is how long a test waits for what must come: it ends only what hangs.
+const Patience = time.Minute
+
 // Claims are the claims of a token. A nil value removes a default.
 type Claims map[string]any
 

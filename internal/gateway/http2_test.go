@@ -11,6 +11,8 @@ import (
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
+
+	"gatehouse/internal/gateway"
 )
 
 // h2Conn is a client's side of HTTP/2 that may say what no client library says.
@@ -34,7 +36,7 @@ func dialH2(t *testing.T, h *house) *h2Conn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	c := &h2Conn{Conn: conn, Framer: http2.NewFramer(conn, conn)}
 	c.enc = hpack.NewEncoder(&c.buf)
 	c.ReadMetaHeaders = hpack.NewDecoder(4096, nil)

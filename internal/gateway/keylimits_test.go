@@ -53,6 +53,8 @@ func TestAPIKeyZones(t *testing.T) {
 // those that it was rotated from, wherever they are used, and nobody else.
 func TestAPIKeyLimits(t *testing.T) {
 	k := newKeyHouse(t)
+	now := time.Now()
+	k.config.Now = func() time.Time { return now } // no allowance comes back meanwhile
 	two, first := k.issue(t, func(a *APIKey) { a.Limits = []string{"2/min", "100/h"} })
 	next, _ := k.issue(t, func(a *APIKey) { a.Limits, a.Family = []string{"2/min", "100/h"}, first.ID })
 	other, _ := k.issue(t)
@@ -93,6 +95,8 @@ func TestAPIKeyLimits(t *testing.T) {
 // With the limits of API and route there may be more than those alone may be.
 func TestAPIKeyLimitsOnTopOfAll(t *testing.T) {
 	k := newKeyHouse(t)
+	now := time.Now()
+	k.config.Now = func() time.Time { return now } // no allowance comes back meanwhile
 	s := k.current.Load().spec
 	a := s.APIs[len(s.APIs)-4] // keyed
 	if a.Name != "keyed" {

@@ -177,7 +177,7 @@ func openWithin(t testing.TB, change func(*gateway.Config, *spec.Snapshot), secu
 	served := make(chan error, 1)
 	go func() { served <- h.server.Serve(ln) }()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 5*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), gateway.Patience)
 		defer cancel()
 		if err := h.server.Shutdown(ctx); err != nil {
 			t.Errorf("shutdown: %v", err)
@@ -208,7 +208,7 @@ func lanes() []lane {
 			return &http.Client{
 				Transport: &http.Transport{
 					Protocols: &p, TLSClientConfig: &tls.Config{RootCAs: h.tls, ServerName: "example.com"},
-					ExpectContinueTimeout: 5 * time.Second, DisableCompression: true,
+					ExpectContinueTimeout: gateway.Patience, DisableCompression: true,
 				},
 				CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 			}
@@ -474,7 +474,7 @@ func (h *house) raw(t *testing.T, request string) (*http.Response, string) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	if _, err := io.WriteString(conn, request); err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (h *house) send(t *testing.T, l lane, method, target string, headers ...str
 		conn = tls.Client(conn, &tls.Config{RootCAs: h.tls, ServerName: "example.com"})
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	var head strings.Builder
 	fmt.Fprintf(&head, "%s %s HTTP/1.1\r\nHost: %s\r\nConnection: close\r\n", method, target, host)
 	for i := 0; i < len(headers); i += 2 {
@@ -237,7 +237,7 @@ func TestSmugglingOnBothHTTP1Lanes(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer conn.Close()
-				_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+				_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 				_, _ = io.WriteString(conn, request)
 				_ = conn.(*net.TCPConn).CloseWrite()
 				all, _ := io.ReadAll(conn)

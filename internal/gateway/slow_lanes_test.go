@@ -28,7 +28,7 @@ func TestDrippingBodiesEnd(t *testing.T) {
 			}, l.secure, wire.Timeouts{Body: 300 * time.Millisecond, BodyRate: 1 << 20})
 			began := time.Now()
 			status := h.drip(t, l)
-			if status != "400" && status != "" || time.Since(began) > 8*time.Second {
+			if status != "400" && status != "" || time.Since(began) > gateway.Patience/2 {
 				t.Errorf("after %v: %q", time.Since(began), status)
 			}
 		})
@@ -87,7 +87,7 @@ func (h *house) drip(t *testing.T, l lane) string {
 		conn = tls.Client(conn, &tls.Config{RootCAs: h.tls, ServerName: "example.com"})
 	}
 	defer conn.Close()
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	head := bytes.NewBufferString("POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n")
 	r, err := http.NewRequest(http.MethodPost, "http://a/", nil)
 	if err != nil {

@@ -307,7 +307,7 @@ func TestExchangesKeepTheirSnapshot(t *testing.T) {
 	close(leave)
 	select {
 	case <-done:
-	case <-time.After(5 * time.Second):
+	case <-time.After(Patience):
 		t.Fatal("the exchange did not end")
 	}
 	tr, _ := g.Decision(l.fields["X-Request-ID"][0])

@@ -20,7 +20,7 @@ import (
 // An event is passed on as it comes, on every lane.
 func TestEventsAreNotHeldBack(t *testing.T) {
 	onLanes(t, nil, func(t *testing.T, h *house, l lane, c *http.Client) {
-		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), gateway.Patience)
 		defer cancel()
 		r, err := http.NewRequestWithContext(ctx, "GET", h.url("/events"), nil)
 		if err != nil {
@@ -78,7 +78,7 @@ func dialWS(t *testing.T, h *house) (net.Conn, *bufio.Reader) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	_, _ = io.WriteString(conn, wsRequest+"Authorization: Bearer "+h.issuer.Token(t, nil)+"\r\n\r\n")
 	br := bufio.NewReader(conn)
 	resp, err := http.ReadResponse(br, nil)
@@ -140,7 +140,7 @@ func TestUpgradeToOtherProtocolsIsIgnored(t *testing.T) {
 func TestShutdownEndsTunnels(t *testing.T) {
 	h := open(t, nil, false)
 	_, br := dialWS(t, h)
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), gateway.Patience)
 	defer cancel()
 	if err := h.server.Shutdown(ctx); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,10 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -21,18 +23,53 @@ import (
 	"gatehouse/internal/revocation"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/tenant"
+	"gatehouse/internal/upstream"
+	"gatehouse/internal/wire"
 )
 
 // endless is an upstream whose answers do not end by themselves. It tells on gone
 // when the gateway has left one.
 type endless struct {
 	*httptest.Server
-	gone  chan string
-	begin chan struct{} // lets /late answer
+	gone   chan string
+	begun  chan struct{} // /late is asked for
+	begin  chan struct{} // lets /late answer
+	ahead  atomic.Int64  // by how much the gateway's clock is ahead
+	looked atomic.Int64  // how often the gateway has asked what time it is
+}
+
+func (u *endless) now() time.Time {
+	u.looked.Add(1)
+	return time.Now().Add(time.Duration(u.ahead.Load()))
+}
+
+// until moves the gateway's clock to a minute before the time, waits until the streams were
+// looked at a few times, and moves it on: what ends at that time ends only now.
+func (u *endless) until(t *testing.T, h *house, at time.Time, open int) {
+	t.Helper()
+	u.ahead.Store(int64(time.Until(at) - gateway.Patience))
+	looks := u.looked.Load() + 3
+	wait(t, "looks at the open streams", func() bool { return u.looked.Load() >= looks })
+	if n := h.Streams(); n != open {
+		t.Errorf("%d streams are open before the time, want %d", n, open)
+	}
+	u.ahead.Store(int64(time.Until(at)))
+}
+
+// wait waits until it is so.
+func wait(t *testing.T, what string, so func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for end := time.Now().Add(gateway.Patience); !so(); <-tick.C {
+		if time.Now().After(end) {
+			t.Fatalf("waited in vain for %s", what)
+		}
+	}
 }
 
 func newEndless(t *testing.T) *endless {
-	u := &endless{gone: make(chan string, 16), begin: make(chan struct{})}
+	u := &endless{gone: make(chan string, 16), begun: make(chan struct{}), begin: make(chan struct{})}
 	mux := http.NewServeMux()
 	stay := func(kind, first, length string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -59,6 +96,7 @@ func newEndless(t *testing.T) *endless {
 		}
 	})
 	mux.HandleFunc("/s/late", func(w http.ResponseWriter, _ *http.Request) {
+		close(u.begun)
 		<-u.begin
 		_, _ = io.WriteString(w, "late")
 	})
@@ -84,7 +122,7 @@ func (u *endless) left(t *testing.T) {
 	t.Helper()
 	select {
 	case <-u.gone:
-	case <-time.After(10 * time.Second):
+	case <-time.After(gateway.Patience):
 		t.Error("the upstream was not left")
 	}
 }
@@ -96,6 +134,10 @@ func streaming(t *testing.T, secure bool) (*house, *endless, *gateway.Config) {
 	var config gateway.Config
 	h := open(t, func(c *gateway.Config, s *spec.Snapshot) {
 		c.APIKeys = gateway.NewAPIKeys()
+		c.Now = u.now
+		c.Backend = func(api spec.API, _ gateway.Backend) (gateway.Backend, error) {
+			return upstream.New(upstream.Config{API: api, AllowPrivate: true, Now: u.now})
+		}
 		config = *c
 		s.APIs[0].Auth = append(s.APIs[0].Auth, spec.AuthAPIKey)
 		s.APIs[0].Upstream.Targets = []string{u.URL}
@@ -146,22 +188,16 @@ func ended(t *testing.T, res *http.Response, since time.Time) {
 			t.Error("the answer looks whole")
 		}
 		t.Logf("after %s: %v", time.Since(since).Round(time.Millisecond), err)
-	case <-time.After(10 * time.Second):
+	case <-time.After(gateway.Patience):
 		t.Fatal("the stream goes on")
 	}
 }
 
 func (h *house) lastLine(t *testing.T, has string) {
 	t.Helper()
-	for range 1000 {
-		for _, line := range h.log.All() {
-			if strings.Contains(line, has) {
-				return
-			}
-		}
-		time.Sleep(2 * time.Millisecond) //nolint:forbidigo // the line is written behind the answer
-	}
-	t.Errorf("no line of the log has %s: %v", has, h.log.All())
+	wait(t, "a line with "+has, func() bool { // it is written behind the answer
+		return slices.ContainsFunc(h.log.All(), func(line string) bool { return strings.Contains(line, has) })
+	})
 }
 
 // attack gateway 63: an event stream, a call of gRPC and a large download end when
@@ -182,12 +218,11 @@ func TestStreamsEnd(t *testing.T) {
 			}
 			h.lastLine(t, `"status":200,"reason":"revoked"`)
 
-			exp := time.Now().Add(2 * time.Second).Truncate(time.Second)
+			exp := time.Now().Add(5 * time.Minute).Truncate(time.Second) // the one that is kept has ten
 			res := h.begun(t, l, "/s/events", "Authorization", "Bearer "+h.issuer.Token(t, gateway.Claims{"exp": exp.Unix()}))
-			ended(t, res, exp)
-			if time.Now().Before(exp) {
-				t.Error("it has ended before its time")
-			}
+			wait(t, "both streams", func() bool { return h.Streams() == 2 })
+			u.until(t, h, exp, 2)
+			ended(t, res, time.Now())
 			u.left(t)
 			h.lastLine(t, `"reason":"token_expired"`)
 
@@ -258,11 +293,11 @@ func TestALateAnswerIsNotGiven(t *testing.T) {
 			h, u, c := streaming(t, l.secure)
 			token := h.issuer.Token(t, gateway.Claims{"jti": "j"})
 			go func() {
+				<-u.begun
 				h.revoke(t, c.Revocations, "j")
-				time.Sleep(400 * time.Millisecond) //nolint:forbidigo // that is what an upstream that thinks does
+				u.ahead.Store(int64(wire.OpenAfter)) // that is how long the upstream thinks
 				close(u.begin)
 			}()
-			// It begins before it is revoked, or is refused at once: never answered.
 			a := h.do(t, l, l.client(h), http.MethodGet, "/s/late", "", "Authorization", "Bearer "+token)
 			if a.StatusCode != http.StatusUnauthorized || !strings.Contains(a.body, `"reason":"revoked"`) {
 				t.Errorf("%d %s", a.StatusCode, a.body)
@@ -289,7 +324,7 @@ func (h *house) websocket(t *testing.T, path, token string) (net.Conn, *bufio.Re
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	_, _ = io.WriteString(conn, strings.Replace(wsRequest, "/ws", path, 1)+"Authorization: Bearer "+token+"\r\n\r\n")
 	br := bufio.NewReader(conn)
 	if res, err := http.ReadResponse(br, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
@@ -324,7 +359,10 @@ func TestWebSocketEnds(t *testing.T) {
 	u.left(t)
 	h.lastLine(t, `"status":101,"reason":"revoked"`)
 
-	_, br = h.websocket(t, "/s/ws", h.issuer.Token(t, gateway.Claims{"exp": time.Now().Add(time.Second).Unix()}))
+	exp := time.Now().Add(5 * time.Minute).Truncate(time.Second)
+	_, br = h.websocket(t, "/s/ws", h.issuer.Token(t, gateway.Claims{"exp": exp.Unix()}))
+	wait(t, "the tunnel", func() bool { return h.Streams() == 1 })
+	u.until(t, h, exp, 1)
 	closed(br, 1008, "token_expired")
 	u.left(t)
 

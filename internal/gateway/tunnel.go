@@ -177,6 +177,7 @@ func (t *tunnel) sayClose(up, down <-chan error, code uint16, why string) {
 	if !errors.Is(err, os.ErrDeadlineExceeded) || !t.frames.between() {
 		return
 	}
+	_ = t.client.SetDeadline(time.Now().Add(closePatience)) //nolint:forbidigo // as above; on a busy machine the wait took some of it
 	n, err := t.client.Write(appendClose(nil, code, why))
 	t.sent += int64(n)
 	if err != nil {

@@ -23,7 +23,6 @@ const (
 
 	pingAfter  = 30 * time.Second // of silence while streams are open
 	pingWithin = 15 * time.Second
-	drainGrace = time.Second // for the client to see that it is to open no more streams
 
 	// mischief is how much of what is of no use to anybody a client may do: streams
 	// opened and reset, frames on streams that are gone, empty frames (CVE-2023-44487
@@ -196,7 +195,7 @@ var drainPing = [8]byte{'d', 'r', 'a', 'i', 'n'}
 
 // drain asks the client to open no more streams. Those that were on their way are
 // still served: the last of them is named only when the client must have seen the
-// request, or after a second (RFC 9113 section 6.8).
+// request, or after Timeouts.Drain (RFC 9113 section 6.8).
 func (c *conn) drain() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -206,7 +205,7 @@ func (c *conn) drain() {
 	c.draining = true
 	c.goAway(1<<31-1, http2.ErrCodeNo)
 	c.pingFrame(drainPing)
-	c.grace = time.AfterFunc(drainGrace, func() {
+	c.grace = time.AfterFunc(c.srv.cfg.Timeouts.Drain, func() {
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		c.lastStreams()

@@ -37,7 +37,7 @@ type Config struct {
 	Base context.Context //nolint:containedctx // the parent of what is made later
 
 	Limits     wire.Limits
-	Timeouts   wire.Timeouts // Body, BodyRate, Idle and Write; the others belong to HTTP/1.1
+	Timeouts   wire.Timeouts // Head belongs to HTTP/1.1
 	MaxStreams uint32        // requests that one connection may have open; default 250
 	Now        func() time.Time
 }
@@ -69,6 +69,7 @@ func NewServer(cfg Config) *Server {
 		{&cfg.Timeouts.Body, 30 * time.Second},
 		{&cfg.Timeouts.Idle, 75 * time.Second},
 		{&cfg.Timeouts.Write, 30 * time.Second},
+		{&cfg.Timeouts.Drain, time.Second},
 	} {
 		if *d.field <= 0 {
 			*d.field = d.value
