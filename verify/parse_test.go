@@ -109,13 +109,15 @@ func TestParseIsCheap(t *testing.T) {
 		[]byte(b64([]byte(`{"alg":"RS256"}`)) + "." + b64([]byte(strings.Repeat(`{"a":`, 2_000))) + ".AAAA"),
 	}
 	for i, raw := range hostile {
-		began := time.Now()
+		least := time.Hour // the machine may do something else in the middle of all but one
 		for range 20 {
+			began := time.Now()
 			_, err := v.Verify(t.Context(), raw)
+			least = min(least, time.Since(began))
 			want(t, err, ReasonMalformed)
 		}
-		if each := time.Since(began) / 20; each > 10*time.Millisecond {
-			t.Errorf("token %d took %v", i, each)
+		if least > 10*time.Millisecond {
+			t.Errorf("token %d took %v", i, least)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package clock
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -22,15 +23,22 @@ func TestNow(t *testing.T) {
 
 // TestReadAgain: the wall clock is read again when the last reading is too old.
 func TestReadAgain(t *testing.T) {
-	wrong := time.Now().Add(-2 * fresh)
-	last.Store(&wrong)
-	Now()
-	if last.Load() == &wrong {
-		t.Error("the reading of two seconds ago is still in use")
-	}
-	again := last.Load()
-	Now()
-	if last.Load() != again {
-		t.Error("it is read each time")
-	}
+	last.Store(nil) // a bubble has a clock of its own
+	t.Cleanup(func() { last.Store(nil) })
+	synctest.Test(t, func(t *testing.T) {
+		Now()
+		first := last.Load()
+		<-time.After(fresh - 1)
+		if got := Now(); !got.Equal(time.Now()) {
+			t.Errorf("%v is not %v", got, time.Now())
+		}
+		if last.Load() != first {
+			t.Error("it is read each time")
+		}
+		<-time.After(1)
+		Now()
+		if last.Load() == first {
+			t.Error("the reading of a second ago is still in use")
+		}
+	})
 }

@@ -19,7 +19,7 @@ import (
 
 func settings(s *ldaptest.Server) Config {
 	return Config{
-		URL: s.LDAPS, Roots: s.Roots, User: ldaptest.Searcher, Password: ldaptest.Password,
+		Timeout: time.Minute, URL: s.LDAPS, Roots: s.Roots, User: ldaptest.Searcher, Password: ldaptest.Password,
 		Base: ldaptest.People, Filter: "(&(objectClass=inetOrgPerson)(|(uid={name})(mail={login})))", ID: "entryUUID", Attributes: append(Attributes(), "departmentNumber"),
 		GroupBase: ldaptest.Groups, GroupFilter: "(member={dn})", GroupName: "cn",
 	}
@@ -237,7 +237,7 @@ func TestServerIsDown(t *testing.T) {
 func TestTurns(t *testing.T) {
 	server := ldaptest.Start(t)
 	c := settings(server)
-	c.Most, c.Timeout = 1, time.Second
+	c.Most = 1
 	s, err := New(c)
 	if err != nil {
 		t.Fatal(err)
@@ -246,9 +246,11 @@ func TestTurns(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.cfg.Timeout = 20 * time.Millisecond // of the wait alone: it does not get further
 	if _, err := s.Open(t.Context()); !fault.Is(err, fault.Timeout) {
 		t.Errorf("a second one: %v", err)
 	}
+	s.cfg.Timeout = c.Timeout
 	first.Close()
 	second, err := s.Open(t.Context())
 	if err != nil {

@@ -130,7 +130,7 @@ func TestDialRefusesInside(t *testing.T) {
 		{"metadata by translation", "https://idp.test/", fixed("64:ff9b::a9fe:a9fe")},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			cl := New(Config{Resolver: c.res, Timeout: time.Second})
+			cl := New(Config{Resolver: c.res, Timeout: time.Minute})
 			defer cl.Close()
 			if _, err := cl.Fetch(t.Context(), c.url); !fault.Is(err, fault.Denied) {
 				t.Fatalf("got %v, want denied", err)
@@ -155,7 +155,7 @@ func TestRebinding(t *testing.T) {
 		}
 		return []netip.Addr{netip.MustParseAddr("169.254.169.254")}, nil
 	})
-	cl := New(Config{AllowPrivate: true, Resolver: rebind, Timeout: time.Second})
+	cl := New(Config{AllowPrivate: true, Resolver: rebind, Timeout: time.Minute})
 	if body, err := cl.Fetch(t.Context(), "http://idp.test:"+port+"/"); err != nil || string(body) != "ok" {
 		t.Fatalf("%q, %v", body, err)
 	}
@@ -243,7 +243,7 @@ func TestBadAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, _ := serve(t, c.h)
-			cfg := Config{AllowPrivate: true}
+			cfg := Config{AllowPrivate: true, Timeout: time.Minute}
 			if c.code == fault.Timeout {
 				cfg.Timeout = 300 * time.Millisecond
 			}
