@@ -53,7 +53,7 @@ func TestOrdersBehindTheGateway(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
 		if err := a.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -123,7 +123,7 @@ func get(t *testing.T, url string, header ...string) (int, string) {
 
 func do(t *testing.T, r *http.Request) (int, string) {
 	t.Helper()
-	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: 20 * time.Second}
+	c := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: time.Minute}
 	res, err := c.Do(r)
 	if err != nil {
 		t.Fatal(err)

@@ -125,7 +125,7 @@ func startGatehouse(t *testing.T) *app.App {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), 20*time.Second)
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
 		defer cancel()
 		if err := a.Shutdown(ctx); err != nil {
 			t.Error(err)
@@ -184,7 +184,7 @@ func dial(t *testing.T, address string) *grpc.ClientConn {
 
 func within(t *testing.T, header []string) context.Context {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), header...), 10*time.Second)
+	ctx, cancel := context.WithTimeout(metadata.AppendToOutgoingContext(t.Context(), header...), time.Minute)
 	t.Cleanup(cancel)
 	return ctx
 }

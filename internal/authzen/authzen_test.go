@@ -27,9 +27,9 @@ func says(text string) http.HandlerFunc {
 
 func ask(t *testing.T, address string, change ...func(*Config)) *Client {
 	t.Helper()
-	h := safehttp.New(safehttp.Config{AllowPrivate: true, MaxBody: 64 << 10})
+	h := safehttp.New(safehttp.Config{AllowPrivate: true, MaxBody: 64 << 10, Timeout: time.Minute})
 	t.Cleanup(h.Close)
-	cfg := Config{Endpoint: address + "/access/v1/evaluation", Timeout: 5 * time.Second, HTTP: h}
+	cfg := Config{Endpoint: address + "/access/v1/evaluation", Timeout: time.Minute, HTTP: h}
 	for _, f := range change {
 		f(&cfg)
 	}

@@ -44,7 +44,7 @@ func TestManyOperations(t *testing.T) {
 	runtime.ReadMemStats(&after)
 	mib := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20
 	t.Logf("%s, %d MiB", took, mib)
-	if took > 5*time.Second || mib > 64 {
+	if took > 30*time.Second || mib > 64 { // a busy machine takes seconds
 		t.Errorf("compiling took %s and keeps %d MiB", took, mib)
 	}
 	if n := len(sets[7].Rules()); n != 50 {
