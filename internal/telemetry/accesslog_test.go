@@ -59,7 +59,7 @@ func TestAccessLogWritesEverythingOnce(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if !l.Close(10 * time.Second) {
+	if !l.Close(time.Minute) {
 		t.Fatal("not closed in time")
 	}
 	lines := strings.Fields(s.text())
@@ -156,7 +156,7 @@ func TestAccessLogBrokenSink(t *testing.T) {
 			t.Error("not taken")
 		}
 	}
-	l.Close(10 * time.Second)
+	l.Close(time.Minute)
 	if l.Dropped() != 3 || got == nil {
 		t.Errorf("%d dropped, error %v; want 3 and the sink's", l.Dropped(), got)
 	}
