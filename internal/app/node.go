@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/internal/clock"
 	"gatehouse/internal/cluster"
 	"gatehouse/internal/fault"
 	"gatehouse/internal/gateway"
@@ -89,7 +90,8 @@ func newNode(c nodeConfig) (_ *node, err error) {
 	n.log.ended = n.signIns.revoked
 	n.apiKeys = gateway.NewAPIKeys()
 	n.keys = &keyring{path: filepath.Join(c.Data, "api-keys.jsonl"), set: n.apiKeys}
-	n.pools = newPools(upstream.Config{Metrics: c.Metrics, Logger: c.Log, Now: c.Now, AllowPrivate: true}, c.Health)
+	// Not by the clock of what is served: connections to upstreams end by the system's.
+	n.pools = newPools(upstream.Config{Metrics: c.Metrics, Logger: c.Log, Now: clock.Now, AllowPrivate: true}, c.Health)
 	n.context = newContextSigner(c)
 	nonces, err := c.Sealer.Derive("dpop nonces")
 	if err != nil {
