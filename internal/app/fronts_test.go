@@ -154,7 +154,7 @@ func startHAProxy(t *testing.T, bind, upstream, asked, token string) string {
 		token = "    setenv GATEHOUSE_TOKEN " + token + "\n"
 	}
 	text := howto(t, "forward-auth.md", "haproxy", askedInHowto, bare(asked), "    lua-load ", token+"    lua-load ", "/etc/haproxy/haproxy.lua", script,
-		"frontend web", "defaults\n    mode http\n    timeout connect 5s\n    timeout client 10s\n    timeout server 10s\nfrontend web\n    bind "+bind)
+		"frontend web", "defaults\n    mode http\n    timeout connect 1m\n    timeout client 1m\n    timeout server 1m\nfrontend web\n    bind "+bind)
 	address, _, _ := strings.Cut(bind, " ")
 	return runFront(t, "haproxy", address, bin, "-db", "-f", configuration(t, "haproxy.cfg", text+"backend hr\n    server hr "+bare(upstream)+"\n"))
 }
