@@ -123,7 +123,7 @@ apis:
     routes:
       GET /x: orders:read
       PUT /x: { scopes: orders:read, introspect: true }
-`, a.URL, b.URL, up.URL)), withEnv(map[string]string{"S": "s"}), timeStandsStill()) // an answer is good for a minute
+`, a.URL, b.URL, up.URL)), withEnv(map[string]string{"S": "s"}))
 	good, dead, others, own := a.token(t, nil), a.token(t, nil), b.token(t, nil), p.token("orders:read")
 	a.mu.Lock()
 	a.back[dead] = true
