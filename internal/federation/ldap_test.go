@@ -31,7 +31,7 @@ func (quiet) Record(audit.Event) {}
 func source(t *testing.T, s *ldaptest.Server, address string) *ldap.Source {
 	t.Helper()
 	source, err := ldap.New(ldap.Config{
-		URL: address, Roots: s.Roots, User: ldaptest.Searcher, Password: ldaptest.Password, Base: ldaptest.People,
+		Timeout: time.Minute, URL: address, Roots: s.Roots, User: ldaptest.Searcher, Password: ldaptest.Password, Base: ldaptest.People,
 		Filter: "(&(objectClass=inetOrgPerson)(!(employeeType=gone))(mail={login}))", ID: "entryUUID", Attributes: Attributes(nil),
 	})
 	if err != nil {

@@ -65,7 +65,7 @@ func newSessionHouse(t testing.TB) *sessionHouse {
 	if err != nil {
 		t.Fatal(err)
 	}
-	calls := safehttp.New(safehttp.Config{AllowPrivate: true})
+	calls := safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: time.Minute})
 	party, err := relying.New(relying.Config{
 		Name: "main", Issuer: h.issuer.URL, Keys: keys, ClientID: h.issuer.ClientID, Secret: h.issuer.Secret, Scopes: []string{"orders:read"},
 		HTTP: calls, Sealer: plainSealer{}, Sessions: sessions,

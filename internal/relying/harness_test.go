@@ -90,7 +90,7 @@ func newEdge(t *testing.T, change func(*Config)) *edge {
 	t.Helper()
 	e := &edge{
 		t: t, clock: &clock{t: time.Now().Truncate(time.Second)}, issuer: issuertest.New(t), outcomes: &outcomes{n: map[string]int{}},
-		path: filepath.Join(t.TempDir(), "sessions.log"), log: &bytes.Buffer{}, http: safehttp.New(safehttp.Config{AllowPrivate: true}),
+		path: filepath.Join(t.TempDir(), "sessions.log"), log: &bytes.Buffer{}, http: safehttp.New(safehttp.Config{AllowPrivate: true, Timeout: time.Minute}),
 	}
 	e.issuer.Set(func(s *issuertest.Script) { s.Now = e.clock.now })
 	e.open(change)

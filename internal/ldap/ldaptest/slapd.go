@@ -47,6 +47,7 @@ type Server struct {
 	Roots       *x509.CertPool
 
 	t      testing.TB
+	ip     net.IP
 	folder string
 	cmd    *exec.Cmd
 	done   chan struct{}
@@ -74,22 +75,30 @@ func Start(t testing.TB) *Server {
 		s.Stop()
 		_ = os.RemoveAll(s.folder)
 	})
-	s.LDAPS, s.LDAP = "ldaps://127.0.0.1:"+freePort(t), "ldap://127.0.0.1:"+freePort(t)
+	s.ip = net.IPv4(127, 1+unlikely()%254, unlikely(), 1+unlikely()%254)
+	s.LDAPS, s.LDAP = "ldaps://"+s.freePort(), "ldap://"+s.freePort()
 	s.configure()
 	s.Run()
 	s.fill()
 	return s
 }
 
-func freePort(t testing.TB) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+// unlikely is a byte of an address of this machine that nobody else listens on: a port that
+// is free there is free a moment later, and while the server is stopped.
+func unlikely() byte {
+	var b [1]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return b[0]
+}
+
+func (s *Server) freePort() string {
+	s.t.Helper()
+	l, err := new(net.ListenConfig).Listen(s.t.Context(), "tcp", net.JoinHostPort(s.ip.String(), "0"))
 	if err != nil {
-		t.Fatal(err)
+		s.t.Fatal(err)
 	}
 	defer func() { _ = l.Close() }() // it has told its port
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	return port
+	return l.Addr().String()
 }
 
 const configuration = `
@@ -119,7 +128,7 @@ func (s *Server) configure() {
 	}
 	c := &x509.Certificate{
 		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "slapd"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), s.ip}, IsCA: true, BasicConstraintsValid: true,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, c, c, key.Public(), key)
 	if err != nil {
@@ -182,7 +191,7 @@ func (s *Server) Run() {
 	}()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(20 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(time.Minute); ; <-tick.C {
 		c, err := s.dial()
 		if err == nil {
 			_ = c.Close()

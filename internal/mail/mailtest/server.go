@@ -96,7 +96,7 @@ func (s *Server) accept() {
 		}
 		s.work.Go(func() {
 			defer func() { _ = conn.Close() }()
-			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(time.Minute))
 			c := &conversation{server: s, conn: conn}
 			if s.cfg.TLS {
 				c.secure()
