@@ -2,6 +2,7 @@ package storetest_test
 
 import (
 	"context"
+	"crypto/rand"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -116,16 +117,17 @@ func TestFullDisk(t *testing.T) {
 		ctx := in(t, "acme")
 		ballast := filepath.Join(dir, "ballast")
 		admin := raw(t, url)
-		if _, err := admin.ExecContext(ctx, "CREATE TABLESPACE small LOCATION '"+filepath.Join(dir, "space")+"'"); err != nil {
+		space := "small_" + strings.ToLower(rand.Text()) // the server may serve other tests as well
+		if _, err := admin.ExecContext(ctx, "CREATE TABLESPACE "+space+" LOCATION '"+filepath.Join(dir, "space")+"'"); err != nil {
 			t.Fatal(err)
 		}
-		for _, text := range []string{"ALTER TABLE changes SET TABLESPACE small", "ALTER TABLE objects SET TABLESPACE small"} {
+		for _, text := range []string{"ALTER TABLE changes SET TABLESPACE " + space, "ALTER TABLE objects SET TABLESPACE " + space} {
 			if _, err := admin.ExecContext(ctx, text); err != nil {
 				t.Fatal(err)
 			}
 		}
 		t.Cleanup(func() {
-			for _, text := range []string{"DROP TABLE changes", "DROP TABLE objects", "DROP TABLESPACE small"} {
+			for _, text := range []string{"DROP TABLE changes", "DROP TABLE objects", "DROP TABLESPACE " + space} {
 				if _, err := admin.Exec(text); err != nil {
 					t.Error(err)
 				}

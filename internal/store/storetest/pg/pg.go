@@ -35,6 +35,10 @@ const Server = "GATEHOUSE_TEST_POSTGRES"
 // tests that would otherwise be skipped, so that a green run hides nothing.
 const Required = "GATEHOUSE_REQUIRE_SERVICES"
 
+// patience is how long a server may take for anything, on a machine that does much else: it
+// ends only what hangs.
+const patience = 3 * time.Minute
+
 // errMissing says that there is no PostgreSQL on this machine.
 var errMissing = errors.New("PostgreSQL is not installed: install postgresql-15, or set " + Server)
 
@@ -81,7 +85,7 @@ func (c *Cluster) Database(t testing.TB) string {
 
 // run executes a statement in the administrator's database.
 func (c *Cluster) run(text string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	db, err := sql.Open("pgx", c.admin.String())
 	if err != nil {
@@ -100,8 +104,8 @@ func (c *Cluster) Stop() error {
 	err := c.cmd.Process.Signal(syscall.SIGINT) // "fast": open connections are ended
 	select {
 	case <-c.done: // its exit status says how it was told to stop
-	case <-time.After(20 * time.Second):
-		err = errors.Join(err, errors.New("PostgreSQL did not stop in 20 s"), c.cmd.Process.Kill())
+	case <-time.After(patience):
+		err = errors.Join(err, fmt.Errorf("PostgreSQL did not stop in %s", patience), c.cmd.Process.Kill())
 		<-c.done
 	}
 	c.cmd = nil
@@ -177,7 +181,7 @@ func (c *Cluster) ownUser() (*syscall.SysProcAttr, error) {
 // that a query which needs the order of bytes must ask for it.
 func (c *Cluster) initialize(bin string, attr *syscall.SysProcAttr) error {
 	args := []string{"-D", c.dir + "/data", "-A", "trust", "-U", "postgres", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"}
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	var out []byte
 	var err error
@@ -208,7 +212,7 @@ func (c *Cluster) launch(bin string, attr *syscall.SysProcAttr) error {
 
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for end := time.Now().Add(30 * time.Second); ; <-tick.C {
+	for end := time.Now().Add(patience); ; <-tick.C {
 		err := c.run("SELECT 1")
 		if err == nil {
 			return nil
