@@ -28,7 +28,7 @@ const demanding = ready.demo.issuer + "/v1/authorize?" + new URLSearchParams({
 // code waits for the next code that is sent to somebody.
 const seen = new Set();
 async function code(to) {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     const mailbox = await (await fetch(ready.mailbox)).text();
     const letters = mailbox.split("<article").filter((l) => l.includes(to));
     for (const l of letters) {

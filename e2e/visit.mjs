@@ -103,7 +103,7 @@ export async function demoApp(ready, scope) {
 
 // link waits for the link of a kind in the newest letter of dev's mailbox.
 export async function link(ready, kind) {
-  for (let i = 0; i < 200; i++) {
+  for (let i = 0; i < 1200; i++) {
     const mailbox = await (await fetch(ready.mailbox)).text();
     const found = mailbox.match(new RegExp(`<a href="([^"]+/${kind}/[^"]+)">`))?.[1];
     if (found) return found.replaceAll("&amp;", "&");

@@ -37,7 +37,7 @@ func TestNPMClients(t *testing.T) {
 	if err := os.WriteFile(ready, raw, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", "clients.mjs", ready)
 	cmd.Dir = folder

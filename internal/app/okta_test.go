@@ -354,7 +354,7 @@ func TestOktaGroupRules(t *testing.T) {
 func TestOktaReplay(t *testing.T) {
 	tool, recordings := replayTool(t)
 	p := start(t, "")
-	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 6*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, tool, "--org", p.Ready().Identity, "--token", p.Ready().APIToken, "--probes", "--first", "0", "--seed", "test", recordings)
 	out, err := cmd.CombinedOutput()
