@@ -34,7 +34,8 @@ func boundGateway(t testing.TB, change func(*Config, *spec.Snapshot)) (*Gateway,
 
 // Attack identity 40 and 41 at the edge: each way in which a proof can be wrong.
 func TestProofs(t *testing.T) {
-	g, iss := boundGateway(t, nil)
+	began := time.Now()
+	g, iss := boundGateway(t, func(c *Config, _ *spec.Snapshot) { c.Now = func() time.Time { return began } })
 	k, other := NewProofKey(t), NewProofKey(t)
 	token := iss.Token(t, k.Bound())
 	plain := iss.Token(t, nil)
@@ -42,7 +43,7 @@ func TestProofs(t *testing.T) {
 		return k.Proof(t, "GET", ordersURL, token, header, claims)
 	}
 	type m = map[string]any
-	now := time.Now().Unix()
+	now := began.Unix()
 	private := m{"kty": "EC", "crv": "P-256", "x": k.JWK["x"], "y": k.JWK["y"], "d": "AA"}
 	tampered := proof(nil, nil)
 	tampered = tampered[:len(tampered)-6] + "AAAAAA"

@@ -130,8 +130,9 @@ func target(method, path, query string) Signed {
 func TestSignedRequests(t *testing.T) {
 	k := Ed25519Partner(t, "k1")
 	thief := Ed25519Partner(t, "k1")
-	g := partnerGateway(t, nil, k)
-	now := time.Now().Unix()
+	began := time.Now()
+	g := partnerGateway(t, func(c *Config, _ *spec.Snapshot) { c.Now = func() time.Time { return began } }, k)
+	now := began.Unix()
 	params := func(format string, args ...any) string { return fmt.Sprintf(format, args...) }
 	less := target("GET", "/x", "")
 	less.Components = less.Components[:3]

@@ -26,8 +26,11 @@ func stepUpSnapshot() spec.Snapshot {
 // was achieved than was asked for).
 func TestStepUp(t *testing.T) {
 	iss := NewIssuerFor(t, "https://issuer.test")
-	g := newTestGateway(t, ConfigFor(t, iss), stepUpSnapshot())
-	now := time.Now().Unix()
+	began := time.Now()
+	c := ConfigFor(t, iss)
+	c.Now = func() time.Time { return began } // nobody's sign-in grows old meanwhile
+	g := newTestGateway(t, c, stepUpSnapshot())
+	now := began.Unix()
 	mfa := []string{"pwd", "mfa"}
 	for _, x := range []struct {
 		name, path string
