@@ -339,12 +339,12 @@ func (s *contextSigner) current() *keys.Ring {
 }
 
 // Sign implements gateway.ContextSigner.
-func (s *contextSigner) Sign(claims []byte) (string, error) {
+func (s *contextSigner) Sign(dst, claims []byte) ([]byte, error) {
 	ring := s.current()
 	if ring == nil {
-		return "", errStoreDown()
+		return nil, errStoreDown()
 	}
-	return ring.Sign(context.Background(), claims, verify.ContextType, "")
+	return ring.AppendSign(context.Background(), dst, claims, verify.ContextType, "")
 }
 
 // jwks returns the published keys as a JWK Set.

@@ -34,10 +34,10 @@ type AccessLog interface {
 	Write(line []byte) bool
 }
 
-// ContextSigner signs the claims of X-Gatehouse-Context, a JSON object, as a
-// compact JWS of type verify.ContextType. It is called about twice a minute per token and API.
+// ContextSigner appends to dst the claims of X-Gatehouse-Context, a JSON object, signed as
+// a compact JWS of type verify.ContextType. It is called about twice a minute per token and API.
 type ContextSigner interface {
-	Sign(claims []byte) (string, error)
+	Sign(dst, claims []byte) ([]byte, error)
 }
 
 // NewIssuer says how tokens of an issuer are verified: its URL, keys,

@@ -108,10 +108,13 @@ func (l *LogLines) All() []string {
 }
 
 // signerFunc signs contexts.
-type signerFunc func([]byte) (string, error)
+type signerFunc func(claims []byte) (string, error)
 
 // Sign implements ContextSigner.
-func (f signerFunc) Sign(claims []byte) (string, error) { return f(claims) }
+func (f signerFunc) Sign(dst, claims []byte) ([]byte, error) {
+	jwt, err := f(claims)
+	return append(dst, jwt...), err
+}
 
 // backendFunc is a backend.
 type backendFunc struct{ serve func(*Exchange) error }

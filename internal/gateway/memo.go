@@ -1,7 +1,7 @@
 package gateway
 
 import (
-	"encoding/json"
+	"bytes"
 	"time"
 
 	"gatehouse/internal/fault"
@@ -86,7 +86,12 @@ func (ex *Exchange) identityLines(a *api) ([]byte, error) {
 // out and its header named in X-Gatehouse-Omitted: cut short, it would say something else.
 func (ex *Exchange) makeIdentity(a *api) ([]byte, error) {
 	t := ex.token
-	var b, omitted []byte
+	b := ex.body[:0]
+	if ex.gw.config.Context != nil {
+		b = ex.appendContext(b, a)
+	}
+	claims, head := b, len(b)
+	var omitted []byte
 	for i := range a.claims {
 		c := &a.claims[i]
 		start := len(b)
@@ -110,73 +115,13 @@ func (ex *Exchange) makeIdentity(a *api) ([]byte, error) {
 	if len(omitted) > 0 {
 		b = append(append(append(b, headerOmitted+": "...), omitted...), '\r', '\n')
 	}
-	if ex.gw.config.Context == nil {
-		return b, nil
+	if ex.gw.config.Context != nil {
+		var err error
+		if b, err = ex.gw.config.Context.Sign(append(b, verify.ContextHeader+": "...), claims); err != nil {
+			return nil, fault.Because(err, fault.Internal, "sign the context for API %s", a.name)
+		}
+		b = append(b, '\r', '\n')
 	}
-	claims, err := ex.contextFor(a)
-	if err != nil {
-		return nil, err
-	}
-	jwt, err := ex.gw.config.Context.Sign(claims)
-	if err != nil {
-		return nil, fault.Because(err, fault.Internal, "sign the context for API %s", a.name)
-	}
-	return append(append(append(b, verify.ContextHeader+": "...), jwt...), '\r', '\n'), nil
-}
-
-// contextClaims are the claims of X-Gatehouse-Context. Names are those of RFC
-// 9068 where it has one, so that any verifier of access tokens can read them.
-type contextClaims struct {
-	Issuer       string   `json:"iss"`
-	Audience     string   `json:"aud"`
-	Issued       int64    `json:"iat"`
-	Expires      int64    `json:"exp"`
-	ID           string   `json:"jti"`
-	Tenant       string   `json:"tenant"`
-	Subject      string   `json:"sub,omitempty"`
-	User         string   `json:"uid,omitempty"`
-	Client       string   `json:"client_id,omitempty"`
-	Scope        string   `json:"scope,omitempty"`
-	Groups       []string `json:"groups,omitempty"`
-	ACR          string   `json:"acr,omitempty"`
-	AMR          []string `json:"amr,omitempty"`
-	AuthTime     int64    `json:"auth_time,omitempty"`
-	TokenIssuer  string   `json:"token_iss"`
-	TokenID      string   `json:"token_jti,omitempty"`
-	TokenExpires int64    `json:"token_exp,omitempty"` // an API key may have none
-}
-
-// contextFor writes the claims for one API. What is longer than maxClaim is left out.
-func (ex *Exchange) contextFor(a *api) ([]byte, error) {
-	t, now := ex.token, ex.started
-	b, err := json.Marshal(&contextClaims{
-		Issuer: ex.gw.config.IdentityURL, Audience: a.name, Issued: now.Unix(), Expires: now.Add(contextLife).Unix(),
-		ID: string(newID(nil)), Tenant: ex.snap.tenant,
-		Subject: short(t.Subject), User: short(t.UserID), Client: short(t.ClientID), Scope: short(joined(t.Scopes, ' ')),
-		Groups: shortList(t.Groups), ACR: short(t.ACR), AMR: shortList(t.AMR), AuthTime: t.AuthTime,
-		TokenIssuer: t.Issuer, TokenID: short(t.ID), TokenExpires: t.Expires,
-	})
-	if err != nil {
-		return nil, fault.Because(err, fault.Internal, "write the context for API %s", a.name)
-	}
-	return b, nil
-}
-
-// short returns s, or nothing when it is longer than maxClaim.
-func short(s string) string {
-	if len(s) > maxClaim {
-		return ""
-	}
-	return s
-}
-
-func shortList(list []string) []string {
-	n := len(list) - 1 // commas
-	for _, s := range list {
-		n += len(s)
-	}
-	if n > maxClaim {
-		return nil
-	}
-	return list
+	ex.body = b
+	return bytes.Clone(b[head:]), nil
 }

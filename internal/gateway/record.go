@@ -112,13 +112,16 @@ const (
 
 // appendText appends s as a JSON string. Bytes outside of ASCII are shown as the code
 // point of the same number: such text comes from strangers and need not be pretty.
-func appendText[T ~string | ~[]byte](b []byte, s T) []byte {
+func appendText[T ~string | ~[]byte](b []byte, s T) []byte { return quoted(b, s, 0) }
+
+// quoted appends s as a JSON string. Bytes from asIs on stand in it as they are, if asIs is not 0.
+func quoted[T ~string | ~[]byte](b []byte, s T, asIs byte) []byte {
 	const hexDigits = "0123456789abcdef"
 	b = append(b, '"')
 	from := 0
 	for i := range len(s) {
 		c := s[i]
-		if in(c, textLow, textHigh) {
+		if in(c, textLow, textHigh) || asIs != 0 && c >= asIs {
 			continue
 		}
 		b = append(b, s[from:i]...)

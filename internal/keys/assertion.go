@@ -67,4 +67,7 @@ func (a *Assertion) As(kid string) *Assertion {
 }
 
 // Sign returns the compact JWS of the claims.
-func (a *Assertion) Sign(claims []byte) (string, error) { return a.signer.sign(claims, "JWT") }
+func (a *Assertion) Sign(claims []byte) (string, error) {
+	jws, err := a.signer.appendSigned(nil, claims, "JWT")
+	return string(jws), err
+}

@@ -131,6 +131,12 @@ func (r *Ring) Close() error {
 // not empty. The error is fault.Unsupported for an algorithm that the ring has
 // not, and fault.Unavailable when its first key could not be made yet.
 func (r *Ring) Sign(ctx context.Context, claims []byte, typ string, alg verify.Algorithm) (string, error) {
+	jws, err := r.AppendSign(ctx, nil, claims, typ, alg)
+	return string(jws), err
+}
+
+// AppendSign appends to dst what Sign returns. The claims must not be in its spare room.
+func (r *Ring) AppendSign(ctx context.Context, dst, claims []byte, typ string, alg verify.Algorithm) ([]byte, error) {
 	if alg == "" {
 		alg = r.cfg.Algorithms[0]
 	}
@@ -138,10 +144,10 @@ func (r *Ring) Sign(ctx context.Context, claims []byte, typ string, alg verify.A
 	if k == nil {
 		var err error
 		if k, err = r.awaitFirst(ctx, alg); err != nil {
-			return "", err
+			return nil, err
 		}
 	}
-	return k.signer.sign(claims, typ)
+	return k.signer.appendSigned(dst, claims, typ)
 }
 
 // Await waits for the first key of the default algorithm of a new ring; its errors are

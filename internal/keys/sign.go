@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
+	"slices"
 	"sync/atomic"
 
 	"gatehouse/internal/fault"
@@ -55,23 +56,22 @@ func (s *signer) header(typ string) (string, error) {
 	return h, nil
 }
 
-// sign returns the compact JWS of the claims.
-func (s *signer) sign(claims []byte, typ string) (string, error) {
+// appendSigned appends the compact JWS of the claims to dst.
+func (s *signer) appendSigned(dst, claims []byte, typ string) ([]byte, error) {
 	head, err := s.header(typ)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	enc := base64.RawURLEncoding
-	buf := make([]byte, 0, len(head)+1+enc.EncodedLen(len(claims))+1+enc.EncodedLen(s.size()))
-	buf = append(buf, head...)
-	buf = append(buf, '.')
-	buf = enc.AppendEncode(buf, claims)
-	sig, err := s.signature(buf)
+	from := len(dst)
+	dst = slices.Grow(dst, len(head)+1+enc.EncodedLen(len(claims))+1+enc.EncodedLen(s.size()))
+	dst = append(append(dst, head...), '.')
+	dst = enc.AppendEncode(dst, claims)
+	sig, err := s.signature(dst[from:])
 	if err != nil {
-		return "", fault.Because(err, fault.Internal, "signing with %s failed", s.alg)
+		return nil, fault.Because(err, fault.Internal, "signing with %s failed", s.alg)
 	}
-	buf = append(buf, '.')
-	return string(enc.AppendEncode(buf, sig)), nil
+	return enc.AppendEncode(append(dst, '.'), sig), nil
 }
 
 // size returns the length of a signature in bytes.
