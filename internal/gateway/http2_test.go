@@ -35,6 +35,12 @@ func dialH2(t *testing.T, h *house) *h2Conn {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return beginH2(t, conn)
+}
+
+// beginH2 says the preface on a connection.
+func beginH2(t *testing.T, conn net.Conn) *h2Conn {
+	t.Helper()
 	t.Cleanup(func() { conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
 	c := &h2Conn{Conn: conn, Framer: http2.NewFramer(conn, conn)}

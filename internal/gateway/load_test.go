@@ -15,6 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
 	"gatehouse/internal/gateway"
 	"gatehouse/internal/spec"
 	"gatehouse/internal/wire"
@@ -117,6 +120,41 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 }
 
+// onItsWay sends a request over HTTP/2 before it has read that it should send no more, and
+// fails unless it is answered. A client of a library may read first, and then asks elsewhere.
+func onItsWay(t *testing.T, conn net.Conn) {
+	t.Helper()
+	c := beginH2(t, conn)
+	for _, f := range [][2]string{{":method", "GET"}, {":scheme", "https"}, {":authority", "a"}, {":path", "/public/x"}} {
+		_ = c.enc.WriteField(hpack.HeaderField{Name: f[0], Value: f[1]})
+	}
+	if err := c.WriteHeaders(http2.HeadersFrameParam{StreamID: 1, BlockFragment: c.buf.Bytes(), EndStream: true, EndHeaders: true}); err != nil {
+		t.Fatal(err)
+	}
+	status, ended := "", false
+	for !ended {
+		f, err := c.ReadFrame()
+		if err != nil {
+			t.Fatalf("not answered: %v", err)
+		}
+		switch f := f.(type) {
+		case *http2.MetaHeadersFrame:
+			status, ended = f.PseudoValue("status"), f.StreamEnded()
+		case *http2.DataFrame:
+			ended = f.StreamEnded()
+		case *http2.RSTStreamFrame:
+			ended = true
+		case *http2.PingFrame:
+			_ = c.WritePing(true, f.Data)
+		default:
+		}
+	}
+	if status != "200" {
+		t.Errorf("status %q", status)
+	}
+	_ = c.Close()
+}
+
 // A connection that was accepted before the server began to shut down gets one
 // answer, also when its handshake is not over yet.
 func TestShutdownDuringHandshake(t *testing.T) {
@@ -142,8 +180,15 @@ func TestShutdownDuringHandshake(t *testing.T) {
 				_ = c.Close()
 			}
 			conn := tls.Client(nc, &tls.Config{RootCAs: h.tls, ServerName: "127.0.0.1", NextProtos: []string{protocol}})
+			if protocol == "h2" {
+				onItsWay(t, conn)
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				return
+			}
 			var used atomic.Bool
-			transport := &http.Transport{ForceAttemptHTTP2: protocol == "h2", DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
+			transport := &http.Transport{DialTLSContext: func(context.Context, string, string) (net.Conn, error) {
 				if used.Swap(true) {
 					return nil, errors.New("a second connection is asked for")
 				}

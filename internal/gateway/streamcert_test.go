@@ -56,6 +56,7 @@ func TestStreamsOfCertificatesEnd(t *testing.T) {
 				return res
 			}
 			kept, ends := begin("/devices/s/events", good), begin("/devices/s/events", gone)
+			wait(t, "both streams", func() bool { return h.Streams() == 2 })
 			at := time.Now()
 			ca.Revoke(t, crl, time.Now().Add(time.Hour), gone)
 			ended(t, ends, at)

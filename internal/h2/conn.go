@@ -129,7 +129,9 @@ func (c *conn) serve() {
 
 // greet exchanges prefaces (RFC 9113 section 3.4).
 func (c *conn) greet() error {
+	c.mu.Lock() // the server may be ending its connections meanwhile
 	c.flushSoon()
+	c.mu.Unlock()
 	preface := make([]byte, len(http2.ClientPreface))
 	if _, err := io.ReadFull(&c.in, preface); err != nil {
 		return err
