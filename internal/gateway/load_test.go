@@ -120,6 +120,66 @@ func TestShutdownUnderLoad(t *testing.T) {
 	}
 }
 
+// starved is a listener whose server gets no turn between its first Accept and the end of
+// the deadline that it has set.
+type starved struct {
+	*net.TCPListener
+	once sync.Once
+	late chan time.Time
+}
+
+// Accept implements net.Listener.
+func (l *starved) Accept() (net.Conn, error) {
+	l.once.Do(func() {
+		timer := time.NewTimer(time.Until(<-l.late))
+		defer timer.Stop()
+		<-timer.C
+	})
+	return l.TCPListener.Accept()
+}
+
+// SetDeadline tells of the first one.
+func (l *starved) SetDeadline(end time.Time) error {
+	err := l.TCPListener.SetDeadline(end)
+	select {
+	case l.late <- end:
+	default:
+	}
+	return err
+}
+
+// Who waits in the queue when the server begins to shut down is answered, also when the machine
+// has had no time for it until then.
+func TestShutdownTakesTheQueue(t *testing.T) {
+	h := open(t, nil, false)
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ln := &starved{TCPListener: tcp.(*net.TCPListener), late: make(chan time.Time, 1)}
+	server := gateway.NewServer(gateway.ServerConfig{Gateway: h.Gateway})
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(ln) }()
+	conn, err := net.Dial("tcp", tcp.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "GET /public/x HTTP/1.1\r\nHost: a\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if err := server.Shutdown(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if err := <-served; err != nil {
+		t.Error(err)
+	}
+	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
+	if got, err := io.ReadAll(conn); err != nil || !strings.HasPrefix(string(got), "HTTP/1.1 200 ") {
+		t.Errorf("%v %s", err, got)
+	}
+}
+
 // onItsWay sends a request over HTTP/2 before it has read that it should send no more, and
 // fails unless it is answered. A client of a library may read first, and then asks elsewhere.
 func onItsWay(t *testing.T, conn net.Conn) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"sync"
 	"time"
 
@@ -16,9 +17,14 @@ import (
 	"gatehouse/internal/wire"
 )
 
-// acceptGrace is how long connections are still taken from a listener's queue
-// when the server shuts down.
-const acceptGrace = 20 * time.Millisecond
+// acceptGrace is how long connections are still taken from a listener's queue when the
+// server shuts down. On a machine that had no time for that it has passed with some of them in
+// the queue: lastLooks more are taken, of lastLook each.
+const (
+	acceptGrace = 20 * time.Millisecond
+	lastLook    = 5 * time.Millisecond
+	lastLooks   = 2
+)
 
 // handshakeGrace is how long a handshake that has begun may take while the server shuts down.
 const handshakeGrace = time.Second
@@ -137,7 +143,7 @@ func (s *Server) Serve(ln net.Listener) error {
 		return errors.Join(fault.New(fault.Unavailable, "the server is closed"), ln.Close())
 	}
 	defer s.remove(ln)
-	wait := time.Duration(0)
+	wait, looks := time.Duration(0), lastLooks
 	for {
 		if !s.gate.wait(s.accept) {
 			return nil
@@ -145,6 +151,9 @@ func (s *Server) Serve(ln net.Listener) error {
 		nc, err := ln.Accept()
 		if err != nil {
 			if s.closing() {
+				if looks--; looks >= 0 && errors.Is(err, os.ErrDeadlineExceeded) && deadline(ln, lastLook) {
+					continue
+				}
 				return nil
 			}
 			if !isTemporary(err) {
@@ -327,13 +336,16 @@ func (s *Server) stop(grace time.Duration) {
 		s.cancelAccept() // a loop may wait for room
 	}
 	for ln := range s.listeners {
-		if d, ok := ln.(interface{ SetDeadline(t time.Time) error }); ok && grace > 0 {
-			if d.SetDeadline(time.Now().Add(grace)) == nil { //nolint:forbidigo // the socket's clock
-				continue
-			}
+		if grace == 0 || !deadline(ln, grace) {
+			_ = ln.Close() // Accept has returned or will
 		}
-		_ = ln.Close() // Accept has returned or will
 	}
+}
+
+// deadline lets the listener accept for that long from now, and reports whether it can.
+func deadline(ln net.Listener, d time.Duration) bool {
+	l, ok := ln.(interface{ SetDeadline(t time.Time) error })
+	return ok && l.SetDeadline(time.Now().Add(d)) == nil //nolint:forbidigo // the socket's clock
 }
 
 func (s *Server) closing() bool {
