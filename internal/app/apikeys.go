@@ -31,7 +31,7 @@ func (s apiKeyService) List(ctx context.Context, app string) ([]client.APIKey, e
 			return nil, err
 		}
 		for _, o := range page.Items {
-			k := keyForClient(o, time.Now())
+			k := keyForClient(o, s.id.now())
 			state, err := s.id.db.KeyState(ctx, o.ID)
 			if err != nil {
 				return nil, err
@@ -77,7 +77,7 @@ func (s apiKeyService) Disable(ctx context.Context, actor admin.Actor, id string
 	if err != nil {
 		return client.APIKey{}, err
 	}
-	return keyForClient(o, time.Now()), nil
+	return keyForClient(o, s.id.now()), nil
 }
 
 // Delete implements admin.APIKeys.
@@ -101,7 +101,7 @@ func (s apiKeyService) made(ctx context.Context, made access.CreatedAPIKey, err 
 	if err != nil {
 		return client.APIKey{}, err
 	}
-	k := keyForClient(made.Object, time.Now())
+	k := keyForClient(made.Object, s.id.now())
 	k.Key = made.Text
 	return k, nil
 }

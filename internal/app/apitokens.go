@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"time"
 
 	"gatehouse/client"
 	"gatehouse/internal/admin"
@@ -40,7 +39,7 @@ func (s apiTokenService) Create(ctx context.Context, actor admin.Actor, t client
 	if t.ID != "" || t.Token != "" || !t.Created.IsZero() {
 		return client.APIToken{}, fault.New(fault.Invalid, "id, token and created are given by the server: send name and user, and expires if you want to")
 	}
-	if !t.Expires.IsZero() && !t.Expires.After(time.Now()) {
+	if !t.Expires.IsZero() && !t.Expires.After(s.id.now()) {
 		return client.APIToken{}, fault.New(fault.Invalid, "expires is in the past")
 	}
 	user, err := s.id.people.FindUser(ctx, t.User)

@@ -79,7 +79,7 @@ func (a *App) connect(ctx context.Context, file *config.File) error {
 	a.identity = id
 	a.mu.Unlock()
 	ctx = withTenant(ctx)
-	if err := a.node.log.replace(id.revocations(ctx, time.Now())); err != nil {
+	if err := a.node.log.replace(id.revocations(ctx, id.now())); err != nil {
 		return err
 	}
 	if err := a.node.keys.follow(ctx, id.ledger); err != nil {

@@ -59,6 +59,7 @@ type identity struct {
 	bus       *cluster.Local
 	revoker   *revoker
 	url       string
+	now       func() time.Time // the clock of what is served
 
 	federation      *federation.Service
 	directoryServer *federation.Directory // nil: none
@@ -118,7 +119,7 @@ func openIdentity(ctx context.Context, c identityConfig) (_ *identity, err error
 	if err != nil {
 		return nil, err
 	}
-	id := &identity{db: c.DB, bus: c.Bus, url: c.URL, tokenUse: newTokenUse(c.DB, c.Now)}
+	id := &identity{db: c.DB, bus: c.Bus, url: c.URL, now: c.Now, tokenUse: newTokenUse(c.DB, c.Now)}
 	id.audit = audit.NewWriter(audit.WriterConfig{
 		Sink: c.DB, NewID: func() string { return keys.ID("evt") }, Now: c.Now, Log: c.Log,
 	})

@@ -173,7 +173,7 @@ func (s tokenService) Mint(ctx context.Context, actor admin.Actor, r client.Toke
 		if r.User == "" {
 			return client.Token{}, fault.New(fault.Invalid, "an app signs in without a second factor: name the user that the token is for")
 		}
-		q.AuthTime, q.AMR = time.Now(), secondFactor()
+		q.AuthTime, q.AMR = s.id.now(), secondFactor()
 	}
 	t, err := s.id.issuer.Issue(ctx, target, q)
 	if err != nil {

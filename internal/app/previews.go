@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"gatehouse/client"
 	"gatehouse/internal/access"
@@ -48,7 +47,7 @@ func (s previewService) Preview(ctx context.Context, server string, r client.Pre
 		if err != nil {
 			return client.Preview{}, err
 		}
-		q.User, q.AuthTime = u.ID, time.Now()
+		q.User, q.AuthTime = u.ID, s.id.now()
 		if r.MFA {
 			q.AMR = secondFactor()
 		}

@@ -33,7 +33,7 @@ func (s revocationService) Revoke(ctx context.Context, actor admin.Actor, r clie
 	if r.ID != "" || r.Actor != "" || !r.Created.IsZero() || !r.IssuedBefore.IsZero() {
 		return client.Revocation{}, fault.New(fault.Invalid, "id, actor, created and issued_before are given by the server: send kind, value, issuer, and reason and expires if you want to")
 	}
-	v, err := s.meaning(ctx, r, time.Now())
+	v, err := s.meaning(ctx, r, s.id.now())
 	if err != nil {
 		return client.Revocation{}, err
 	}
@@ -55,7 +55,7 @@ func (s revocationService) Revoke(ctx context.Context, actor admin.Actor, r clie
 			return client.Revocation{}, err
 		}
 		if i == 0 {
-			made.Seq, made.Created = seq, time.Now()
+			made.Seq, made.Created = seq, s.id.now()
 		}
 		s.record(actor, audit.TokenRevoked, "Revoke "+r.Kind, one)
 	}
@@ -161,7 +161,7 @@ func (s revocationService) List(ctx context.Context, q client.RevocationQuery) (
 			return page, err
 		}
 	}
-	list, err := s.id.db.FindRevocations(ctx, find, time.Now())
+	list, err := s.id.db.FindRevocations(ctx, find, s.id.now())
 	if err != nil {
 		return page, err
 	}
@@ -228,7 +228,7 @@ func (s revocationService) together(ctx context.Context, v cluster.Revocation) (
 	if !ours[v.Issuer] {
 		return nil, nil
 	}
-	list, err := s.id.db.FindRevocations(ctx, store.RevocationQuery{Kind: v.Kind, Value: v.Value, Limit: mostTogether}, time.Now())
+	list, err := s.id.db.FindRevocations(ctx, store.RevocationQuery{Kind: v.Kind, Value: v.Value, Limit: mostTogether}, s.id.now())
 	for i := range list {
 		if o := &list[i]; ours[o.Issuer] && o.IssuedBefore.Equal(v.IssuedBefore) && o.Expires.Equal(v.Expires) && o.Actor == v.Actor && o.Reason == v.Reason {
 			out = append(out, o.Seq)
