@@ -352,8 +352,8 @@ func (a *App) serve(l listeners) error {
 	if err != nil {
 		return err
 	}
-	a.serveHTTP("identity", l.identity, identityConf, clientCertificate(a.settings.Identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler())))
-	a.serveHTTP("console", l.console, nil, a.consoleHandler())
+	a.serveHTTP(telemetry.Identity, l.identity, identityConf, clientCertificate(a.settings.Identity, clientAddress(a.settings.Identity.TrustedProxies, a.identityHandler())))
+	a.serveHTTP(telemetry.Console, l.console, nil, a.consoleHandler())
 	if err := a.serveDeciders(l); err != nil {
 		return err
 	}

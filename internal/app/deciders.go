@@ -10,6 +10,7 @@ import (
 	"gatehouse/internal/extauthz"
 	"gatehouse/internal/keys"
 	"gatehouse/internal/settings"
+	"gatehouse/internal/telemetry"
 )
 
 // trust says who may ask for decisions.
@@ -64,7 +65,7 @@ func (a *App) serveDeciders(l listeners) error {
 			own = secure.Clone()
 			own.NextProtos = []string{"http/1.1"}
 		}
-		a.serveHTTP("decide", ln, own, secured(a.decideHandler()))
+		a.serveHTTP(telemetry.Decide, ln, own, secured(a.decideHandler()))
 	}
 	if l.envoy != nil {
 		s := extauthz.New(extauthz.Config{Decider: a.node.gateway, Trust: a.trust(), TLS: secure, Logger: a.log})

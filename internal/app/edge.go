@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"gatehouse/internal/telemetry"
 	"gatehouse/internal/wire"
 )
 
@@ -26,7 +27,7 @@ const (
 // serveHTTP serves the handler on the listener, within bounds: HTTP/1.1 alone, with TLS
 // when conf is not nil. Strangers reach the identity listener, so that whoever is slow,
 // sends too much or holds connections is ended, and others are served meanwhile.
-func (a *App) serveHTTP(name string, ln net.Listener, conf *tls.Config, h http.Handler) {
+func (a *App) serveHTTP(lane telemetry.Lane, ln net.Listener, conf *tls.Config, h http.Handler) {
 	patience := a.config.Patience
 	ln = pacedListener{ln, cmp.Or(patience.Write, 30*time.Second)}
 	if conf != nil {
@@ -34,7 +35,10 @@ func (a *App) serveHTTP(name string, ln net.Listener, conf *tls.Config, h http.H
 	}
 	var one http.Protocols
 	one.SetHTTP1(true)
-	crowd := &crowd{most: cmp.Or(a.config.Connections, a.settings.Limits.EdgeConnections), waits: map[net.Conn]*list.Element{}}
+	crowd := &crowd{
+		most: cmp.Or(a.config.Connections, a.settings.Limits.EdgeConnections), waits: map[net.Conn]*list.Element{},
+		lane: lane, metrics: a.metrics,
+	}
 	s := &http.Server{
 		Handler: bounded(patience, a.settings.Limits.HeaderFields, h), Protocols: &one, MaxHeaderBytes: mostHead,
 		// That of heads is also for handshakes. There is none for whole requests and answers:
@@ -45,7 +49,7 @@ func (a *App) serveHTTP(name string, ln net.Listener, conf *tls.Config, h http.H
 		// Long answers end with the process.
 		BaseContext: func(net.Listener) context.Context { return a.ctx },
 	}
-	a.run(name, func() error { return s.Serve(ln) }, func(ctx context.Context) error {
+	a.run(lane.String(), func() error { return s.Serve(ln) }, func(ctx context.Context) error {
 		a.stop()
 		if err := s.Shutdown(ctx); err != nil {
 			return errors.Join(err, s.Close())
@@ -176,7 +180,9 @@ func (c *pacedConn) SetDeadline(t time.Time) error {
 // has had no request under way for longest: who holds connections loses them, and who
 // sends a request at once is served.
 type crowd struct {
-	most int
+	most    int
+	lane    telemetry.Lane
+	metrics *telemetry.Metrics
 
 	mu    sync.Mutex
 	waits map[net.Conn]*list.Element // every connection; nil: it has a request under way
@@ -194,20 +200,29 @@ func (c *crowd) changed(nc net.Conn, state http.ConnState) {
 	if at != nil {
 		c.queue.Remove(at)
 	}
+	if !known {
+		c.metrics.ConnectionOpened(c.lane)
+	}
 	switch state {
 	case http.StateNew, http.StateIdle:
 		c.waits[nc] = c.queue.PushBack(nc)
 	case http.StateActive:
 		c.waits[nc] = nil
 	case http.StateClosed, http.StateHijacked:
-		delete(c.waits, nc)
+		c.forget(nc)
 	}
 	for len(c.waits) > c.most && c.queue.Len() > 0 {
 		oldest, _ := c.queue.Remove(c.queue.Front()).(net.Conn)
-		delete(c.waits, oldest)
+		c.forget(oldest)
+		c.metrics.ConnectionGivenUp(c.lane)
 		if t, ok := oldest.(*tls.Conn); ok {
 			oldest = t.NetConn() // without a farewell, which might have to wait
 		}
 		_ = oldest.Close() // it is given up
 	}
+}
+
+func (c *crowd) forget(nc net.Conn) {
+	delete(c.waits, nc)
+	c.metrics.ConnectionClosed(c.lane)
 }

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,7 @@ type door struct {
 	name, address string
 	roots         *x509.CertPool // nil: without TLS
 	known         string         // a path that is answered 200
+	program       *program
 }
 
 // doors are the identity listener, with and without TLS, and the console.
@@ -48,9 +50,9 @@ func doors(t *testing.T, opts ...startOption) []door {
 	secure, plain := with("tls: { cert: "+cert+", key: "+key+" }"), with("trusted_proxies: [192.0.2.1/32]")
 	const keys = "/.well-known/gatehouse/jwks.json"
 	return []door{
-		{"identity", host(plain.Ready().Identity), nil, keys},
-		{"identity with TLS", host(secure.Ready().Identity), roots, keys},
-		{"console", host(plain.Ready().Console), nil, "/livez"},
+		{"identity", host(plain.Ready().Identity), nil, keys, plain},
+		{"identity with TLS", host(secure.Ready().Identity), roots, keys, secure},
+		{"console", host(plain.Ready().Console), nil, "/livez", plain},
 	}
 }
 
@@ -404,7 +406,7 @@ func TestEdgesEndSlowBodies(t *testing.T) {
 func TestEdgesLetListenersStay(t *testing.T) {
 	short := wire.Timeouts{Head: shortTime, Body: shortTime / 4, Idle: shortTime / 4, Write: shortTime / 4}
 	p := start(t, write(t, strings.NewReplacer("SETTINGS", "trusted_proxies: [192.0.2.1/32]", "UPSTREAM", echo(t)).Replace(tlsIdentity)), withPatience(short))
-	e := door{"console", strings.TrimPrefix(p.Ready().Console, "http://"), nil, "/livez"}
+	e := door{"console", strings.TrimPrefix(p.Ready().Console, "http://"), nil, "/livez", p}
 	listener := e.dial(t)
 	_, _ = io.WriteString(listener, "GET /gatehouse/v1/tail HTTP/1.1\r\nHost: localhost\r\nAuthorization: SSWS "+p.Ready().APIToken+
 		"\r\nContent-Length: 2\r\n\r\n{}") // a failure shows below
@@ -480,6 +482,18 @@ func TestEdgesEndSlowReaders(t *testing.T) {
 	}
 }
 
+// series returns the value of one series of the metrics, a whole number.
+func series(t *testing.T, metrics, name string) int {
+	t.Helper()
+	_, after, _ := strings.Cut(metrics, "\n"+name)
+	value, _, _ := strings.Cut(after, "\n")
+	n, err := strconv.Atoi(value)
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return n
+}
+
 // attack gateway 61: who holds connections loses the oldest, and somebody with a request
 // is served, however many there are.
 func TestEdgesKeepRoom(t *testing.T) {
@@ -501,6 +515,17 @@ func TestEdgesKeepRoom(t *testing.T) {
 				}
 			}
 			e.serves(t)
+			lane := `{lane="` + strings.Fields(e.name)[0] + `"} `
+			metrics := e.program.request(http.MethodGet, e.program.Ready().Console+"/metrics", "", "").Body
+			if n := series(t, metrics, "gatehouse_connections_given_up_total"+lane); n < cap(ends)-most {
+				t.Errorf("%d are counted as given up of %d", n, cap(ends))
+			}
+			if n := series(t, metrics, "gatehouse_connections_open"+lane); n < 1 || n > most {
+				t.Errorf("%d are counted as open", n)
+			}
+			if n := series(t, metrics, "gatehouse_connections_total"+lane); n < cap(ends) {
+				t.Errorf("%d are counted as accepted of %d", n, cap(ends))
+			}
 		})
 	}
 }

@@ -66,9 +66,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 func (c *collector) process(s series) {
 	open := desc("connections_open", "Client connections open now.", "lane")
 	accepted := desc("connections_total", "Client connections accepted.", "lane")
+	givenUp := desc("connections_given_up_total", "Client connections closed to make room for others: those without a request for longest.", "lane")
 	for lane, name := range laneNames {
 		s.gauge(open, c.connections[lane].Load(), name)
 		s.counter(accepted, c.accepted[lane].Load(), name)
+		s.counter(givenUp, c.givenUp[lane].Load(), name)
 	}
 	reloads := desc("reloads_total", "Attempts to load a configuration.", "outcome")
 	s.counter(reloads, c.reloads[0].Load(), "failed")

@@ -16,12 +16,18 @@ type Lane uint8
 
 // The lanes.
 const (
-	Strict   Lane = iota // HTTP/1.1 by wire
-	Standard             // net/http: HTTP/2, upgrades
+	Strict   Lane = iota // of the gateway: HTTP/1.1 by wire
+	Standard             // of the gateway: HTTP/2, upgrades
+	Identity             // the identity listener
+	Console              // the console
+	Decide               // the listener of decisions
 	laneCount
 )
 
-var laneNames = [laneCount]string{Strict: "strict", Standard: "standard"}
+var laneNames = [laneCount]string{Strict: "strict", Standard: "standard", Identity: "identity", Console: "console", Decide: "decide"}
+
+// String returns the lane's name, which is its label.
+func (l Lane) String() string { return laneNames[l] }
 
 // MetricsConfig bounds what is recorded.
 type MetricsConfig struct {
@@ -53,6 +59,7 @@ type Metrics struct {
 
 	connections [laneCount]atomic.Int64
 	accepted    [laneCount]atomic.Int64
+	givenUp     [laneCount]atomic.Int64
 	rejects     reasonCounters
 	reloads     [2]atomic.Int64 // failed, ok
 	cache       [2]atomic.Int64 // miss, hit
@@ -107,6 +114,10 @@ func (m *Metrics) ConnectionOpened(l Lane) {
 
 // ConnectionClosed ends what ConnectionOpened began.
 func (m *Metrics) ConnectionClosed(l Lane) { m.connections[l].Add(-1) }
+
+// ConnectionGivenUp counts a connection that was closed to make room for others.
+// ConnectionClosed is called for it as well.
+func (m *Metrics) ConnectionGivenUp(l Lane) { m.givenUp[l].Add(1) }
 
 // Reject counts an answer that the gateway made before any route was found, by
 // reason; reasons that are not of the fixed list are counted as "other".
