@@ -4,18 +4,14 @@ import (
 	"net/http"
 	"strconv"
 	"testing"
-	"time"
 
-	"gatehouse/internal/app"
 	"gatehouse/internal/relying/issuertest"
 )
 
 // Somebody who fills the room of requests that wait for a person is told to come back
 // later: by a page where a browser is, by the protocol where an app is.
 func TestSignInsAndPushedRequestsAreBounded(t *testing.T) {
-	// A place comes back each 200 ms, and a busy machine takes longer for an answer: time stands still.
-	now := time.Now()
-	p := start(t, "", func(c *app.Config) { c.Now = func() time.Time { return now } })
+	p := start(t, "", timeStandsStill()) // a place comes back each 200 ms
 	c := p.browserApp()
 	b := p.browser(t)
 	issuer := issuertest.New(t)
