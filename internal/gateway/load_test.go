@@ -76,8 +76,8 @@ func TestShutdownUnderLoad(t *testing.T) {
 			running := make(chan struct{})
 			for range 4 {
 				c := l.client(h)
-				t.Cleanup(c.CloseIdleConnections)
 				wg.Go(func() {
+					defer c.CloseIdleConnections() // the server would wait for one more request
 					for {
 						fresh := false
 						ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{GotConn: func(i httptrace.GotConnInfo) { fresh = !i.Reused }})
@@ -124,13 +124,15 @@ func TestShutdownUnderLoad(t *testing.T) {
 // the deadline that it has set.
 type starved struct {
 	*net.TCPListener
-	once sync.Once
-	late chan time.Time
+	once   sync.Once
+	served chan struct{} // closed at the first Accept
+	late   chan time.Time
 }
 
 // Accept implements net.Listener.
 func (l *starved) Accept() (net.Conn, error) {
 	l.once.Do(func() {
+		close(l.served)
 		timer := time.NewTimer(time.Until(<-l.late))
 		defer timer.Stop()
 		<-timer.C
@@ -156,10 +158,11 @@ func TestShutdownTakesTheQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln := &starved{TCPListener: tcp.(*net.TCPListener), late: make(chan time.Time, 1)}
+	ln := &starved{TCPListener: tcp.(*net.TCPListener), served: make(chan struct{}), late: make(chan time.Time, 1)}
 	server := gateway.NewServer(gateway.ServerConfig{Gateway: h.Gateway})
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	<-ln.served
 	conn, err := net.Dial("tcp", tcp.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -171,7 +174,7 @@ func TestShutdownTakesTheQueue(t *testing.T) {
 	if err := server.Shutdown(t.Context()); err != nil {
 		t.Error(err)
 	}
-	if err := <-served; err != nil {
+	if err := <-ended; err != nil {
 		t.Error(err)
 	}
 	_ = conn.SetDeadline(time.Now().Add(gateway.Patience))
@@ -254,7 +257,6 @@ func TestShutdownDuringHandshake(t *testing.T) {
 				}
 				return conn, conn.Handshake()
 			}}
-			defer transport.CloseIdleConnections()
 			resp, err := (&http.Client{Transport: transport}).Get(h.url("/public/x"))
 			if err != nil {
 				t.Fatal(err)
@@ -263,6 +265,7 @@ func TestShutdownDuringHandshake(t *testing.T) {
 				t.Errorf("%d %v", resp.StatusCode, err)
 			}
 			_ = resp.Body.Close()
+			transport.CloseIdleConnections() // its answer may have come before the server said that it is the last
 			if err := <-done; err != nil {
 				t.Error(err)
 			}
